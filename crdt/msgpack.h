@@ -1,0 +1,59 @@
+/* Canonical msgpack: a strict, bounds-checked reader for hostile bytes, and a writer on top of msgpack-c's packer.
+ *
+ * Canonical means: the shortest form of every integer, length and array; valid UTF-8 in strings; floats always 64 bits,
+ * with one NaN (7ff8000000000000); no maps.  The reader refuses anything else, so two encodings of one thing do not
+ * exist.  It allocates nothing: strings and bytes point into the input. */
+#ifndef CRDT_MSGPACK_H
+#define CRDT_MSGPACK_H
+
+#include "crdt/buf.h"
+
+/* A time: msgpack extension type 1 with 8 bytes, big-endian microseconds since 1970. */
+#define MP_EXT_TIME 1
+
+struct mp_reader {
+  const uint8_t *at, *end;
+  int error; /* sticky, DUNLIN_EFORMAT; every read then gives zeros */
+};
+
+enum mp_type { MP_NIL, MP_BOOL, MP_UINT, MP_INT, MP_FLOAT, MP_STR, MP_BIN, MP_ARRAY, MP_TIME, MP_BAD };
+
+struct mp_reader mp_reader_of(const void *data, size_t len);
+/* The type of what comes next, without taking it.  MP_INT is a negative integer.  MP_BAD at the end or on any byte that
+ * canonical msgpack does not use. */
+enum mp_type mp_peek(const struct mp_reader *r);
+void mp_fail(struct mp_reader *r);
+
+void mp_read_nil(struct mp_reader *r);
+bool mp_read_bool(struct mp_reader *r);
+uint64_t mp_read_uint(struct mp_reader *r, uint64_t max);
+int64_t mp_read_int(struct mp_reader *r); /* any sign */
+double mp_read_float(struct mp_reader *r);
+int64_t mp_read_time(struct mp_reader *r);
+struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max);
+struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max);
+/* Exactly `len` bytes. On an error gives a pointer to 64 zeros, so ids may be copied before the error is looked at. */
+const uint8_t *mp_read_bin_exact(struct mp_reader *r, size_t len);
+/* The number of elements; never more than the bytes that are left, and never more than `max`. */
+size_t mp_read_array(struct mp_reader *r, size_t max);
+/* 0 when everything was read without an error and nothing is left, else DUNLIN_EFORMAT. */
+int mp_end(const struct mp_reader *r);
+
+void mp_write_nil(struct buf *out);
+void mp_write_bool(struct buf *out, bool v);
+void mp_write_uint(struct buf *out, uint64_t v);
+void mp_write_int(struct buf *out, int64_t v);
+void mp_write_float(struct buf *out, double v); /* every NaN becomes the one NaN */
+void mp_write_time(struct buf *out, int64_t us);
+void mp_write_str(struct buf *out, const void *data, size_t len);
+void mp_write_bin(struct buf *out, const void *data, size_t len);
+void mp_write_array(struct buf *out, size_t count);
+
+/* Whether the bytes are well-formed UTF-8 (no surrogates, no over-long forms); counts scalar values if asked. */
+bool utf8_valid(const void *data, size_t len, size_t *scalars);
+/* Decodes one scalar value of valid UTF-8 and moves `*at` behind it. */
+uint32_t utf8_next(const uint8_t **at);
+/* Encodes; returns 1 to 4. */
+size_t utf8_put(uint8_t out[4], uint32_t scalar);
+
+#endif

@@ -1,0 +1,208 @@
+/* dunlin_doc - a document in memory: maps, lists, text and counters that merge.
+ *
+ * A document is a tree of containers.  Its root is a map (DUNLIN_ROOT).  A map key or a list element holds a
+ * register: a plain value, or a container.  Writes go through transactions; a committed transaction is a *change*,
+ * named by a hash of its content and its parents.  Two documents that hold the same changes are equal, in whatever
+ * order and way the changes came: dunlin_doc_hash() is the proof.
+ *
+ * What merges how: a register keeps all writes that no other write has seen, and shows one of them, the same
+ * everywhere (the highest class, then lamport, actor, change id); dunlin_map_conflict() reads the others.  Text and
+ * lists keep every insertion (order: FugueMax, Weidner & Kleppmann, "The Art of the Fugue", 2023).  A list element
+ * that two devices move ends in one place.  Deleting beats editing inside what is deleted, unless the editor also
+ * touched it (dunlin_map_touch).  Counters add up, modulo 2^64.
+ */
+#ifndef DUNLIN_DOC_H
+#define DUNLIN_DOC_H
+
+#include <dunlin/dunlin.h>
+#include <dunlin/limits.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dunlin_doc dunlin_doc;
+
+/* A container of one document, valid as long as the document.  Handles of a container that was created in a
+ * transaction that is aborted are invalid from then on (calls with them give DUNLIN_ENOENT). */
+typedef struct dunlin_obj {
+  uint32_t index;
+} dunlin_obj;
+#define DUNLIN_ROOT ((dunlin_obj){0})
+
+enum dunlin_kind {
+  DUNLIN_NULL = 0,
+  DUNLIN_BOOL,
+  DUNLIN_INT,
+  DUNLIN_FLOAT,
+  DUNLIN_STRING,
+  DUNLIN_BYTES,
+  DUNLIN_TIME, /* microseconds since 1970 */
+  DUNLIN_MAP = 16,
+  DUNLIN_LIST,
+  DUNLIN_TEXT,
+  DUNLIN_COUNTER,
+};
+
+/* A value.  From DUNLIN_MAP on it is a container, `as.obj`. */
+struct dunlin_value {
+  enum dunlin_kind kind;
+  union {
+    bool boolean;
+    int64_t integer;
+    double real;
+    struct dunlin_bytes string; /* DUNLIN_STRING and DUNLIN_BYTES */
+    int64_t time;
+    dunlin_obj obj;
+  } as;
+};
+
+/* ---- The document ------------------------------------------------------------------------------------------- */
+
+/* An empty document named `id` whose changes will be made by `actor`.  Two living documents must never share an
+ * actor.  `env` (NULL: default) must outlive the document. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id,
+                                              const struct dunlin_actor *actor, dunlin_doc **out);
+DUNLIN_API void dunlin_doc_free(dunlin_doc *doc);
+
+/* A hash of the visible state (not of the history): equal documents have equal hashes. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_hash(const dunlin_doc *doc, struct dunlin_id *out);
+
+/* Number of changes in the document, and of changes received that still wait for a parent. */
+DUNLIN_API size_t dunlin_doc_changes(const dunlin_doc *doc);
+DUNLIN_API size_t dunlin_doc_pending(const dunlin_doc *doc);
+
+/* The version: the changes that no other change builds on, sorted.  Borrowed until the document changes. */
+DUNLIN_API const struct dunlin_id *dunlin_doc_heads(const dunlin_doc *doc, size_t *count);
+
+struct dunlin_change_info {
+  struct dunlin_id id;
+  struct dunlin_actor actor;
+  uint64_t number;  /* counts this actor's changes in this document, from 0 */
+  uint64_t lamport; /* 1 + the highest of its parents */
+  int64_t time;     /* its author's claim, 0 when there is none */
+  size_t parents;
+  size_t operations;
+};
+
+/* The change at place `at` of this replica's own order (parents before children, 0 is the oldest), the change
+ * named `id`, and actor's change `number` (the first one seen, if it forked).  DUNLIN_ENOENT when absent. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_change_at(const dunlin_doc *doc, size_t at,
+                                                    struct dunlin_change_info *out);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_find_change(const dunlin_doc *doc, const struct dunlin_id *id,
+                                                      struct dunlin_change_info *out);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_find_number(const dunlin_doc *doc, const struct dunlin_actor *actor,
+                                                      uint64_t number, struct dunlin_change_info *out);
+/* Parent `i` of the change named `id`. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_parent(const dunlin_doc *doc, const struct dunlin_id *id, size_t i,
+                                                 struct dunlin_id *out);
+
+/* ---- Transactions ------------------------------------------------------------------------------------------- */
+
+/* Opens a transaction on the current version.  One at a time: DUNLIN_ESTATE.
+ * Writes take effect at once for reads through this document.  The first write that fails is remembered: later
+ * writes return its error too, and so does dunlin_commit(), which then aborts; so it is enough to check there. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_begin(dunlin_doc *doc);
+
+/* Opens a transaction on an earlier version: every index and every "seen" of its writes refers to the merge of
+ * `heads`.  This document's actor must have its previous change in that version's past (else DUNLIN_EINVAL).
+ * While it is open, reads still show the whole document. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_begin_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count);
+
+/* Ends the transaction with a change of its writes and gives the change's id (NULL: not wanted).  Returns 1 when
+ * there was something to commit and 0 when there was not (then `out` is untouched).  `time` is stored in the change
+ * as its author's claim; 0 stores none.  On an error the transaction is gone without a trace. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out);
+DUNLIN_API void dunlin_abort(dunlin_doc *doc);
+
+/* Called inside dunlin_commit() with the finished change, before it counts.  A result other than 0 makes the commit
+ * fail with it.  This is how a store makes commits durable. */
+typedef int dunlin_commit_hook(void *ctx, const struct dunlin_id *id, struct dunlin_bytes change);
+DUNLIN_API void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, void *ctx);
+
+/* ---- Maps --------------------------------------------------------------------------------------------------- */
+
+/* Writes a plain value (not a container).  Writing what is there already does nothing. */
+DUNLIN_API int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len,
+                              struct dunlin_value value);
+/* Removes the key; does nothing when it is absent. */
+DUNLIN_API int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len);
+
+/* Gets the live child container of `kind` at the key, or creates it; settles a conflict with children of other
+ * kinds and with values.  Two devices that create the same child while apart get one child. */
+DUNLIN_API int dunlin_map_child(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len,
+                                enum dunlin_kind kind, dunlin_obj *out);
+/* Writes the existing child again, so that it survives a concurrent deletion of the key. */
+DUNLIN_API int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len);
+
+/* The winning value; DUNLIN_ENOENT when the key is absent.  Strings are borrowed until the document changes. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, const char *key,
+                                              size_t key_len, struct dunlin_value *out);
+/* Concurrent value `i` of the key in winner order: 0 is what dunlin_map_get gives.  DUNLIN_ENOENT past the last. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, const char *key,
+                                                   size_t key_len, size_t i, struct dunlin_value *out);
+DUNLIN_API size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map);
+/* Key `i` in byte order and its winning value; borrowed until the document changes. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i,
+                                             struct dunlin_bytes *key, struct dunlin_value *value);
+
+/* ---- Lists -------------------------------------------------------------------------------------------------- */
+
+DUNLIN_API size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index,
+                                               struct dunlin_value *out);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index,
+                                                    size_t i, struct dunlin_value *out);
+/* Inserts before `index` (size: at the end). */
+DUNLIN_API int dunlin_list_insert(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
+DUNLIN_API int dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind,
+                                        dunlin_obj *out);
+DUNLIN_API int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
+DUNLIN_API int dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind,
+                                     dunlin_obj *out);
+DUNLIN_API int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index, size_t count);
+/* Takes the element at `from` out and puts it so that its index is `to`. */
+DUNLIN_API int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to);
+
+/* ---- Text (positions count Unicode scalar values) ----------------------------------------------------------- */
+
+DUNLIN_API size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text);
+/* Deletes `remove` scalar values at `index` and inserts `utf8` there. */
+DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove,
+                                  const char *utf8, size_t len);
+/* The whole text as UTF-8: returns its length in bytes, and writes it when `cap` is at least that. */
+DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap);
+
+/* ---- Counters ----------------------------------------------------------------------------------------------- */
+
+DUNLIN_API int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_counter_get(const dunlin_doc *doc, dunlin_obj counter, int64_t *out);
+
+/* The kind of a container; DUNLIN_NULL when the handle is no longer valid. */
+DUNLIN_API enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj obj);
+
+/* ---- Exchange ----------------------------------------------------------------------------------------------- */
+
+/* The changes that are in this document and not in the past of `since` (0 heads: all), as one delta.  The caller
+ * frees it with dunlin_free(env, ...).  Heads that this document does not know are ignored. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since,
+                                                size_t count, void **out, size_t *len);
+DUNLIN_API void dunlin_free(const struct dunlin_env *env, void *data, size_t len);
+
+struct dunlin_applied {
+  size_t applied;    /* new changes that took effect, those that had waited included */
+  size_t duplicates; /* already there */
+  size_t pending;    /* kept until their parents arrive */
+  size_t refused;    /* invalid: not in the document, nor will be what builds on them */
+};
+
+/* Takes a delta in.  Order and repetition do not matter.  Malformed bytes give DUNLIN_EFORMAT and change nothing.
+ * A change that is well-formed but invalid for this document (an index out of range, a wrong kind) is refused, by
+ * every replica alike, and counted; the others are taken.  `result` may be NULL. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_apply(dunlin_doc *doc, const void *delta, size_t len,
+                                                struct dunlin_applied *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

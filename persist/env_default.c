@@ -1,0 +1,51 @@
+/* The default environment: malloc, libsodium, the system's clock. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <dunlin/dunlin.h>
+
+static void *default_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size) {
+  (void)ctx, (void)old_size;
+  if (new_size) return realloc(ptr, new_size);
+  free(ptr);
+  return NULL;
+}
+
+static void default_hash(void *ctx, const char *label, const struct dunlin_bytes *parts, size_t count,
+                         uint8_t out[32]) {
+  (void)ctx;
+  unsigned char personal[crypto_generichash_blake2b_PERSONALBYTES] = {0};
+  memcpy(personal, label, strnlen(label, sizeof personal));
+  crypto_generichash_blake2b_state state;
+  crypto_generichash_blake2b_init_salt_personal(&state, NULL, 0, 32, NULL, personal);
+  for (size_t i = 0; i < count; i++)
+    if (parts[i].len) crypto_generichash_blake2b_update(&state, parts[i].data, parts[i].len);
+  crypto_generichash_blake2b_final(&state, out, 32);
+}
+
+static int default_random(void *ctx, void *out, size_t len) {
+  (void)ctx;
+  if (sodium_init() < 0) return DUNLIN_EIO;
+  randombytes_buf(out, len);
+  return 0;
+}
+
+static int64_t default_now(void *ctx) {
+  (void)ctx;
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+const struct dunlin_env *dunlin_env_default(void) {
+  static const struct dunlin_env env = {
+      .size = sizeof env,
+      .realloc = default_realloc,
+      .hash = default_hash,
+      .random = default_random,
+      .now = default_now,
+  };
+  return &env;
+}

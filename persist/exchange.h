@@ -1,0 +1,104 @@
+/* What a node needs of a store, and nothing else: identity, common spaces, membership, log tips, runs.
+ *
+ * Private to the library (transport/ calls it; it is not installed).  Every function may be called from any thread.
+ * Buffers: `struct buf *` parameters are initialised by the caller, and what they held is replaced. */
+#ifndef PERSIST_EXCHANGE_H
+#define PERSIST_EXCHANGE_H
+
+#include <dunlin/space.h>
+
+#include "crdt/buf.h"
+#include "persist/seal.h"
+
+/* ---- Identity ----------------------------------------------------------------------------------------------- */
+
+struct exchange_identity {
+  struct dunlin_id device; /* Ed25519 public key */
+  uint8_t noise_public[32], noise_secret[32]; /* X25519 */
+  uint8_t contact[32];     /* the psk for those who call this device */
+  char name[DUNLIN_MAX_NAME + 1];
+};
+const struct dunlin_env *exchange_env(dunlin_store *store);
+void exchange_identity(dunlin_store *store, struct exchange_identity *out); /* caller wipes */
+/* Ed25519 by the device key over "dunlin peer 1" | data. */
+void exchange_sign(dunlin_store *store, struct dunlin_bytes data, uint8_t signature[64]);
+int exchange_check_signature(const struct dunlin_id *device, struct dunlin_bytes data, const uint8_t signature[64]);
+
+/* Device `i` that shares a space with this one (each once, in the order of ids): its id and contact key, and the X25519 key
+ * it was granted with.  DUNLIN_ENOENT past the last. */
+struct exchange_device {
+  struct dunlin_id device;
+  uint8_t noise_public[32], contact[32];
+  char name[DUNLIN_MAX_NAME + 1];
+};
+int exchange_device(dunlin_store *store, size_t i, struct exchange_device *out);
+
+/* ---- Invitations and membership ----------------------------------------------------------------------------- */
+
+/* Secrets under which a stranger may call: of all open invitations that have not expired at `now`.  Returns the count. */
+size_t exchange_invitation_secrets(dunlin_store *store, int64_t now, uint8_t (*out)[32], size_t max);
+
+/* Host, when the third handshake message of a guest has verified under `secret`: consumes the invitation, durably, in the
+ * name of `guest_noise`.  The same guest may come again with it (its first try was cut off); anyone else gets DUNLIN_EUSED.
+ * DUNLIN_EEXPIRED, DUNLIN_ENOENT. */
+int exchange_invitation_consume(dunlin_store *store, const uint8_t secret[32], const uint8_t guest_noise[32],
+                                int64_t now, struct dunlin_id *space);
+
+/* Host: makes `guest` a writer of the space (nothing new when it is one), durably, and writes the welcome: space name, keys,
+ * all membership operations.  */
+int exchange_admit(dunlin_store *store, const struct dunlin_id *space, const struct exchange_device *guest,
+                   struct buf *welcome);
+/* Guest: checks and stores a welcome, durably.  `alias` NULL: the owner's, made unique by a number.  The space counts as the
+ * same when it is known already. */
+int exchange_accept(dunlin_store *store, struct dunlin_bytes welcome, const char *alias, struct dunlin_id *space);
+
+/* All membership operations of a space as one message, and taking such a message in (signed operations; those that are known
+ * are skipped; an invalid one refuses the message with DUNLIN_EAUTH or DUNLIN_EFORMAT).  Returns 1 when something was new. */
+int exchange_members_write(dunlin_store *store, const struct dunlin_id *space, struct buf *out);
+int exchange_members_read(dunlin_store *store, const struct dunlin_id *space, struct dunlin_bytes message);
+
+/* Space `i` that this device and `peer` are both members of, in the order of ids.  DUNLIN_ENOENT past the last. */
+int exchange_common_space(dunlin_store *store, const struct dunlin_id *peer, size_t i, struct dunlin_id *space);
+/* Hash of the sorted membership operation ids of a space. */
+int exchange_members_hash(dunlin_store *store, const struct dunlin_id *space, struct dunlin_id *out);
+
+/* ---- Logs and runs ------------------------------------------------------------------------------------------ */
+
+struct exchange_log {
+  struct log_name name;
+  uint64_t count;       /* entries held; the tip's number */
+  struct dunlin_id tip; /* its chain value; e_0 when count is 0 */
+};
+/* Log `i` of a space, in the order of (lane, device, actor).  DUNLIN_ENOENT past the last. */
+int exchange_log(dunlin_store *store, const struct dunlin_id *space, size_t i, struct exchange_log *out);
+/* That log by name; DUNLIN_ENOENT when this store has nothing of it. */
+int exchange_log_find(dunlin_store *store, const struct log_name *name, struct exchange_log *out);
+/* The chain value of entry `n`; exact at the ends of runs, DUNLIN_ENOENT elsewhere. */
+int exchange_chain_at(dunlin_store *store, const struct log_name *name, uint64_t n, struct dunlin_id *out);
+
+/* The stored run that holds entry `n` (1 is the first) of the log: its sealed bytes.  DUNLIN_ENOENT. */
+int exchange_run(dunlin_store *store, const struct log_name *name, uint64_t n, struct buf *sealed);
+
+/* Takes `count` sealed runs of one log in, in order, and returns when they are durable.  Each is opened and its chain,
+ * signature, author's membership, change ids and form are checked before anything is written; runs that are held already are
+ * skipped.  Returns the number of runs that were new.  All or nothing.
+ * DUNLIN_EAUTH, DUNLIN_EFORMAT; DUNLIN_ENOENT: a gap before the first; DUNLIN_ECONFLICT: another branch of this log is held (a
+ * fork, reported to the log of the environment); DUNLIN_ENOSPC, DUNLIN_EIO. */
+int exchange_ingest(dunlin_store *store, const struct log_name *name, const struct dunlin_bytes *runs, size_t count);
+
+/* `peer` has told that it holds the log durably up to entry `n`: kept, durably but not at once. */
+void exchange_acknowledged(dunlin_store *store, const struct dunlin_id *peer, const struct log_name *name, uint64_t n);
+/* Entries of all logs of common spaces that `peer` has not acknowledged. */
+uint64_t exchange_unacknowledged(dunlin_store *store, const struct dunlin_id *peer);
+
+/* ---- Being told --------------------------------------------------------------------------------------------- */
+
+/* `wake` is called, from any thread and with no lock held by the caller's code, after something new became durable here by
+ * whatever thread of this process; at most 8 at a time (DUNLIN_EBUSY).  For other processes' commits call exchange_refresh()
+ * from time to time, or watch exchange_wake_path() for writes: it returns 1 when there was something new. */
+int exchange_subscribe(dunlin_store *store, void (*wake)(void *ctx), void *ctx);
+void exchange_unsubscribe(dunlin_store *store, void (*wake)(void *ctx), void *ctx);
+int exchange_refresh(dunlin_store *store);
+const char *exchange_wake_path(dunlin_store *store);
+
+#endif
