@@ -187,7 +187,6 @@ DUNLIN_API enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj ob
  * frees it with dunlin_free(env, ...).  Heads that this document does not know are ignored. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since,
                                                 size_t count, void **out, size_t *len);
-DUNLIN_API void dunlin_free(const struct dunlin_env *env, void *data, size_t len);
 
 struct dunlin_applied {
   size_t applied;    /* new changes that took effect, those that had waited included */

@@ -117,6 +117,9 @@ struct dunlin_env {
  * function takes an environment, NULL means this one. */
 DUNLIN_API const struct dunlin_env *dunlin_env_default(void);
 
+/* Frees bytes that the library handed out with a length. */
+DUNLIN_API void dunlin_free(const struct dunlin_env *env, void *data, size_t len);
+
 #ifdef __cplusplus
 }
 #endif
