@@ -1,18 +1,92 @@
 /* Changes and deltas as bytes: docs/format.md says every one of them.
  *
- * A *canonical change* is what is hashed into a change's id.  A *delta* is changes in a row, with parents that are in the
- * same delta written as small numbers instead of ids; it gives back each change's canonical bytes exactly. */
+ * A *canonical change* is what is hashed into a change's id:
+ *
+ *   [refs, number, containers, rows, text, values, time]      a msgpack array; empty elements at its end are left out
+ *
+ *   refs        bin: parent ids, 32 bytes each.  When the first is the actor's previous change, that is all (then the rest is
+ *               sorted, and the actor is the first parent's).  Otherwise they are sorted and the actor's 16 bytes follow.
+ *   number      counts the actor's changes in this document from 0
+ *   containers  bin: ids of the containers written to, 16 bytes each
+ *   rows        three unsigned integers an operation: kind + 128 x container, `a`, `len`.  Container k counts through
+ *               `containers` first, then through the containers that this change's operations create, in their order.
+ *   text        str: what text insertions insert, in a row
+ *   values      what the other operations need, in a row
+ *   time        microseconds, its author's claim
+ *
+ * A kind's low bits say what a row takes from the columns, so that a reader can pass over kinds it does not know. */
 #ifndef CRDT_CHANGE_H
 #define CRDT_CHANGE_H
 
+#include <dunlin/limits.h>
+
 #include "crdt/msgpack.h"
+
+#define OP_VALUES 0x03u /* bits 0 and 1: values taken per local version */
+#define OP_TEXT 0x04u   /* takes `len` scalar values of text */
+#define OP_CREATES 0x08u /* makes a container; `len` is 1 */
+enum op_kind {
+  OP_DELETE = 0x00,         /* text, list: `len` visible ones from index `a` */
+  OP_TEXT_INSERT = 0x04,    /* before index `a` */
+  OP_LIST_INSERT = 0x01,    /* before index `a`; values: the elements */
+  OP_LIST_CHILD = 0x09,     /* before index `a`; value: kind */
+  OP_LIST_SET = 0x21,       /* element `a`; value */
+  OP_LIST_SET_CHILD = 0x19, /* element `a`; value: kind */
+  OP_LIST_MOVE = 0x41,      /* element `a`; value: the index, before the move, that it goes before */
+  OP_MAP_SET = 0x02,        /* values: key, value; `a`: class */
+  OP_MAP_CHILD = 0x0a,      /* values: key, generation; `a`: kind.  Creates or touches */
+  OP_MAP_DELETE = 0x11,     /* value: key */
+  OP_COUNTER_ADD = 0x31,    /* value: amount */
+};
+#define OP_KIND_BITS 7u
+
+struct container_id {
+  uint8_t bytes[16]; /* the first is the kind; the root is kind DUNLIN_MAP and zeros */
+};
+
+struct change_row {
+  uint8_t kind;
+  uint32_t container, a, len;
+};
+
+/* A canonical change, taken apart; everything points into its bytes. */
+struct change {
+  const uint8_t *parents; /* 32 bytes each */
+  size_t parent_count;
+  const struct dunlin_actor *actor; /* NULL: that of the first parent */
+  uint64_t number;
+  const struct container_id *containers;
+  size_t container_count;
+  struct mp_reader rows; /* for change_next_row() */
+  size_t row_count;
+  uint64_t length; /* local versions: the sum of the rows' `len` */
+  struct dunlin_bytes text;
+  struct mp_reader values;
+  int64_t time;
+};
 
 struct change_id_bytes {
   struct dunlin_id id;
   struct dunlin_bytes bytes; /* canonical */
 };
 
+/* Checks form (canonical, limits, columns used up exactly, values of the right type); what the change means is the document's
+ * to judge.  DUNLIN_EFORMAT or DUNLIN_ELIMIT. */
+int change_parse(struct dunlin_bytes canonical, struct change *out);
+/* The next row of a change that was parsed.  Rows, text and values are taken in step by the caller. */
+struct change_row change_next_row(struct mp_reader *rows);
+
 struct dunlin_id change_id(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes canonical);
+
+/* A *delta* is changes in a row, parents before children; a parent in the same delta is a small number instead of an id.
+ *
+ *   [1, [change, ...]]
+ *   change   [nil, containers, rows, ...]                     built on the change before, by the same actor, next number
+ *            [parents, ids, number, containers, rows, ...]    parents: for each, 0 (next id in `ids`) or k: the k-th before;
+ *                                                             ids: those ids, then the actor if `refs` has it
+ *   containers may be nil: the same as those of the change before, when these are at most DELTA_REPEAT
+ */
+#define DELTA_REPEAT 16u
 
 /* Appends the delta of `count` changes, parents before children.  DUNLIN_EFORMAT when one is not canonical.  Errors of `out`
  * stick there and are returned. */

@@ -1,0 +1,355 @@
+#include "crdt/change.h"
+
+#include <string.h>
+
+struct change_row change_next_row(struct mp_reader *rows) {
+  uint32_t head = (uint32_t)mp_read_uint(rows, UINT32_MAX);
+  uint32_t a = (uint32_t)mp_read_uint(rows, UINT32_MAX);
+  uint32_t len = (uint32_t)mp_read_uint(rows, UINT32_MAX);
+  return (struct change_row){(uint8_t)(head & ((1u << OP_KIND_BITS) - 1)), head >> OP_KIND_BITS, a, len};
+}
+
+/* ---- Reading a change --------------------------------------------------------------------------------------- */
+
+static void skip_value(struct mp_reader *r) {
+  switch (mp_peek(r)) {
+    case MP_NIL: mp_read_nil(r); break;
+    case MP_BOOL: mp_read_bool(r); break;
+    case MP_UINT:
+    case MP_INT: mp_read_int(r); break;
+    case MP_FLOAT: mp_read_float(r); break;
+    case MP_STR: mp_read_str(r, DUNLIN_MAX_VALUE); break;
+    case MP_BIN: mp_read_bin(r, DUNLIN_MAX_VALUE); break;
+    case MP_TIME: mp_read_time(r); break;
+    case MP_ARRAY:
+    case MP_BAD: mp_fail(r);
+  }
+}
+
+static void skip_container_kind(struct mp_reader *r) {
+  uint64_t kind = mp_read_uint(r, DUNLIN_COUNTER);
+  if (kind < DUNLIN_MAP) mp_fail(r);
+}
+
+/* Passes over the values of one local version, checking the types of the kinds that are known. */
+static void skip_values(struct mp_reader *r, uint8_t kind) {
+  switch (kind) {
+    case OP_LIST_CHILD:
+    case OP_LIST_SET_CHILD: skip_container_kind(r); break;
+    case OP_LIST_MOVE: mp_read_uint(r, UINT32_MAX); break;
+    case OP_COUNTER_ADD: mp_read_int(r); break;
+    case OP_MAP_DELETE: mp_read_str(r, DUNLIN_MAX_KEY); break;
+    case OP_MAP_SET:
+      mp_read_str(r, DUNLIN_MAX_KEY);
+      skip_value(r);
+      break;
+    case OP_MAP_CHILD:
+      mp_read_str(r, DUNLIN_MAX_KEY);
+      mp_read_uint(r, UINT32_MAX);
+      break;
+    default:
+      for (unsigned i = 0; i < (kind & OP_VALUES); i++) skip_value(r);
+  }
+}
+
+/* Whether `a` and `len` are of a form that the kind allows. */
+static bool row_well_formed(const struct change_row *row) {
+  bool single = row->kind & OP_CREATES;
+  switch (row->kind) {
+    case OP_MAP_CHILD:
+      if (row->a < DUNLIN_MAP || row->a > DUNLIN_COUNTER) return false;
+      break;
+    case OP_MAP_DELETE:
+    case OP_COUNTER_ADD:
+      if (row->a != 0) return false;
+      single = true;
+      break;
+    case OP_MAP_SET:
+    case OP_LIST_SET:
+    case OP_LIST_MOVE: single = true; break;
+    default: break;
+  }
+  return row->len >= 1 && (!single || row->len == 1);
+}
+
+static int check_rows(struct change *change, struct mp_reader *values, size_t values_left) {
+  struct mp_reader rows = change->rows;
+  uint64_t scalars = 0, containers = change->container_count;
+  for (size_t i = 0; i < change->row_count; i++) {
+    struct change_row row = change_next_row(&rows);
+    if (rows.error || !row_well_formed(&row) || row.container >= containers) return DUNLIN_EFORMAT;
+    change->length += row.len;
+    if (change->length > DUNLIN_MAX_DELTA_OPS) return DUNLIN_ELIMIT;
+    if (row.kind & OP_TEXT) scalars += row.len;
+    if (row.kind & OP_CREATES) containers++;
+    uint64_t taken = (uint64_t)(row.kind & OP_VALUES) * row.len;
+    if (taken > values_left) return DUNLIN_EFORMAT;
+    values_left -= (size_t)taken;
+    for (uint32_t k = 0; taken && k < row.len; k++) skip_values(values, row.kind);
+  }
+  size_t held;
+  if (!utf8_valid(change->text.data, change->text.len, &held) || held != scalars || values_left) return DUNLIN_EFORMAT;
+  return mp_end(&rows) || values->error ? DUNLIN_EFORMAT : 0;
+}
+
+/* Parent ids must be sorted and different; the first may stand out when it is the actor's own. */
+static bool parents_sorted(const struct change *change) {
+  for (size_t i = change->actor ? 1 : 2; i < change->parent_count; i++)
+    if (memcmp(change->parents + 32 * (i - 1), change->parents + 32 * i, 32) >= 0) return false;
+  for (size_t i = 1; !change->actor && i < change->parent_count; i++)
+    if (!memcmp(change->parents, change->parents + 32 * i, 32)) return false;
+  return true;
+}
+
+static int parse_refs(struct dunlin_bytes refs, struct change *out) {
+  const uint8_t *data = refs.data;
+  out->parents = data;
+  out->parent_count = refs.len / 32;
+  if (out->parent_count > DUNLIN_MAX_PARENTS) return DUNLIN_ELIMIT;
+  if (refs.len % 32 == 16) out->actor = (const struct dunlin_actor *)(data + 32 * out->parent_count);
+  else if (refs.len % 32 || !refs.len) return DUNLIN_EFORMAT;
+  return parents_sorted(out) ? 0 : DUNLIN_EFORMAT;
+}
+
+/* The reader of the ints of an array that `r` stands at, and their count; `r` moves behind it. */
+static struct mp_reader read_rows(struct mp_reader *r, size_t *count) {
+  size_t ints = mp_read_array(r, SIZE_MAX);
+  const uint8_t *start = r->at;
+  for (size_t i = 0; i < ints; i++) mp_read_uint(r, UINT32_MAX);
+  if (!ints || ints % 3) mp_fail(r);
+  *count = ints / 3;
+  return mp_reader_of(start, r->error ? 0 : (size_t)(r->at - start));
+}
+
+int change_parse(struct dunlin_bytes canonical, struct change *out) {
+  *out = (struct change){.text = {"", 0}};
+  if (canonical.len > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
+  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
+  size_t elements = mp_read_array(&r, 7);
+  if (elements < 4) return DUNLIN_EFORMAT;
+  int error = parse_refs(mp_read_bin(&r, SIZE_MAX), out);
+  if (error) return error;
+  out->number = mp_read_uint(&r, INT64_MAX);
+  struct dunlin_bytes ids = mp_read_bin(&r, SIZE_MAX);
+  if (ids.len % sizeof(struct container_id)) return DUNLIN_EFORMAT;
+  out->containers = ids.data;
+  out->container_count = ids.len / sizeof(struct container_id);
+  out->rows = read_rows(&r, &out->row_count);
+  if (elements > 4) out->text = mp_read_str(&r, DUNLIN_MAX_CHANGE);
+  size_t values = elements > 5 ? mp_read_array(&r, SIZE_MAX) : 0;
+  out->values = mp_reader_of(r.at, r.error ? 0 : (size_t)(r.end - r.at));
+  if (r.error) return r.error;
+  error = check_rows(out, &r, values);
+  if (error) return error;
+  if (elements > 6) out->time = mp_read_int(&r);
+  bool last_is_empty = (elements == 5 && !out->text.len) || (elements == 6 && !values) || (elements == 7 && !out->time);
+  return last_is_empty ? DUNLIN_EFORMAT : mp_end(&r);
+}
+
+struct dunlin_id change_id(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes canonical) {
+  struct dunlin_bytes parts[] = {{doc->bytes, sizeof doc->bytes}, canonical};
+  return env_hash(env, "dunlin.change.1", parts, 2);
+}
+
+/* ---- Deltas ------------------------------------------------------------------------------------------------- */
+
+/* How many changes before `i` the change `id` stands; 0 when it is not among the last `window`. */
+static size_t distance_to(const struct change_id_bytes *changes, size_t i, const uint8_t *id) {
+  enum { window = 64 }; /* a parent further back costs 32 bytes instead of a search */
+  for (size_t k = 1; k <= i && k <= window; k++)
+    if (!memcmp(changes[i - k].id.bytes, id, 32)) return k;
+  return 0;
+}
+
+static void write_parents(struct buf *out, const struct change_id_bytes *changes, size_t i, const struct change *change) {
+  uint8_t *ids = NULL;
+  size_t far = 0, actor = change->actor ? 16 : 0;
+  mp_write_array(out, change->parent_count);
+  for (size_t p = 0; p < change->parent_count; p++) {
+    size_t k = distance_to(changes, i, change->parents + 32 * p);
+    mp_write_uint(out, k);
+    far += !k;
+  }
+  struct buf bin;
+  buf_init(&bin, out->env, 32 * DUNLIN_MAX_PARENTS + 16);
+  ids = far || actor ? buf_extend(&bin, 32 * far + actor) : NULL;
+  for (size_t p = 0; ids && p < change->parent_count; p++) {
+    if (distance_to(changes, i, change->parents + 32 * p)) continue;
+    memcpy(ids, change->parents + 32 * p, 32);
+    ids += 32;
+  }
+  if (ids && actor) memcpy(ids, change->actor, actor);
+  mp_write_bin(out, bin.data, bin.len);
+  if (bin.error) out->error = bin.error;
+  buf_free(&bin);
+}
+
+int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t count) {
+  struct change last = {0};
+  mp_write_array(out, 2);
+  mp_write_uint(out, 1);
+  mp_write_array(out, count);
+  for (size_t i = 0; i < count; i++) {
+    struct change change;
+    int error = change_parse(changes[i].bytes, &change);
+    if (error) return error;
+    bool next = i && !change.actor && change.parent_count == 1 && change.number == last.number + 1 &&
+                distance_to(changes, i, change.parents) == 1;
+    bool same = i && change.container_count == last.container_count && change.container_count <= DELTA_REPEAT &&
+                (!change.container_count ||
+                 !memcmp(change.containers, last.containers, change.container_count * sizeof *change.containers));
+    size_t elements = *(const uint8_t *)changes[i].bytes.data & 15u;
+    mp_write_array(out, elements - (next ? 1 : 0) + (next ? 0 : 1));
+    if (next) {
+      mp_write_nil(out);
+    } else {
+      write_parents(out, changes, i, &change);
+      mp_write_uint(out, change.number);
+    }
+    if (same) mp_write_nil(out);
+    else mp_write_bin(out, change.containers, change.container_count * sizeof *change.containers);
+    /* From the rows on, the bytes are those of the change. */
+    struct mp_reader r = mp_reader_of(changes[i].bytes.data, changes[i].bytes.len);
+    mp_read_array(&r, 7);
+    mp_read_bin(&r, SIZE_MAX);
+    mp_read_uint(&r, UINT64_MAX);
+    mp_read_bin(&r, SIZE_MAX);
+    buf_append(out, r.at, (size_t)(r.end - r.at));
+    last = change;
+  }
+  return out->error;
+}
+
+/* State of reading a delta: what the next change may refer to. */
+struct delta_reader {
+  const struct dunlin_env *env;
+  const struct dunlin_id *doc;
+  struct dunlin_id *ids; /* of the changes read so far */
+  size_t done;
+  uint64_t number;        /* of the change before */
+  uint64_t operations;
+  struct container_id repeat[DELTA_REPEAT]; /* containers of the change before, when few enough */
+  size_t repeat_count;                      /* SIZE_MAX: too many */
+  struct buf change;                        /* canonical bytes, rebuilt */
+};
+
+/* Parents of a delta's change as `refs` of the canonical change. */
+static void rebuild_refs(struct delta_reader *d, struct mp_reader *r, struct buf *refs) {
+  size_t count = mp_read_array(r, DUNLIN_MAX_PARENTS), far = 0;
+  size_t distance[DUNLIN_MAX_PARENTS];
+  for (size_t i = 0; i < count; i++) {
+    distance[i] = (size_t)mp_read_uint(r, d->done);
+    far += !distance[i];
+  }
+  struct dunlin_bytes ids = mp_read_bin(r, 32 * DUNLIN_MAX_PARENTS + 16);
+  const uint8_t *at = ids.data;
+  bool actor = ids.len == 32 * far + 16;
+  if (!actor && ids.len != 32 * far) mp_fail(r);
+  for (size_t i = 0; !r->error && i < count; i++) {
+    if (distance[i]) {
+      buf_append(refs, d->ids[d->done - distance[i]].bytes, 32);
+    } else {
+      buf_append(refs, at, 32);
+      at += 32;
+    }
+  }
+  if (actor && !r->error) buf_append(refs, at, 16);
+}
+
+static void rebuild_containers(struct delta_reader *d, struct mp_reader *r, struct buf *out) {
+  if (mp_peek(r) == MP_NIL) {
+    mp_read_nil(r);
+    if (!d->done || d->repeat_count > DELTA_REPEAT) mp_fail(r);
+    else mp_write_bin(out, d->repeat, d->repeat_count * sizeof *d->repeat);
+    return;
+  }
+  struct dunlin_bytes ids = mp_read_bin(r, DUNLIN_MAX_CHANGE);
+  mp_write_bin(out, ids.data, ids.len);
+  d->repeat_count = ids.len / sizeof *d->repeat;
+  if (d->repeat_count <= DELTA_REPEAT) memcpy(d->repeat, ids.data, d->repeat_count * sizeof *d->repeat);
+}
+
+/* Passes over one element of any type that a change has. */
+static void skip_element(struct mp_reader *r) {
+  if (mp_peek(r) != MP_ARRAY) {
+    if (mp_peek(r) == MP_STR) mp_read_str(r, DUNLIN_MAX_CHANGE);
+    else skip_value(r);
+    return;
+  }
+  size_t count = mp_read_array(r, SIZE_MAX);
+  for (size_t i = 0; i < count; i++) skip_value(r);
+}
+
+/* Rebuilds the canonical bytes of the next change in d->change. */
+static int rebuild_change(struct delta_reader *d, struct mp_reader *r) {
+  struct buf refs;
+  buf_init(&refs, d->env, 32 * DUNLIN_MAX_PARENTS + 16);
+  buf_clear(&d->change);
+  size_t elements = mp_read_array(r, 8);
+  bool next = mp_peek(r) == MP_NIL;
+  size_t fixed = next ? 3 : 5;
+  if (elements < fixed || elements > fixed + 3) mp_fail(r);
+  if (next) {
+    mp_read_nil(r);
+    if (!d->done) mp_fail(r);
+    else buf_append(&refs, d->ids[d->done - 1].bytes, 32);
+    d->number++;
+  } else {
+    rebuild_refs(d, r, &refs);
+    d->number = mp_read_uint(r, INT64_MAX);
+  }
+  mp_write_array(&d->change, elements + (next ? 1 : 0) - (next ? 0 : 1));
+  mp_write_bin(&d->change, refs.data, refs.len);
+  mp_write_uint(&d->change, d->number);
+  rebuild_containers(d, r, &d->change);
+  const uint8_t *rest = r->at;
+  for (size_t i = fixed - 1; i < elements; i++) skip_element(r);
+  if (!r->error) buf_append(&d->change, rest, (size_t)(r->at - rest));
+  int error = r->error ? r->error : refs.error ? refs.error : d->change.error;
+  buf_free(&refs);
+  return error;
+}
+
+static int check_form(struct delta_reader *d) {
+  struct change change;
+  struct dunlin_bytes bytes = {d->change.data, d->change.len};
+  int error = change_parse(bytes, &change);
+  if (error) return error;
+  d->operations += change.length;
+  d->ids[d->done] = change_id(d->env, d->doc, bytes);
+  return d->operations > DUNLIN_MAX_DELTA_OPS ? DUNLIN_ELIMIT : 0;
+}
+
+/* Goes through all changes: the first time (no `each`) to check them, the second to hand them out. */
+static int read_changes(struct delta_reader *d, struct mp_reader r, size_t count, delta_each *each, void *ctx) {
+  for (d->done = 0; d->done < count; d->done++) {
+    int error = rebuild_change(d, &r);
+    if (!error && !each) error = check_form(d);
+    if (error) return error;
+    struct change_id_bytes change = {d->ids[d->done], {d->change.data, d->change.len}};
+    error = each ? each(ctx, &change) : 0;
+    if (error) return error;
+  }
+  return mp_end(&r);
+}
+
+int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const void *data, size_t len,
+               delta_each *each, void *ctx) {
+  env = env_or_default(env);
+  struct mp_reader r = mp_reader_of(data, len);
+  if (mp_read_array(&r, 2) != 2) return DUNLIN_EFORMAT;
+  uint64_t version = mp_read_uint(&r, UINT64_MAX);
+  if (r.error) return DUNLIN_EFORMAT;
+  if (version != 1) return DUNLIN_ENEWER;
+  size_t count = mp_read_array(&r, SIZE_MAX);
+  if (r.error) return DUNLIN_EFORMAT;
+  if (count > DUNLIN_MAX_DELTA_CHANGES) return DUNLIN_ELIMIT;
+  struct delta_reader d = {.env = env, .doc = doc};
+  buf_init(&d.change, env, DUNLIN_MAX_CHANGE + 64);
+  d.ids = env_alloc(env, count * sizeof *d.ids);
+  int error = d.ids ? read_changes(&d, r, count, NULL, NULL) : DUNLIN_ENOMEM;
+  if (!error) error = read_changes(&d, r, count, each, ctx);
+  ENV_FREE_ARRAY(env, d.ids, count);
+  buf_free(&d.change);
+  return error;
+}
