@@ -1,0 +1,447 @@
+#include "persist/commit.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "persist/run.h"
+#include "persist/store.h"
+
+/* A change, or (`runs`) runs of a peer's log. */
+struct commit_item {
+  struct commit_item *next;
+  struct writer *writer;
+  struct log_name log;
+  struct run_entry entry; /* points into `bytes` */
+  const struct commit_runs *runs;
+  bool wait;  /* somebody waits, and frees it */
+  bool done;
+  bool built; /* is in a run of the batch */
+  int result;
+  size_t size; /* of this allocation */
+  uint8_t bytes[];
+};
+
+/* ---- Building runs ------------------------------------------------------------------------------------------ */
+
+struct built_run {
+  const struct log_name *name;
+  struct log *log; /* NULL: its first run */
+  struct log_keys keys;
+  uint64_t before, last; /* number of the last entry before it, and of its own last */
+  bool first_of_log;     /* in this batch */
+  struct dunlin_id tip;
+  struct buf sealed;
+};
+
+struct batch {
+  dunlin_store *store;
+  struct commit_item *items;
+  struct built_run *runs;
+  size_t count, cap;
+  uint64_t arrival; /* of the last run written */
+};
+
+static bool same_name(const struct log_name *a, const struct log_name *b) {
+  return a->lane == b->lane && !actor_compare(&a->actor, &b->actor) && !id_compare(&a->space, &b->space);
+}
+
+/* Where the run begins: after the batch's last of that log, or after the log's tip. */
+static int run_begin(struct batch *batch, const struct commit_item *item, struct built_run *run) {
+  dunlin_store *store = batch->store;
+  *run = (struct built_run){.name = &item->log, .first_of_log = true};
+  buf_init(&run->sealed, store->env, DUNLIN_MAX_SEALED);
+  for (size_t i = batch->count; i > 0; i--) {
+    const struct built_run *last = &batch->runs[i - 1];
+    if (!same_name(last->name, run->name)) continue;
+    run->log = last->log;
+    run->keys = last->keys;
+    run->before = last->last;
+    run->tip = last->tip;
+    run->first_of_log = false;
+    return 0;
+  }
+  run->log = index_find_log(&store->index, run->name);
+  run->tip = chain_start(run->name);
+  pthread_mutex_lock(&store->index.lock);
+  const struct space *space = index_space(&store->index, &run->name->space);
+  if (space) log_keys_derive(&run->keys, &space->keys, run->name);
+  pthread_mutex_unlock(&store->index.lock);
+  if (!space) return DUNLIN_ENOENT;
+  return run->log ? index_chain(store, run->log, &run->before, &run->tip) : 0;
+}
+
+/* An entry costs its change and, where it is alone in its group, some 100 bytes around it. */
+#define ENTRY_COST 112u
+
+/* Takes as many items of the first one's log as a run may hold. */
+static int gather(struct batch *batch, struct commit_item *first, struct run_entry **entries, size_t *count,
+                  size_t *cap) {
+  size_t size = 0;
+  *count = 0;
+  for (struct commit_item *item = first; item; item = item->next) {
+    if (item->runs || item->built || !same_name(&item->log, &first->log)) continue;
+    size += item->entry.change.bytes.len + ENTRY_COST;
+    if (*count && size > RUN_TARGET) break;
+    if (ENV_GROW(batch->store->env, *entries, *cap, *count + 1)) return DUNLIN_ENOMEM;
+    (*entries)[(*count)++] = item->entry;
+    item->built = true;
+  }
+  return 0;
+}
+
+static int build_run(struct batch *batch, struct commit_item *first) {
+  const struct dunlin_env *env = batch->store->env;
+  struct run_entry *entries = NULL;
+  size_t count = 0, cap = 0;
+  struct buf raw;
+  buf_init(&raw, env, DUNLIN_MAX_RAW);
+  if (ENV_GROW(env, batch->runs, batch->cap, batch->count + 1)) return DUNLIN_ENOMEM;
+  struct built_run *run = &batch->runs[batch->count];
+  int r = run_begin(batch, first, run);
+  if (!r) r = gather(batch, first, &entries, &count, &cap);
+  if (!r) r = run_write(&raw, entries, count, &run->tip);
+  run->last = run->before + count;
+  if (!r)
+    r = seal_run(&run->sealed, &run->keys, run->name, run->before + 1, (uint32_t)count, &run->tip,
+                 batch->store->device.sign_secret, (struct dunlin_bytes){raw.data, raw.len});
+  batch->count++;
+  ENV_FREE_ARRAY(env, entries, cap);
+  buf_free(&raw);
+  return r;
+}
+
+static int build(struct batch *batch) {
+  int r = 0;
+  for (struct commit_item *item = batch->items; item; item = item->next) item->built = false;
+  for (struct commit_item *item = batch->items; !r && item; item = item->next)
+    if (!item->runs && !item->built) r = build_run(batch, item);
+  return r;
+}
+
+static void batch_free(struct batch *batch) {
+  for (size_t i = 0; i < batch->count; i++) {
+    buf_free(&batch->runs[i].sealed);
+    sodium_memzero(&batch->runs[i].keys, sizeof batch->runs[i].keys);
+  }
+  ENV_FREE_ARRAY(batch->store->env, batch->runs, batch->cap);
+}
+
+/* ---- Writing them ------------------------------------------------------------------------------------------- */
+
+static uint64_t held(dunlin_store *store, const struct log_name *name, struct log **log) {
+  pthread_mutex_lock(&store->index.lock);
+  *log = index_log(&store->index, name);
+  uint64_t count = *log ? log_count(*log) : 0;
+  pthread_mutex_unlock(&store->index.lock);
+  return count;
+}
+
+static int introduce(struct batch *batch, struct storage_txn *txn, const struct log_name *name) {
+  int r = record_put_log(&batch->store->records, txn, name);
+  return r ? r : record_bump_generation(&batch->store->records, txn);
+}
+
+static int write_built(struct batch *batch, struct storage_txn *txn) {
+  int r = 0;
+  for (size_t i = 0; !r && i < batch->count; i++) {
+    struct built_run *run = &batch->runs[i];
+    struct log *log;
+    if (run->first_of_log) {
+      /* Only the holder of the slot writes its logs: it must end where it ended when the run was built. */
+      if (held(batch->store, run->name, &log) != run->before) return DUNLIN_ECONFLICT;
+      if (!log) r = introduce(batch, txn, run->name);
+    }
+    if (!r) r = storage_add_run(txn, ++batch->arrival, (struct dunlin_bytes){run->sealed.data, run->sealed.len});
+  }
+  return r;
+}
+
+static int write_runs(struct batch *batch, struct storage_txn *txn, struct commit_item *item) {
+  const struct commit_runs *runs = item->runs;
+  struct log *log;
+  int r = 0;
+  item->result = 0;
+  if (held(batch->store, runs->log, &log) != runs->base) {
+    item->result = DUNLIN_ECONFLICT;
+    return 0;
+  }
+  /* Two items of one log in one batch: the second looks again. */
+  for (struct commit_item *other = batch->items; other != item; other = other->next)
+    if (other->runs && same_name(other->runs->log, runs->log) &&
+        !id_compare(&other->runs->log->device, &runs->log->device) && !other->result)
+      item->result = DUNLIN_ECONFLICT;
+  if (item->result) return 0;
+  if (!log) r = introduce(batch, txn, runs->log);
+  for (size_t i = 0; !r && i < runs->count; i++) r = storage_add_run(txn, ++batch->arrival, runs->runs[i].sealed);
+  return r;
+}
+
+static int write_batch(void *ctx, struct storage_txn *txn) {
+  struct batch *batch = ctx;
+  int r = index_refresh_in(batch->store, txn);
+  if (r >= 0) r = storage_last_run(txn, &batch->arrival);
+  if (!r) r = write_built(batch, txn);
+  for (struct commit_item *item = batch->items; !r && item; item = item->next)
+    if (item->runs) r = write_runs(batch, txn, item);
+  return r;
+}
+
+/* It is durable: what was computed on the way goes into the index, so that nobody computes it again. */
+static void learn(struct batch *batch) {
+  dunlin_store *store = batch->store;
+  if (index_refresh(store) < 0) return; /* out of memory: the next refresh will do */
+  for (size_t i = 0; i < batch->count; i++) {
+    struct log *log = index_find_log(&store->index, batch->runs[i].name);
+    if (log) index_set_tip(&store->index, log, batch->runs[i].last, &batch->runs[i].tip);
+  }
+  for (struct commit_item *item = batch->items; item; item = item->next) {
+    if (!item->runs || item->result) continue;
+    struct log *log = index_find_log(&store->index, item->runs->log);
+    for (size_t i = 0; log && i < item->runs->count; i++)
+      index_set_tip(&store->index, log, item->runs->runs[i].last, &item->runs->runs[i].tip);
+  }
+}
+
+static int write_items(dunlin_store *store, struct commit_item *items) {
+  struct batch batch = {.store = store, .items = items};
+  int r = build(&batch);
+  if (!r) r = storage_write(store->storage, write_batch, &batch);
+  if (!r) {
+    learn(&batch);
+    watch_tell(&store->watch, batch.arrival);
+  }
+  batch_free(&batch);
+  return r;
+}
+
+/* ---- The queue: all of this with its lock held ---------------------------------------------------------------- */
+
+static void writer_free(dunlin_store *store, struct writer *writer) {
+  lease_slot_release(writer->slot, writer->fd);
+  env_free(store->env, writer, sizeof *writer);
+}
+
+/* The item is off the queue for good. */
+static void item_finish(dunlin_store *store, struct commit_item *item, int result) {
+  struct commit_queue *queue = &store->queue;
+  struct writer *writer = item->writer;
+  queue->bytes -= item->size;
+  if (writer) {
+    if (!result && !id_compare(&writer->doc, &item->entry.doc)) writer->durable++;
+    if (!--writer->queued && writer->closed) writer_free(store, writer);
+  }
+  if (!item->result) item->result = result;
+  item->done = true;
+  if (!item->wait) env_free(store->env, item, item->size);
+}
+
+/* Settles the items of a batch; those that stay go back to the front of the queue. */
+static void settle(dunlin_store *store, struct commit_item *items, int result) {
+  struct commit_queue *queue = &store->queue;
+  struct commit_item *kept = NULL, **kept_tail = &kept;
+  for (struct commit_item *item = items, *next; item; item = next) {
+    next = item->next;
+    if (!result || item->wait) {
+      item_finish(store, item, result);
+    } else {
+      *kept_tail = item;
+      kept_tail = &item->next;
+    }
+  }
+  *kept_tail = queue->head;
+  if (kept && !queue->head) queue->tail = kept_tail;
+  queue->head = kept;
+  if (!queue->head) queue->tail = &queue->head;
+  queue->error = kept ? result : 0;
+  queue->retry = false;
+  queue->finished++;
+  pthread_cond_broadcast(&queue->done);
+}
+
+static bool has_work(const struct commit_queue *queue) {
+  return queue->head && (!queue->error || queue->retry);
+}
+
+static void *writer_thread(void *ctx) {
+  dunlin_store *store = ctx;
+  struct commit_queue *queue = &store->queue;
+  pthread_mutex_lock(&queue->lock);
+  for (;;) {
+    while (!has_work(queue) && !queue->stop) pthread_cond_wait(&queue->work, &queue->lock);
+    if (!has_work(queue)) break;
+    struct commit_item *items = queue->head;
+    queue->head = NULL;
+    queue->tail = &queue->head;
+    queue->taken++;
+    /* Who comes while this is written and waits asks for another try, not for this one's. */
+    queue->retry = false;
+    pthread_mutex_unlock(&queue->lock);
+    int r = write_items(store, items);
+    pthread_mutex_lock(&queue->lock);
+    bool retry = queue->retry;
+    settle(store, items, r);
+    queue->retry = retry && queue->head;
+  }
+  pthread_mutex_unlock(&queue->lock);
+  return NULL;
+}
+
+static void enqueue(struct commit_queue *queue, struct commit_item *item) {
+  item->next = NULL;
+  *queue->tail = item;
+  queue->tail = &item->next;
+  queue->bytes += item->size;
+  if (item->wait) queue->retry = true;
+  pthread_cond_signal(&queue->work);
+}
+
+/* Waits for an item, takes it and gives its result. */
+static int await(dunlin_store *store, struct commit_item *item) {
+  while (!item->done) pthread_cond_wait(&store->queue.done, &store->queue.lock);
+  int result = item->result;
+  env_free(store->env, item, item->size);
+  return result;
+}
+
+/* ---- From outside ------------------------------------------------------------------------------------------- */
+
+int commit_start(dunlin_store *store) {
+  struct commit_queue *queue = &store->queue;
+  pthread_mutex_init(&queue->lock, NULL);
+  pthread_cond_init(&queue->work, NULL);
+  pthread_cond_init(&queue->done, NULL);
+  queue->tail = &queue->head;
+  queue->running = !pthread_create(&queue->thread, NULL, writer_thread, store);
+  return queue->running ? 0 : DUNLIN_ENOMEM;
+}
+
+int commit_stop(dunlin_store *store) {
+  struct commit_queue *queue = &store->queue;
+  if (!queue->running) return 0;
+  int r = commit_flush(store);
+  pthread_mutex_lock(&queue->lock);
+  queue->stop = true;
+  pthread_cond_signal(&queue->work);
+  pthread_mutex_unlock(&queue->lock);
+  pthread_join(queue->thread, NULL);
+  queue->running = false;
+  for (struct commit_item *item = queue->head, *next; item; item = next) {
+    next = item->next;
+    item_finish(store, item, r ? r : DUNLIN_EIO);
+  }
+  queue->head = NULL;
+  pthread_cond_destroy(&queue->work);
+  pthread_cond_destroy(&queue->done);
+  pthread_mutex_destroy(&queue->lock);
+  return r;
+}
+
+struct slot_actor {
+  dunlin_store *store;
+  uint8_t slot;
+  struct dunlin_actor *actor;
+};
+
+static int read_actor(void *ctx, struct storage_txn *txn) {
+  struct slot_actor *s = ctx;
+  return record_get_slot(&s->store->records, txn, s->slot, s->actor);
+}
+
+static int make_actor(void *ctx, struct storage_txn *txn) {
+  struct slot_actor *s = ctx;
+  const struct dunlin_env *env = s->store->env;
+  int r = env->random(env->ctx, s->actor->bytes, sizeof s->actor->bytes);
+  return r ? r : record_put_slot(&s->store->records, txn, s->slot, s->actor);
+}
+
+int writer_open(dunlin_store *store, const struct dunlin_id *doc, struct writer **out) {
+  struct writer *writer = env_calloc(store->env, 1, sizeof *writer);
+  if (!writer) return DUNLIN_ENOMEM;
+  writer->doc = *doc;
+  int r = lease_slot(store->dir, &writer->slot, &writer->fd);
+  if (r) {
+    env_free(store->env, writer, sizeof *writer);
+    return r;
+  }
+  struct slot_actor s = {.store = store, .slot = writer->slot, .actor = &writer->actor};
+  r = storage_read(store->storage, read_actor, &s);
+  if (r == DUNLIN_ENOENT) r = storage_write(store->storage, make_actor, &s);
+  if (r) writer_free(store, writer);
+  else *out = writer;
+  return r;
+}
+
+void writer_close(dunlin_store *store, struct writer *writer) {
+  if (!writer) return;
+  pthread_mutex_lock(&store->queue.lock);
+  writer->closed = true;
+  if (!writer->queued) writer_free(store, writer);
+  pthread_mutex_unlock(&store->queue.lock);
+}
+
+/* A copy of the change and of the membership heads that hold now. */
+static int item_new(dunlin_store *store, const struct log_name *log, const struct dunlin_id *doc,
+                    const struct change_id_bytes *change, struct commit_item **out) {
+  uint8_t heads[RUN_MAX_HEADS * 32];
+  pthread_mutex_lock(&store->index.lock);
+  const struct space *space = index_space(&store->index, &log->space);
+  size_t heads_len = space ? space_heads(space, heads) : 0;
+  pthread_mutex_unlock(&store->index.lock);
+  if (!heads_len) return DUNLIN_ENOENT;
+  size_t size = sizeof(struct commit_item) + heads_len + change->bytes.len;
+  struct commit_item *item = env_alloc(store->env, size);
+  if (!item) return DUNLIN_ENOMEM;
+  *item = (struct commit_item){.log = *log, .size = size, .entry = {.doc = *doc, .change = *change}};
+  memcpy(item->bytes, heads, heads_len);
+  memcpy(item->bytes + heads_len, change->bytes.data, change->bytes.len);
+  item->entry.heads = item->bytes;
+  item->entry.heads_len = heads_len;
+  item->entry.change.bytes.data = item->bytes + heads_len;
+  *out = item;
+  return 0;
+}
+
+int commit_change(dunlin_store *store, struct writer *writer, const struct log_name *log, const struct dunlin_id *doc,
+                  const struct change_id_bytes *change, bool wait) {
+  struct commit_queue *queue = &store->queue;
+  struct commit_item *item = NULL;
+  int r = item_new(store, log, doc, change, &item);
+  if (r) return r;
+  item->writer = writer;
+  pthread_mutex_lock(&queue->lock);
+  while (!wait && !queue->error && queue->head && queue->bytes + item->size > COMMIT_MAX_QUEUED)
+    pthread_cond_wait(&queue->done, &queue->lock);
+  /* While the last flush has failed nobody is told "queued": the commit tries again and hears how it went. */
+  item->wait = wait || queue->error;
+  writer->queued++;
+  enqueue(queue, item);
+  if (item->wait) r = await(store, item);
+  pthread_mutex_unlock(&queue->lock);
+  return r;
+}
+
+int commit_runs(dunlin_store *store, const struct commit_runs *runs) {
+  struct commit_item *item = env_calloc(store->env, 1, sizeof *item);
+  if (!item) return DUNLIN_ENOMEM;
+  item->size = sizeof *item;
+  item->runs = runs;
+  item->wait = true;
+  pthread_mutex_lock(&store->queue.lock);
+  enqueue(&store->queue, item);
+  int r = await(store, item);
+  pthread_mutex_unlock(&store->queue.lock);
+  return r;
+}
+
+int commit_flush(dunlin_store *store) {
+  struct commit_queue *queue = &store->queue;
+  pthread_mutex_lock(&queue->lock);
+  /* What is queued now is in the next transaction, and what is being written in this one. */
+  uint64_t wanted = queue->taken + (queue->head ? 1 : 0);
+  queue->retry = queue->head;
+  pthread_cond_signal(&queue->work);
+  while (queue->finished < wanted) pthread_cond_wait(&queue->done, &queue->lock);
+  int r = queue->error;
+  pthread_mutex_unlock(&queue->lock);
+  return r;
+}

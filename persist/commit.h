@@ -1,0 +1,76 @@
+/* The commit queue and the writer thread.
+ *
+ * Commits of documents and runs from peers are put into one queue.  The thread takes all that is there, builds one run for
+ * each log (in its order), seals them, and writes everything in one transaction; what is queued meanwhile shares the next.
+ * The number of an entry is given when its run is built, so what fails leaves no gap.
+ *
+ * When a transaction fails, those who wait get the error and what they brought is gone; what nobody waits for stays and is
+ * tried again with the next commit or flush. */
+#ifndef PERSIST_COMMIT_H
+#define PERSIST_COMMIT_H
+
+#include <pthread.h>
+
+#include "crdt/change.h"
+#include "persist/seal.h"
+
+#include <dunlin/store.h>
+
+/* Bytes of changes that may be queued without anybody waiting for them; a commit that would pass it waits for the queue. */
+#define COMMIT_MAX_QUEUED (8u * 1024 * 1024)
+
+/* A leased writer slot.  It lives until its document is closed and nothing of it is queued. */
+struct writer {
+  uint8_t slot;
+  int fd;
+  struct dunlin_actor actor;
+  struct dunlin_id doc;
+  /* Under the queue's lock: */
+  size_t queued;
+  bool closed;
+  uint64_t durable; /* its changes in `doc` that are durable */
+};
+
+struct commit_item;
+struct commit_queue {
+  pthread_mutex_t lock;
+  pthread_cond_t work, done;
+  pthread_t thread;
+  struct commit_item *head, **tail;
+  size_t bytes;
+  uint64_t taken, finished; /* transactions begun and ended */
+  int error;                /* of the last one, while something of it is still queued */
+  bool running, retry, stop;
+};
+
+int commit_start(dunlin_store *store);
+/* Tries what is queued a last time and ends the thread; the result is that of the last attempt. */
+int commit_stop(dunlin_store *store);
+
+/* Leases a slot for a document.  DUNLIN_EBUSY. */
+int writer_open(dunlin_store *store, const struct dunlin_id *doc, struct writer **out);
+void writer_close(dunlin_store *store, struct writer *writer);
+
+/* Queues a change.  `wait`: returns when it is durable, or the error. */
+int commit_change(dunlin_store *store, struct writer *writer, const struct log_name *log, const struct dunlin_id *doc,
+                  const struct change_id_bytes *change, bool wait);
+
+/* Runs of a peer's log, checked, that continue it after entry `base`. */
+struct commit_run {
+  struct dunlin_bytes sealed;
+  uint64_t last; /* number and chain value of its last entry */
+  struct dunlin_id tip;
+};
+struct commit_runs {
+  const struct log_name *log;
+  const struct commit_run *runs;
+  size_t count;
+  uint64_t base;
+};
+/* Returns when they are durable.  DUNLIN_ECONFLICT: the log does not end at `base` (any more). */
+int commit_runs(dunlin_store *store, const struct commit_runs *runs);
+
+/* Waits until everything queued before is durable. */
+int commit_flush(dunlin_store *store);
+
+#endif

@@ -1,0 +1,364 @@
+#include "persist/index.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "persist/run.h"
+#include "persist/store.h"
+
+void index_init(struct index *index, const struct dunlin_env *env) {
+  *index = (struct index){.env = env};
+  pthread_mutex_init(&index->lock, NULL);
+}
+
+void index_free(struct index *index) {
+  for (size_t i = 0; i < index->log_count; i++) {
+    ENV_FREE_ARRAY(index->env, index->logs[i]->runs, index->logs[i]->run_cap);
+    env_free(index->env, index->logs[i], sizeof *index->logs[i]);
+  }
+  for (size_t i = 0; i < index->space_count; i++) space_free(index->spaces[i]);
+  ENV_FREE_ARRAY(index->env, index->logs, index->log_cap);
+  ENV_FREE_ARRAY(index->env, index->spaces, index->space_cap);
+  ENV_FREE_ARRAY(index->env, index->places, index->place_cap);
+  pthread_mutex_destroy(&index->lock);
+}
+
+/* ---- Looking up --------------------------------------------------------------------------------------------- */
+
+struct space *index_space(struct index *index, const struct dunlin_id *id) {
+  for (size_t i = 0; i < index->space_count; i++)
+    if (!id_compare(&index->spaces[i]->id, id)) return index->spaces[i];
+  return NULL;
+}
+
+static bool same_log(const struct log_name *a, const struct log_name *b) {
+  return a->lane == b->lane && !actor_compare(&a->actor, &b->actor) && !id_compare(&a->device, &b->device) &&
+         !id_compare(&a->space, &b->space);
+}
+
+struct log *index_log(struct index *index, const struct log_name *name) {
+  for (size_t i = 0; i < index->log_count; i++)
+    if (same_log(&index->logs[i]->name, name)) return index->logs[i];
+  return NULL;
+}
+
+struct log *index_find_log(struct index *index, const struct log_name *name) {
+  pthread_mutex_lock(&index->lock);
+  struct log *log = index_log(index, name);
+  pthread_mutex_unlock(&index->lock);
+  return log;
+}
+
+static uint64_t run_last(const struct run_ref *run) {
+  return run->first + run->count - 1;
+}
+
+uint64_t log_count(const struct log *log) {
+  return log->run_count ? run_last(&log->runs[log->run_count - 1]) : 0;
+}
+
+const struct run_ref *log_run_of(const struct log *log, uint64_t entry) {
+  size_t low = 0, high = log->run_count;
+  while (low < high) {
+    size_t mid = low + (high - low) / 2;
+    if (run_last(&log->runs[mid]) < entry) low = mid + 1;
+    else high = mid;
+  }
+  return low < log->run_count && log->runs[low].first <= entry ? &log->runs[low] : NULL;
+}
+
+uint64_t index_arrivals(struct index *index) {
+  pthread_mutex_lock(&index->lock);
+  uint64_t count = index->place_count;
+  pthread_mutex_unlock(&index->lock);
+  return count;
+}
+
+uint64_t index_entries(struct index *index) {
+  uint64_t count = 0;
+  pthread_mutex_lock(&index->lock);
+  for (size_t i = 0; i < index->log_count; i++) count += log_count(index->logs[i]);
+  pthread_mutex_unlock(&index->lock);
+  return count;
+}
+
+/* ---- Reading what is new, without the lock -------------------------------------------------------------------- */
+
+struct new_run {
+  uint64_t arrival;
+  bool malformed;
+  struct seal_header header;
+};
+
+/* What a transaction shows beyond the index. */
+struct news {
+  dunlin_store *store;
+  const struct dunlin_env *env;
+  uint64_t known_generation, known_arrivals; /* of the index */
+  uint64_t generation;
+  struct space **spaces;
+  size_t space_count, space_cap;
+  struct log_name *logs;
+  size_t log_count, log_cap;
+  struct new_run *runs;
+  size_t run_count, run_cap;
+};
+
+static void news_free(struct news *news) {
+  for (size_t i = 0; i < news->space_count; i++) space_free(news->spaces[i]);
+  ENV_FREE_ARRAY(news->env, news->spaces, news->space_cap);
+  ENV_FREE_ARRAY(news->env, news->logs, news->log_cap);
+  ENV_FREE_ARRAY(news->env, news->runs, news->run_cap);
+}
+
+static int news_space(void *ctx, struct dunlin_bytes key, struct dunlin_bytes plain) {
+  struct news *news = ctx;
+  (void)key;
+  if (ENV_GROW(news->env, news->spaces, news->space_cap, news->space_count + 1)) return DUNLIN_ENOMEM;
+  int r = space_read(news->env, plain, false, &news->spaces[news->space_count]);
+  if (!r) news->space_count++;
+  return r && r != DUNLIN_ENOMEM ? DUNLIN_ECORRUPT : r;
+}
+
+static int news_log(void *ctx, struct dunlin_bytes key, struct dunlin_bytes plain) {
+  struct news *news = ctx;
+  (void)key;
+  if (ENV_GROW(news->env, news->logs, news->log_cap, news->log_count + 1)) return DUNLIN_ENOMEM;
+  return record_parse_log(plain, &news->logs[news->log_count++]);
+}
+
+static int news_run(void *ctx, struct dunlin_bytes key, struct dunlin_bytes sealed) {
+  struct news *news = ctx;
+  if (key.len != 8) return DUNLIN_ECORRUPT;
+  if (ENV_GROW(news->env, news->runs, news->run_cap, news->run_count + 1)) return DUNLIN_ENOMEM;
+  struct new_run *run = &news->runs[news->run_count++];
+  *run = (struct new_run){.arrival = get_be64(key.data)};
+  run->malformed = seal_header_read(sealed.data, sealed.len, &run->header) != 0;
+  return 0;
+}
+
+static int news_read(void *ctx, struct storage_txn *txn) {
+  struct news *news = ctx;
+  const struct records *records = &news->store->records;
+  int r = record_get_generation(records, txn, &news->generation);
+  if (!r && news->generation != news->known_generation) {
+    r = record_each(records, txn, RECORD_SPACE, news_space, news);
+    if (!r) r = record_each(records, txn, RECORD_LOG, news_log, news);
+  }
+  return r ? r : storage_each_run(txn, news->known_arrivals + 1, news_run, news);
+}
+
+/* ---- Taking it into the index, under the lock ----------------------------------------------------------------- */
+
+/* Makes a space that is known already hold the operations of `*from` too; one that is new is moved over. */
+static int merge_space(struct index *index, struct space **from) {
+  struct space *space = index_space(index, &(*from)->id);
+  int r = 0;
+  if (!space) {
+    if (ENV_GROW(index->env, index->spaces, index->space_cap, index->space_count + 1)) return DUNLIN_ENOMEM;
+    index->spaces[index->space_count++] = *from;
+    *from = NULL;
+    return 0;
+  }
+  struct buf ops;
+  buf_init(&ops, index->env, SPACE_MAX_BYTES);
+  space_write_ops(*from, &ops);
+  r = ops.error ? ops.error : space_read_ops(space, (struct dunlin_bytes){ops.data, ops.len}, false);
+  buf_free(&ops);
+  return r < 0 ? r : 0;
+}
+
+static int merge_log(struct index *index, const struct log_name *name) {
+  if (index_log(index, name)) return 0;
+  struct space *space = index_space(index, &name->space);
+  if (!space) return DUNLIN_ECORRUPT;
+  if (ENV_GROW(index->env, index->logs, index->log_cap, index->log_count + 1)) return DUNLIN_ENOMEM;
+  struct log *log = env_calloc(index->env, 1, sizeof *log);
+  if (!log) return DUNLIN_ENOMEM;
+  log->name = *name;
+  log->space = space;
+  log->start = chain_start(name);
+  log_keys_derive(&log->keys, &space->keys, name);
+  index->logs[index->log_count++] = log;
+  return 0;
+}
+
+static bool header_fits(const struct log *log, const struct seal_header *header) {
+  return log && log->name.lane == header->lane && !memcmp(log->keys.log_tag, header->log_tag, 8) &&
+         !memcmp(log->keys.space_tag, header->space_tag, 8) && !memcmp(log->keys.epoch_tag, header->epoch_tag, 4);
+}
+
+static struct log *log_of_header(struct index *index, const struct seal_header *header) {
+  if (header_fits(index->last, header)) return index->last;
+  for (size_t i = 0; i < index->log_count; i++)
+    if (header_fits(index->logs[i], header)) return index->last = index->logs[i];
+  return NULL;
+}
+
+/* Puts a run where it belongs.  One that begins behind a gap is not usable; the entries it holds may come again. */
+static int merge_run(struct index *index, const struct new_run *run) {
+  if (run->arrival <= index->place_count) return 0;
+  /* Arrival numbers have no gaps: whatever is missing was lost. */
+  uint64_t missing = run->arrival - index->place_count - 1;
+  if (missing > 0) index->lost += missing;
+  if (run->arrival > SIZE_MAX / sizeof *index->places || missing > 1u << 20) return DUNLIN_ECORRUPT;
+  if (ENV_GROW(index->env, index->places, index->place_cap, (size_t)run->arrival)) return DUNLIN_ENOMEM;
+  while (index->place_count < run->arrival - 1) index->places[index->place_count++] = (struct place){0};
+  struct log *log = run->malformed ? NULL : log_of_header(index, &run->header);
+  struct place place = {.log = log};
+  if (!log) {
+    index->lost++;
+  } else if (run->header.first != log_count(log) + 1) {
+    uint64_t last = run->header.first + run->header.count - 1;
+    if (last > log->beyond) log->beyond = last;
+    place.log = NULL;
+  } else {
+    if (ENV_GROW(index->env, log->runs, log->run_cap, log->run_count + 1)) return DUNLIN_ENOMEM;
+    place.run = log->run_count;
+    log->runs[log->run_count++] =
+        (struct run_ref){.arrival = run->arrival, .first = run->header.first, .count = run->header.count};
+  }
+  index->places[index->place_count++] = place;
+  return 0;
+}
+
+static int merge(struct index *index, struct news *news) {
+  int r = 0;
+  if (news->generation > index->generation) {
+    for (size_t i = 0; !r && i < news->space_count; i++) r = merge_space(index, &news->spaces[i]);
+    for (size_t i = 0; !r && i < news->log_count; i++) r = merge_log(index, &news->logs[i]);
+    if (!r) index->generation = news->generation;
+  }
+  for (size_t i = 0; !r && i < news->run_count; i++) r = merge_run(index, &news->runs[i]);
+  return r;
+}
+
+static struct news news_begin(dunlin_store *store) {
+  struct index *index = &store->index;
+  struct news news = {.store = store, .env = store->env};
+  pthread_mutex_lock(&index->lock);
+  news.known_generation = index->generation;
+  news.known_arrivals = index->place_count;
+  pthread_mutex_unlock(&index->lock);
+  return news;
+}
+
+/* `version`: what storage_version() gave before the news were read; 0 when unknown. */
+static int news_end(struct news *news, int r, uint64_t version) {
+  struct index *index = &news->store->index;
+  pthread_mutex_lock(&index->lock);
+  uint64_t arrivals = index->place_count, generation = index->generation;
+  if (!r) r = merge(index, news);
+  if (!r && version > index->version) index->version = version;
+  if (!r) r = index->place_count != arrivals || index->generation != generation;
+  pthread_mutex_unlock(&index->lock);
+  news_free(news);
+  return r;
+}
+
+int index_refresh(dunlin_store *store) {
+  uint64_t version = storage_version(store->storage);
+  pthread_mutex_lock(&store->index.lock);
+  bool current = version && version == store->index.version;
+  pthread_mutex_unlock(&store->index.lock);
+  if (current) return 0;
+  struct news news = news_begin(store);
+  return news_end(&news, storage_read(store->storage, news_read, &news), version);
+}
+
+int index_refresh_in(dunlin_store *store, struct storage_txn *txn) {
+  struct news news = news_begin(store);
+  return news_end(&news, news_read(&news, txn), 0);
+}
+
+/* ---- Reading runs ------------------------------------------------------------------------------------------- */
+
+struct sealed_read {
+  uint64_t arrival;
+  struct buf *out;
+};
+
+static int read_sealed(void *ctx, struct storage_txn *txn) {
+  struct sealed_read *read = ctx;
+  struct dunlin_bytes sealed;
+  int r = storage_get_run(txn, read->arrival, &sealed);
+  buf_clear(read->out);
+  if (!r) buf_append(read->out, sealed.data, sealed.len);
+  return r ? r : read->out->error;
+}
+
+int index_sealed(dunlin_store *store, uint64_t arrival, struct buf *out) {
+  struct sealed_read read = {.arrival = arrival, .out = out};
+  int r = storage_read(store->storage, read_sealed, &read);
+  return r == DUNLIN_ENOENT || r == DUNLIN_ELIMIT ? DUNLIN_ECORRUPT : r;
+}
+
+int index_open_run(dunlin_store *store, const struct log *log, uint64_t arrival, struct buf *raw,
+                   struct seal_header *header, uint8_t signature[64]) {
+  struct buf sealed;
+  buf_init(&sealed, store->env, DUNLIN_MAX_SEALED);
+  int r = index_sealed(store, arrival, &sealed);
+  if (!r) r = seal_header_read(sealed.data, sealed.len, header);
+  if (!r) r = seal_open(raw, &log->keys, sealed.data, sealed.len, signature);
+  buf_free(&sealed);
+  if (!r || r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;
+  store_log(store, "run %" PRIu64 " of the store is damaged: it does not open", arrival);
+  return DUNLIN_ECORRUPT;
+}
+
+static int chain_run(dunlin_store *store, const struct log *log, uint64_t arrival, struct dunlin_id *tip) {
+  struct seal_header header;
+  uint8_t signature[64];
+  uint64_t count = 0;
+  struct buf raw;
+  buf_init(&raw, store->env, DUNLIN_MAX_RAW);
+  int r = index_open_run(store, log, arrival, &raw, &header, signature);
+  if (!r) r = run_chain(store->env, (struct dunlin_bytes){raw.data, raw.len}, NULL, tip, &count);
+  if (!r && count != header.count) r = DUNLIN_EFORMAT;
+  buf_free(&raw);
+  if (!r || r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;
+  if (r != DUNLIN_ECORRUPT) store_log(store, "run %" PRIu64 " of the store is malformed", arrival);
+  return DUNLIN_ECORRUPT;
+}
+
+int index_chain(dunlin_store *store, struct log *log, uint64_t *count, struct dunlin_id *tip) {
+  struct index *index = &store->index;
+  for (;;) {
+    pthread_mutex_lock(&index->lock);
+    size_t at = log->chained;
+    *tip = at ? log->runs[at - 1].tip : log->start;
+    *count = at ? run_last(&log->runs[at - 1]) : 0;
+    bool done = at == log->run_count;
+    uint64_t arrival = done ? 0 : log->runs[at].arrival;
+    pthread_mutex_unlock(&index->lock);
+    if (done) return 0;
+    int r = chain_run(store, log, arrival, tip);
+    if (r) return r;
+    pthread_mutex_lock(&index->lock);
+    if (log->chained == at) log->runs[log->chained++].tip = *tip;
+    pthread_mutex_unlock(&index->lock);
+  }
+}
+
+void index_set_tip(struct index *index, struct log *log, uint64_t count, const struct dunlin_id *tip) {
+  pthread_mutex_lock(&index->lock);
+  if (log->chained < log->run_count && run_last(&log->runs[log->chained]) == count)
+    log->runs[log->chained++].tip = *tip;
+  pthread_mutex_unlock(&index->lock);
+}
+
+int index_whole(dunlin_store *store, const struct space *space, uint8_t lane) {
+  struct index *index = &store->index;
+  bool damaged = false;
+  pthread_mutex_lock(&index->lock);
+  uint64_t lost = index->lost;
+  for (size_t i = 0; i < index->log_count; i++) {
+    const struct log *log = index->logs[i];
+    damaged |= log->space == space && log->name.lane == lane && log->beyond > log_count(log);
+  }
+  pthread_mutex_unlock(&index->lock);
+  if (!lost && !damaged) return 0;
+  store_log(store, "the store has lost changes: %" PRIu64 " runs belong nowhere%s", lost,
+            damaged ? ", and a log has a gap" : "");
+  return DUNLIN_ECORRUPT;
+}

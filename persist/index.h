@@ -1,0 +1,85 @@
+/* What a store knows in memory: spaces, logs, and which run holds what.  Derived from the runs' clear headers and the
+ * records, at open and again whenever the arrival numbers have moved on (index_refresh), by whatever process.
+ *
+ * `lock` protects everything that can change and is a leaf: nobody reads the storage or waits while holding it.  Spaces and
+ * logs are never freed before the index, and a log's name, keys and space pointer never change, so they may be used without
+ * the lock.  Each log's runs are in the order of entries, without gaps. */
+#ifndef PERSIST_INDEX_H
+#define PERSIST_INDEX_H
+
+#include <pthread.h>
+
+#include "persist/record.h"
+
+struct run_ref {
+  uint64_t arrival, first;
+  uint32_t count;
+  struct dunlin_id tip; /* chain value of the last entry; known for the first `chained` runs */
+};
+
+struct log {
+  struct log_name name;
+  struct log_keys keys;
+  struct dunlin_id start; /* e_0 */
+  struct space *space;
+  struct run_ref *runs;
+  size_t run_count, run_cap;
+  size_t chained;
+  uint64_t beyond; /* the last entry of runs that lie behind a gap; no damage when it is not above the tip */
+};
+
+/* Per arrival number: the log, NULL for a run that does not fit anywhere. */
+struct place {
+  struct log *log;
+  size_t run;
+};
+
+struct index {
+  const struct dunlin_env *env;
+  pthread_mutex_t lock;
+  struct space **spaces;
+  size_t space_count, space_cap;
+  struct log **logs;
+  size_t log_count, log_cap;
+  struct place *places; /* places[n - 1] is arrival number n */
+  size_t place_count, place_cap;
+  uint64_t lost; /* runs that no known log could have made */
+  uint64_t generation, version; /* of the records; of the storage */
+  struct log *last; /* the log of the last header: most often that of the next, too */
+};
+
+void index_init(struct index *index, const struct dunlin_env *env);
+void index_free(struct index *index);
+
+/* Brings the index up to what is committed.  1 when there was something new. */
+int index_refresh(dunlin_store *store);
+/* The same inside a transaction of the caller's, for a writer that must know the very last state. */
+int index_refresh_in(dunlin_store *store, struct storage_txn *txn);
+
+/* Number of runs, and entries, that are in place. */
+uint64_t index_arrivals(struct index *index);
+uint64_t index_entries(struct index *index);
+
+/* With the lock held. */
+struct space *index_space(struct index *index, const struct dunlin_id *id); /* NULL */
+struct log *index_log(struct index *index, const struct log_name *name);    /* NULL */
+uint64_t log_count(const struct log *log);                                  /* entries */
+const struct run_ref *log_run_of(const struct log *log, uint64_t entry);    /* NULL */
+
+/* Without it: finds and keeps. */
+struct log *index_find_log(struct index *index, const struct log_name *name);
+
+/* The sealed bytes of a run; the opened data of a run and its header and signature (DUNLIN_ECORRUPT, reported). */
+int index_sealed(dunlin_store *store, uint64_t arrival, struct buf *out);
+int index_open_run(dunlin_store *store, const struct log *log, uint64_t arrival, struct buf *raw,
+                   struct seal_header *header, uint8_t signature[64]);
+
+/* Computes the chain up to the log's tip, and gives number and chain value of it. */
+int index_chain(dunlin_store *store, struct log *log, uint64_t *count, struct dunlin_id *tip);
+/* Says what the writer knows already: the chain value of entry `count` of the log. */
+void index_set_tip(struct index *index, struct log *log, uint64_t count, const struct dunlin_id *tip);
+
+/* Whether something that `space` may have had in `lane` is lost: DUNLIN_ECORRUPT, reported. */
+int index_whole(dunlin_store *store, const struct space *space, uint8_t lane);
+
+#endif
