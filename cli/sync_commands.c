@@ -84,12 +84,13 @@ static const char *event_words(enum dunlin_node_event_kind kind) {
     case DUNLIN_NODE_JOINED: return "joined";
     case DUNLIN_NODE_GUEST: return "guest";
     case DUNLIN_NODE_CLOSED: return "closed";
+    case DUNLIN_NODE_REFUSED: return "refused";
   }
   return "unknown";
 }
 
 static void tell_json(const struct dunlin_node_event *event, const char *name, uint64_t received) {
-  const char *error = event->kind == DUNLIN_NODE_CLOSED && event->error ? dunlin_error_name(event->error) : NULL;
+  const char *error = event->error ? dunlin_error_name(event->error) : NULL;
   app_print_line(json_pack("{s:s, s:s, s:s, s:I, s:s*, s:s*}", "event", event_words(event->kind), "name", name, "address",
                            event->address, "received", (json_int_t)received, "error", error, "message",
                            error ? event->text : NULL));
@@ -115,10 +116,9 @@ static void tell(struct talk *talk, const struct dunlin_node_event *event) {
   } else if (event->kind == DUNLIN_NODE_IN_SYNC) {
     app_note(app, "in sync with %s (%s), received %" PRIu64 " change%s", name, event->address, received,
              received == 1 ? "" : "s");
-  } else if (event->kind == DUNLIN_NODE_CLOSED) {
-    app_note(app, "%s: %s", event->address, !event->error ? "the peer left"
-                                            : event->text[0] ? event->text
-                                                             : dunlin_error_text(event->error));
+  } else if (event->kind == DUNLIN_NODE_CLOSED || event->kind == DUNLIN_NODE_REFUSED) {
+    const char *reason = event->text[0] ? event->text : dunlin_error_text(event->error);
+    app_note(app, "%s: %s", event->address, event->error ? reason : "the peer left");
   } else {
     space_alias(app, &event->space, alias);
     app_note(app, "%s has joined %s", event->kind == DUNLIN_NODE_GUEST ? name : "this device", alias);
@@ -132,7 +132,11 @@ static void linger(struct talk *talk) {
   while (talk_next(talk, &event, deadline) == 1 && event.kind != DUNLIN_NODE_CLOSED) continue;
 }
 
-static int closed_early(struct app *app, const struct dunlin_node_event *event, const char *what) {
+static bool is_failure(const struct dunlin_node_event *event) {
+  return event->kind == DUNLIN_NODE_CLOSED || event->kind == DUNLIN_NODE_REFUSED;
+}
+
+static int report_failure(struct app *app, const struct dunlin_node_event *event, const char *what) {
   struct dunlin_why why;
   memcpy(why.text, event->text, sizeof why.text);
   if (event->error) return app_fail_why(app, event->error, &why, what);
@@ -158,8 +162,8 @@ static int sync_once(struct talk *talk) {
   while (ended && waiting && talk_next(talk, &event, 0) == 1) {
     size_t i = peer_index(app, event.address);
     bool counts = (i < app->peer_count || app->peer_count == 0) && !ended[i];
-    if (event.kind == DUNLIN_NODE_CLOSED && counts && app->peer_count) {
-      status = closed_early(app, &event, event.address);
+    if (is_failure(&event) && counts && app->peer_count) {
+      status = report_failure(app, &event, event.address);
     } else {
       tell(talk, &event);
       if (event.kind != DUNLIN_NODE_IN_SYNC) continue;
@@ -238,7 +242,7 @@ static int await_guest(struct talk *talk, int64_t deadline) {
   while (talk_next(talk, &event, came ? 0 : deadline) == 1) {
     tell(talk, &event);
     bool same = came && memcmp(&guest, &event.device, sizeof guest) == 0;
-    if (same && (event.kind == DUNLIN_NODE_IN_SYNC || event.kind == DUNLIN_NODE_CLOSED)) {
+    if (same && (event.kind == DUNLIN_NODE_IN_SYNC || is_failure(&event))) {
       if (event.kind == DUNLIN_NODE_IN_SYNC) linger(talk);
       return EXIT_DONE; /* joined in any case; what is missing comes with the next sync */
     }
@@ -337,13 +341,13 @@ static int await_host(struct talk *talk, struct dunlin_id *space) {
   struct dunlin_node_event event;
   bool joined = false;
   while (talk_next(talk, &event, 0) == 1) {
-    if (event.kind == DUNLIN_NODE_CLOSED && !joined) return closed_early(talk->app, &event, event.address);
+    if (event.kind == DUNLIN_NODE_CLOSED && !joined) return report_failure(talk->app, &event, event.address);
     tell(talk, &event);
     if (event.kind == DUNLIN_NODE_JOINED) {
       *space = event.space;
       joined = true;
     }
-    if (joined && event.kind == DUNLIN_NODE_CLOSED) return EXIT_DONE; /* what is missing comes with the next sync */
+    if (joined && is_failure(&event)) return EXIT_DONE; /* what is missing comes with the next sync */
     if (joined && event.kind == DUNLIN_NODE_IN_SYNC) {
       linger(talk);
       return EXIT_DONE;
