@@ -45,6 +45,7 @@ enum dunlin_node_event_kind {
   DUNLIN_NODE_JOINED,        /* guest: the space of our invitation is in our store; `space` names it */
   DUNLIN_NODE_GUEST,         /* host: a guest has joined `space` */
   DUNLIN_NODE_CLOSED,        /* a connection ended or could not be made; `error` says why (0: the peer left) */
+  DUNLIN_NODE_REFUSED,       /* a log of this peer cannot be taken (a fork, or invalid); the connection goes on */
 };
 
 struct dunlin_node_event {
@@ -53,7 +54,7 @@ struct dunlin_node_event {
   struct dunlin_id device; /* of the peer, when known */
   struct dunlin_id space;
   char address[DUNLIN_MAX_NAME + 1]; /* of the peer */
-  char text[256];                    /* CLOSED with an error: one sentence */
+  char text[256];                    /* with an error: one sentence */
 };
 
 /* Takes the next event; waits up to `timeout_ms` for one (0: not at all, -1: for ever).  1 when there is one, else 0. */
