@@ -18,7 +18,7 @@
 #ifndef CRDT_CHANGE_H
 #define CRDT_CHANGE_H
 
-#include <dunlin/limits.h>
+#include <dunlin/doc.h>
 
 #include "crdt/msgpack.h"
 

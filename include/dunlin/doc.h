@@ -23,8 +23,8 @@ extern "C" {
 
 typedef struct dunlin_doc dunlin_doc;
 
-/* A container of one document, valid as long as the document.  Handles of a container that was created in a
- * transaction that is aborted are invalid from then on (calls with them give DUNLIN_ENOENT). */
+/* A container of one document, valid as long as the document.  The handle of a container that was created in a transaction
+ * that is aborted means nothing afterwards. */
 typedef struct dunlin_obj {
   uint32_t index;
 } dunlin_obj;

@@ -6,7 +6,7 @@
 #define DUNLIN_MAX_VALUE (768u * 1024)         /* bytes of a string or of bytes */
 #define DUNLIN_MAX_DEPTH 32u                   /* containers inside containers */
 #define DUNLIN_MAX_CHANGE (960u * 1024)        /* canonical bytes of a change */
-#define DUNLIN_MAX_PARENTS 64u                 /* parents of a change */
+#define DUNLIN_MAX_PARENTS 1024u               /* parents of a change */
 #define DUNLIN_MAX_DELTA_CHANGES (1u << 20)    /* changes in a delta */
 #define DUNLIN_MAX_DELTA_OPS (1u << 24)        /* operations (local versions) in a delta */
 #define DUNLIN_MAX_PENDING (16u * 1024 * 1024) /* bytes of changes that wait for their parents, a document */

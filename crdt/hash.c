@@ -1,0 +1,96 @@
+/* The document hash: of what can be reached, with all that decides what it will show next.  docs/format.md, "State". */
+#include "crdt/internal.h"
+
+static void write_container(const dunlin_doc *doc, uint32_t container, struct buf *out);
+
+static void write_scalar(const struct dunlin_value *v, struct buf *out) {
+  switch (v->kind) {
+    case DUNLIN_BOOL: mp_write_bool(out, v->as.boolean); break;
+    case DUNLIN_INT: mp_write_int(out, v->as.integer); break;
+    case DUNLIN_FLOAT: mp_write_float(out, v->as.real); break;
+    case DUNLIN_STRING: mp_write_str(out, v->as.string.data, v->as.string.len); break;
+    case DUNLIN_BYTES: mp_write_bin(out, v->as.string.data, v->as.string.len); break;
+    case DUNLIN_TIME: mp_write_time(out, v->as.time); break;
+    default: mp_write_nil(out);
+  }
+}
+
+/* All live writes in winner order, each with what orders it; then each container among them, once. */
+static void write_register(const dunlin_doc *doc, const struct reg *reg, struct buf *out) {
+  mp_write_array(out, reg->count);
+  for (uint32_t i = 0; i < reg->count; i++) {
+    const struct reg_write *w = &reg->writes[i];
+    const struct graph_change *change = &doc->graph.changes[w->change];
+    mp_write_array(out, 6);
+    mp_write_uint(out, w->class);
+    mp_write_uint(out, change->lamport);
+    mp_write_bin(out, doc->graph.actors[change->actor].name.bytes, sizeof(struct dunlin_actor));
+    mp_write_bin(out, change->id.bytes, sizeof change->id.bytes);
+    mp_write_uint(out, (uint64_t)w->value.kind);
+    if (w->value.kind < DUNLIN_MAP) write_scalar(&w->value, out);
+    else mp_write_bin(out, doc->containers[w->value.as.obj.index]->id.bytes, sizeof(struct container_id));
+  }
+  const struct reg_write *w;
+  for (size_t i = 0; (w = reg_distinct(reg, i)); i++)
+    if (w->value.kind >= DUNLIN_MAP) write_container(doc, w->value.as.obj.index, out);
+}
+
+static void write_map(const dunlin_doc *doc, struct map *map, struct buf *out) {
+  size_t size = map_size(map);
+  mp_write_array(out, size);
+  for (size_t i = 0; i < size; i++) {
+    const struct map_entry *entry = map_nth(map, i);
+    if (!entry) {
+      out->error = DUNLIN_ENOMEM;
+      return;
+    }
+    mp_write_str(out, entry->key.data, entry->key.len);
+    write_register(doc, &entry->reg, out);
+  }
+}
+
+static void write_list(const dunlin_doc *doc, const struct seq *seq, struct buf *out) {
+  size_t rank = 0;
+  uint32_t place = 0, item;
+  mp_write_array(out, seq->shown);
+  while ((item = seq_read(seq, &rank, &place)) != SEQ_NONE)
+    write_register(doc, &seq->elements[seq->items[item].value].reg, out);
+}
+
+static void write_text(const struct seq *seq, struct buf *out) {
+  size_t rank = 0;
+  uint32_t place = 0, item;
+  mp_write_uint(out, seq->shown);
+  while ((item = seq_read(seq, &rank, &place)) != SEQ_NONE) {
+    uint8_t utf8[4];
+    buf_append(out, utf8, utf8_put(utf8, seq->items[item].value));
+  }
+}
+
+static void write_container(const dunlin_doc *doc, uint32_t container, struct buf *out) {
+  struct container *c = doc->containers[container];
+  mp_write_bin(out, c->id.bytes, sizeof c->id.bytes);
+  if (c->unknown.count) {
+    mp_write_nil(out); /* what it holds is for newer versions to say */
+    return;
+  }
+  switch (c->kind) {
+    case DUNLIN_MAP: write_map(doc, &c->as.map, out); break;
+    case DUNLIN_LIST: write_list(doc, &c->as.seq, out); break;
+    case DUNLIN_TEXT: write_text(&c->as.seq, out); break;
+    case DUNLIN_COUNTER: mp_write_int(out, c->as.counter); break;
+    default: mp_write_nil(out);
+  }
+}
+
+int dunlin_doc_hash(const dunlin_doc *doc, struct dunlin_id *out) {
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  struct buf state;
+  buf_init(&state, doc->env, SIZE_MAX / 2);
+  write_container(doc, 0, &state);
+  struct dunlin_bytes parts[] = {{doc->id.bytes, sizeof doc->id.bytes}, {state.data, state.len}};
+  int error = state.error;
+  if (!error) *out = env_hash(doc->env, "dunlin.state.1", parts, 2);
+  buf_free(&state);
+  return error;
+}

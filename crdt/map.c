@@ -1,0 +1,107 @@
+#include "crdt/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void map_init(struct map *map, const struct dunlin_env *env, uint64_t seed) {
+  *map = (struct map){.env = env, .seed = seed};
+}
+
+void map_free(struct map *map) {
+  for (size_t i = 0; i < map->count; i++) {
+    reg_free(&map->entries[i].reg, map->env);
+    env_free(map->env, (void *)(uintptr_t)map->entries[i].key.data, map->entries[i].key.len);
+  }
+  ENV_FREE_ARRAY(map->env, map->entries, map->cap);
+  ENV_FREE_ARRAY(map->env, map->slots, map->slot_cap);
+  ENV_FREE_ARRAY(map->env, map->sorted, map->sorted_cap);
+}
+
+/* FNV-1a from a secret seed, mixed at the end: short keys, and an attacker who does not see the order. */
+static uint64_t hash_key(const struct map *map, struct dunlin_bytes key) {
+  const uint8_t *p = key.data;
+  uint64_t h = map->seed;
+  for (size_t i = 0; i < key.len; i++) h = (h ^ p[i]) * 0x100000001b3u;
+  h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
+  return h ^ h >> 29;
+}
+
+static bool same_key(struct dunlin_bytes a, struct dunlin_bytes b) {
+  return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));
+}
+
+/* The slot of the key, or the free one where it would go. */
+static size_t find_slot(const struct map *map, struct dunlin_bytes key) {
+  size_t at = (size_t)hash_key(map, key) & (map->slot_cap - 1);
+  while (map->slots[at] && !same_key(map->entries[map->slots[at] - 1].key, key)) at = (at + 1) & (map->slot_cap - 1);
+  return at;
+}
+
+struct map_entry *map_find(const struct map *map, struct dunlin_bytes key) {
+  if (!map->slot_cap) return NULL;
+  uint32_t slot = map->slots[find_slot(map, key)];
+  return slot ? &map->entries[slot - 1] : NULL;
+}
+
+static int grow_slots(struct map *map) {
+  size_t cap = map->slot_cap ? map->slot_cap * 2 : 16;
+  uint32_t *slots = env_calloc(map->env, cap, sizeof *slots);
+  if (!slots) return DUNLIN_ENOMEM;
+  ENV_FREE_ARRAY(map->env, map->slots, map->slot_cap);
+  map->slots = slots;
+  map->slot_cap = cap;
+  for (size_t i = 0; i < map->count; i++) slots[find_slot(map, map->entries[i].key)] = (uint32_t)i + 1;
+  return 0;
+}
+
+uint32_t map_entry_of(struct map *map, struct dunlin_bytes key) {
+  struct map_entry *found = map_find(map, key);
+  if (found) return (uint32_t)(found - map->entries);
+  if (map->count >= UINT32_MAX - 1) return UINT32_MAX;
+  if (ENV_GROW(map->env, map->entries, map->cap, map->count + 1)) return UINT32_MAX;
+  if ((map->count + 1) * 4 > map->slot_cap * 3 && grow_slots(map)) return UINT32_MAX;
+  void *copy = env_alloc(map->env, key.len);
+  if (!copy) return UINT32_MAX;
+  if (key.len) memcpy(copy, key.data, key.len);
+  map->slots[find_slot(map, key)] = (uint32_t)map->count + 1;
+  map->entries[map->count] = (struct map_entry){.key = {copy, key.len}, .generation = -1};
+  return (uint32_t)map->count++;
+}
+
+void map_changed(struct map *map) {
+  map->is_sorted = false;
+}
+
+static int by_key(const void *a, const void *b) {
+  const struct map_entry *x = *(const struct map_entry *const *)a, *y = *(const struct map_entry *const *)b;
+  size_t shorter = x->key.len < y->key.len ? x->key.len : y->key.len;
+  int order = shorter ? memcmp(x->key.data, y->key.data, shorter) : 0;
+  return order ? order : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+}
+
+static int sort_live(struct map *map) {
+  const struct map_entry **live = env_alloc(map->env, map->count * sizeof *live);
+  int error = live ? ENV_GROW(map->env, map->sorted, map->sorted_cap, map->count) : DUNLIN_ENOMEM;
+  size_t count = 0;
+  for (size_t i = 0; !error && i < map->count; i++)
+    if (map->entries[i].reg.count) live[count++] = &map->entries[i];
+  if (!error && count) qsort(live, count, sizeof *live, by_key);
+  for (size_t i = 0; !error && i < count; i++) map->sorted[i] = (uint32_t)(live[i] - map->entries);
+  env_free(map->env, live, map->count * sizeof *live);
+  if (error) return error;
+  map->live = count;
+  map->is_sorted = true;
+  return 0;
+}
+
+size_t map_size(struct map *map) {
+  if (map->is_sorted) return map->live;
+  size_t live = 0;
+  for (size_t i = 0; i < map->count; i++) live += map->entries[i].reg.count != 0;
+  return live;
+}
+
+const struct map_entry *map_nth(struct map *map, size_t i) {
+  if (!map->is_sorted && sort_live(map)) return NULL;
+  return i < map->live ? &map->entries[map->sorted[i]] : NULL;
+}

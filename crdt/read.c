@@ -1,0 +1,100 @@
+/* Reading what is visible. */
+#include "crdt/internal.h"
+
+enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj obj) {
+  return obj.index < doc->container_count ? doc->containers[obj.index]->kind : DUNLIN_NULL;
+}
+
+/* ---- Maps --------------------------------------------------------------------------------------------------- */
+
+/* Iteration sorts keys on demand; that is no change of the document. */
+static struct map *map_of(const dunlin_doc *doc, dunlin_obj obj) {
+  struct container *c = container_of(doc, obj, DUNLIN_MAP);
+  return c ? &c->as.map : NULL;
+}
+
+int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, size_t i,
+                        struct dunlin_value *out) {
+  const struct map *m = map_of(doc, map);
+  if (!m) return DUNLIN_EKIND;
+  const struct map_entry *entry = map_find(m, (struct dunlin_bytes){key, key_len});
+  const struct reg_write *write = entry ? reg_distinct(&entry->reg, i) : NULL;
+  if (!write) return DUNLIN_ENOENT;
+  *out = write->value;
+  return 0;
+}
+
+int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, struct dunlin_value *out) {
+  return dunlin_map_conflict(doc, map, key, key_len, 0, out);
+}
+
+size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map) {
+  struct map *m = map_of(doc, map);
+  return m ? map_size(m) : 0;
+}
+
+int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin_bytes *key, struct dunlin_value *value) {
+  struct map *m = map_of(doc, map);
+  if (!m) return DUNLIN_EKIND;
+  const struct map_entry *entry = map_nth(m, i);
+  if (!entry) return i < map_size(m) ? DUNLIN_ENOMEM : DUNLIN_ENOENT;
+  *key = entry->key;
+  *value = entry->reg.writes[0].value;
+  return 0;
+}
+
+/* ---- Lists -------------------------------------------------------------------------------------------------- */
+
+size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list) {
+  const struct container *c = container_of(doc, list, DUNLIN_LIST);
+  return c ? c->as.seq.shown : 0;
+}
+
+int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, size_t i, struct dunlin_value *out) {
+  const struct container *c = container_of(doc, list, DUNLIN_LIST);
+  if (!c) return DUNLIN_EKIND;
+  uint32_t item = seq_shown_at(&c->as.seq, index);
+  if (item == SEQ_NONE) return DUNLIN_ERANGE;
+  const struct reg_write *write = reg_distinct(&c->as.seq.elements[c->as.seq.items[item].value].reg, i);
+  if (!write) return DUNLIN_ENOENT;
+  *out = write->value;
+  return 0;
+}
+
+int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value *out) {
+  return dunlin_list_conflict(doc, list, index, 0, out);
+}
+
+/* ---- Text and counters -------------------------------------------------------------------------------------- */
+
+size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text) {
+  const struct container *c = container_of(doc, text, DUNLIN_TEXT);
+  return c ? c->as.seq.shown : 0;
+}
+
+static size_t text_copy(const struct seq *seq, char *out) {
+  size_t rank = 0, len = 0;
+  uint32_t place = 0, item;
+  while ((item = seq_read(seq, &rank, &place)) != SEQ_NONE) {
+    uint8_t utf8[4];
+    size_t n = utf8_put(utf8, seq->items[item].value);
+    for (size_t i = 0; out && i < n; i++) out[len + i] = (char)utf8[i];
+    len += n;
+  }
+  return len;
+}
+
+size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap) {
+  const struct container *c = container_of(doc, text, DUNLIN_TEXT);
+  if (!c) return 0;
+  size_t len = text_copy(&c->as.seq, NULL);
+  if (out && cap >= len) text_copy(&c->as.seq, out);
+  return len;
+}
+
+int dunlin_counter_get(const dunlin_doc *doc, dunlin_obj counter, int64_t *out) {
+  const struct container *c = container_of(doc, counter, DUNLIN_COUNTER);
+  if (!c) return DUNLIN_EKIND;
+  *out = c->as.counter;
+  return 0;
+}
