@@ -72,8 +72,7 @@ static void write_refs(const dunlin_doc *doc, struct buf *out) {
   const struct graph_change *change = &g->changes[doc->open.change];
   uint8_t *ids = buf_extend(out, 32 * change->parent_count);
   size_t sorted_from = 0, count = 0;
-  if (!ids) return;
-  for (uint32_t i = 0; i < change->parent_count; i++) {
+  for (uint32_t i = 0; ids && i < change->parent_count; i++) {
     const struct graph_change *parent = &g->changes[g->parents[change->parents + i]];
     size_t at = count++;
     if (parent->actor == change->actor && parent->number + 1 == change->number) {

@@ -1,0 +1,103 @@
+/* What the tests share: seeded randomness, documents by number, short ways to say "this must work". */
+#ifndef TEST_SUPPORT_H
+#define TEST_SUPPORT_H
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <dunlin/doc.h>
+
+/* The call must give 0 (or a count); says which call and which error otherwise. */
+#define OK(call)                                                                                  \
+  do {                                                                                            \
+    int ok_result = (call);                                                                       \
+    if (ok_result < 0) fail_msg("%s: %s", #call, dunlin_error_name(ok_result));                   \
+  } while (0)
+#define FAILS(call, expected)                                                                     \
+  do {                                                                                            \
+    int fails_result = (call);                                                                    \
+    if (fails_result != (expected))                                                               \
+      fail_msg("%s: %s instead of %s", #call, dunlin_error_name(fails_result), dunlin_error_name(expected)); \
+  } while (0)
+
+/* A small generator (xorshift64*) so that a seed means the same everywhere. */
+struct rng {
+  uint64_t state;
+};
+static inline struct rng rng_of(uint64_t seed) { return (struct rng){seed * 0x9e3779b97f4a7c15u + 0x1234567u}; }
+static inline uint64_t rng_next(struct rng *r) {
+  r->state ^= r->state >> 12;
+  r->state ^= r->state << 25;
+  r->state ^= r->state >> 27;
+  return r->state * 0x2545f4914f6cdd1du;
+}
+static inline size_t rng_below(struct rng *r, size_t n) { return n ? (size_t)(rng_next(r) >> 11) % n : 0; }
+
+/* The first seed to try and how many: TEST_SEED=n runs that one alone. */
+static inline uint64_t seed_first(void) {
+  const char *seed = getenv("TEST_SEED");
+  return seed ? strtoull(seed, NULL, 10) : 1;
+}
+static inline uint64_t seed_count(uint64_t usual) {
+  const char *runs = getenv("TEST_RUNS");
+  if (getenv("TEST_SEED")) return 1;
+  return runs ? strtoull(runs, NULL, 10) : usual;
+}
+
+static inline struct dunlin_id test_id(uint8_t n) { return (struct dunlin_id){{n}}; }
+/* Document number 1 with the actor whose bytes begin with `actor`. */
+static inline dunlin_doc *test_doc(uint8_t actor) {
+  dunlin_doc *doc = NULL;
+  struct dunlin_id id = test_id(1);
+  struct dunlin_actor a = {{actor}};
+  OK(dunlin_doc_new(NULL, &id, &a, &doc));
+  return doc;
+}
+
+static inline struct dunlin_value int_value(int64_t v) {
+  return (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = v};
+}
+static inline struct dunlin_value str_value(const char *s) {
+  return (struct dunlin_value){.kind = DUNLIN_STRING, .as.string = {s, strlen(s)}};
+}
+#define KEY(s) (s), strlen(s)
+
+/* Everything that `from` has goes to `to`. */
+static inline struct dunlin_applied test_send(dunlin_doc *from, dunlin_doc *to) {
+  size_t heads, len;
+  const struct dunlin_id *since = dunlin_doc_heads(to, &heads);
+  void *delta = NULL;
+  struct dunlin_applied applied;
+  OK(dunlin_doc_delta(from, since, heads, &delta, &len));
+  OK(dunlin_doc_apply(to, delta, len, &applied));
+  dunlin_free(NULL, delta, len);
+  return applied;
+}
+static inline void test_sync(dunlin_doc *a, dunlin_doc *b) {
+  test_send(a, b);
+  test_send(b, a);
+}
+
+static inline void assert_same_doc(const dunlin_doc *a, const dunlin_doc *b) {
+  struct dunlin_id x, y;
+  OK(dunlin_doc_hash(a, &x));
+  OK(dunlin_doc_hash(b, &y));
+  assert_memory_equal(&x, &y, sizeof x);
+}
+
+static inline void assert_text(const dunlin_doc *doc, dunlin_obj text, const char *expected) {
+  char got[4096];
+  size_t len = dunlin_text_read(doc, text, got, sizeof got - 1);
+  assert_true(len < sizeof got);
+  got[len] = 0;
+  assert_string_equal(got, expected);
+}
+
+#endif
