@@ -71,7 +71,8 @@ bool session_established(const struct session *s, struct dunlin_id *device) {
 }
 
 bool session_key_refused(const struct session *s) {
-  return s->initiator && s->phase == PHASE_OVER && s->error == DUNLIN_EAUTH && s->noise.at == 1;
+  return s->initiator && s->phase == PHASE_OVER && s->noise.at == 1 && !s->handshake_in.len &&
+         (s->error == DUNLIN_ESTRANGER || s->error == DUNLIN_EAUTH);
 }
 
 struct session_counts session_counts(const struct session *s) {
@@ -251,7 +252,8 @@ int session_eof(struct session *s) {
   if (s->joining)
     return session_fail(s, DUNLIN_EAUTH, "%s does not know this invitation: it has expired or is not meant for it; "
                         "ask for a new one", s->address);
-  return session_fail(s, DUNLIN_EAUTH, "%s is not the device that we took it for", s->address);
+  return session_fail(s, DUNLIN_ESTRANGER, "no device that shares a space with this one answers at %s; join one of its "
+                      "spaces with an invitation", s->address);
 }
 
 int session_store_changed(struct session *s, uint64_t now) {
