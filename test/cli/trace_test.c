@@ -103,10 +103,11 @@ static void test_sequential(void **state) {
 
 static void test_concurrent(void **state) {
   (void)state;
-  static const char json[] =
-      "{\"kind\": \"concurrent\", \"endContent\": \"ab\", \"numAgents\": 2, \"txns\": ["
-      "{\"parents\": [], \"agent\": 0, \"patches\": [[0, 0, \"a\"]]}, {\"parents\": [0], \"agent\": 1, \"patches\": []},"
-      "{\"parents\": [0], \"agent\": 0, \"patches\": [[1, 0, \"b\"]]}, {\"parents\": [1, 2], \"agent\": 1, \"patches\": []}]}";
+  static const char json[] = "{\"kind\": \"concurrent\", \"endContent\": \"ab\", \"numAgents\": 2, \"txns\": ["
+                             "{\"parents\": [], \"agent\": 0, \"patches\": [[0, 0, \"a\"]]}, {\"parents\": [0], "
+                             "\"agent\": 1, \"patches\": []},"
+                             "{\"parents\": [0], \"agent\": 0, \"patches\": [[1, 0, \"b\"]]}, {\"parents\": [1, 2], "
+                             "\"agent\": 1, \"patches\": []}]}";
   struct trace *t = NULL;
   write_file("t.json", json, sizeof json - 1);
   assert_int_equal(read_back("t.json", &t, NULL), 0);
@@ -136,7 +137,8 @@ static void test_not_traces(void **state) {
   refused("{\"endContent\": \"\xc3\", \"txns\": []}", DUNLIN_EFORMAT, "unable to decode byte");
   refused("{\"kind\": \"other\", \"endContent\": \"\", \"txns\": []}", DUNLIN_EFORMAT, "neither sequential nor");
   refused("{\"kind\": \"concurrent\", \"endContent\": \"\", \"txns\": []}", DUNLIN_EFORMAT, "numAgents");
-  refused("{\"kind\": \"concurrent\", \"numAgents\": 0, \"endContent\": \"\", \"txns\": []}", DUNLIN_EFORMAT, "numAgents");
+  refused("{\"kind\": \"concurrent\", \"numAgents\": 0, \"endContent\": \"\", \"txns\": []}", DUNLIN_EFORMAT,
+          "numAgents");
 }
 
 #define SEQUENTIAL(txns) "{\"endContent\": \"\", \"startContent\": \"\xc3\xa9\", \"txns\": [" txns "]}"
@@ -193,8 +195,9 @@ static void test_large(void **state) {
   assert_non_null(json);
   len += (size_t)snprintf(json, cap, "{\"endContent\": \"\", \"txns\": [");
   for (int i = 0; i < COUNT; i++)
-    len += (size_t)snprintf(json + len, cap - len, "%s{\"time\": \"2021-04-19T06:06:58.219Z\", \"patches\": [[%d, 0, \"x\"]]}",
-                            i ? ", " : "", i);
+    len +=
+        (size_t)snprintf(json + len, cap - len,
+                         "%s{\"time\": \"2021-04-19T06:06:58.219Z\", \"patches\": [[%d, 0, \"x\"]]}", i ? ", " : "", i);
   len += (size_t)snprintf(json + len, cap - len, "]}");
   write_gzip("t.json.gz", json, len);
   free(json);
