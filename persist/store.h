@@ -9,6 +9,7 @@
 #include "persist/index.h"
 #include "persist/lease.h"
 #include "persist/watch.h"
+#include "persist/why.h"
 
 /* What peers have acknowledged, in memory; written with the next flush or record. */
 struct ack {
@@ -57,7 +58,7 @@ struct dunlin_store {
 int store_usable(const dunlin_store *store);
 /* One line to the environment's log.  Never names, keys or values of users. */
 void store_log(const dunlin_store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void why_set(struct dunlin_why *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 
 /* Runs `work` in a writing transaction, then brings the index up and tells everybody: for records. */
 int store_change(dunlin_store *store, storage_work *work, void *ctx);
