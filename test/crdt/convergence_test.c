@@ -1,0 +1,227 @@
+/* Whatever the order, repetition, batching or path by which changes come, documents end equal. */
+#include "test/crdt/program.h"
+
+#include "crdt/change.h"
+
+/* ---- Every causal order of a few concurrent changes --------------------------------------------------------- */
+
+enum { orders_changes = 7 };
+
+struct orders {
+  void *deltas[orders_changes];
+  size_t lens[orders_changes];
+  unsigned needs[orders_changes]; /* changes that must come before */
+  unsigned done;
+  int order[orders_changes];
+  struct dunlin_id hash;
+  size_t count;
+};
+
+static void keep_change(struct orders *o, size_t i, dunlin_doc *doc, const struct dunlin_id *since, size_t heads) {
+  OK(dunlin_doc_delta(doc, since, heads, &o->deltas[i], &o->lens[i]));
+}
+
+static void check_order(struct orders *o, const void *base, size_t base_len) {
+  dunlin_doc *doc = test_doc(99);
+  struct dunlin_id hash;
+  struct dunlin_applied applied;
+  OK(dunlin_doc_apply(doc, base, base_len, NULL));
+  for (int i = 0; i < orders_changes; i++) {
+    OK(dunlin_doc_apply(doc, o->deltas[o->order[i]], o->lens[o->order[i]], &applied));
+    assert_int_equal(applied.applied, 1);
+  }
+  OK(dunlin_doc_hash(doc, &hash));
+  if (!o->count++) o->hash = hash;
+  assert_memory_equal(&hash, &o->hash, sizeof hash);
+  dunlin_doc_free(doc);
+}
+
+static void try_orders(struct orders *o, int depth, const void *base, size_t base_len) {
+  if (depth == orders_changes) check_order(o, base, base_len);
+  for (int i = 0; i < orders_changes; i++) {
+    if (o->done >> i & 1 || (o->needs[i] & o->done) != o->needs[i]) continue;
+    o->done |= 1u << i;
+    o->order[depth] = i;
+    try_orders(o, depth + 1, base, base_len);
+    o->done &= ~(1u << i);
+  }
+}
+
+/* The base that all share: a list of four, a text, a counter, a child. */
+static void write_base(dunlin_doc *doc) {
+  dunlin_obj obj;
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, &obj));
+  for (size_t i = 0; i < 4; i++) OK(dunlin_list_insert(doc, obj, i, int_value((int64_t)i)));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &obj));
+  OK(dunlin_text_splice(doc, obj, 0, 0, "abcdef", 6));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("c"), DUNLIN_COUNTER, &obj));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("m"), DUNLIN_MAP, &obj));
+  OK(dunlin_map_put(doc, obj, KEY("x"), int_value(1)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+static dunlin_obj root_child(const dunlin_doc *doc, const char *key) {
+  struct dunlin_value v;
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  return v.as.obj;
+}
+
+/* Seven changes by five actors: two of them build on one of the others; the rest are concurrent, and all touch the same places. */
+static void concurrent_edit(dunlin_doc *doc, int which) {
+  dunlin_obj l = root_child(doc, "l"), t = root_child(doc, "t"), c = root_child(doc, "c"), m;
+  OK(dunlin_begin(doc));
+  switch (which) {
+    case 0:
+      OK(dunlin_list_move(doc, l, 0, 3));
+      OK(dunlin_text_splice(doc, t, 2, 2, "XX", 2));
+      OK(dunlin_counter_add(doc, c, 1));
+      break;
+    case 1:
+      OK(dunlin_list_move(doc, l, 0, 1));
+      OK(dunlin_text_splice(doc, t, 2, 0, "YY", 2));
+      OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY("m")));
+      break;
+    case 2:
+      OK(dunlin_list_set(doc, l, 0, str_value("set")));
+      OK(dunlin_map_put(doc, root_child(doc, "m"), KEY("x"), int_value(2)));
+      OK(dunlin_map_touch(doc, DUNLIN_ROOT, KEY("m")));
+      OK(dunlin_counter_add(doc, c, 10));
+      break;
+    case 3:
+      OK(dunlin_list_delete(doc, l, 0, 2));
+      OK(dunlin_text_splice(doc, t, 0, 6, "", 0));
+      OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(3)));
+      break;
+    case 4:
+      OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("k"), DUNLIN_MAP, &m));
+      OK(dunlin_list_insert_child(doc, l, 1, DUNLIN_TEXT, NULL));
+      OK(dunlin_text_splice(doc, t, 2, 0, "Z", 1));
+      break;
+    case 5: /* on top of 0 */
+      OK(dunlin_list_move(doc, l, 3, 0));
+      OK(dunlin_text_splice(doc, t, 3, 0, "+", 1));
+      break;
+    default: /* on top of 1 */
+      OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("m"), DUNLIN_MAP, &m));
+      OK(dunlin_map_put(doc, m, KEY("x"), int_value(9)));
+      OK(dunlin_list_delete(doc, l, 1, 1));
+  }
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+static void every_delivery_order(void **state) {
+  (void)state;
+  struct orders o = {.needs = {[5] = 1u << 0, [6] = 1u << 1}};
+  dunlin_doc *base = test_doc(100);
+  void *base_delta;
+  size_t base_len, heads;
+  write_base(base);
+  OK(dunlin_doc_delta(base, NULL, 0, &base_delta, &base_len));
+  for (int i = 0; i < 5; i++) {
+    dunlin_doc *doc = test_doc((uint8_t)(i + 1));
+    OK(dunlin_doc_apply(doc, base_delta, base_len, NULL));
+    for (int more = i; more < orders_changes; more += 5) {
+      struct dunlin_id since = dunlin_doc_heads(doc, &heads)[0];
+      concurrent_edit(doc, more);
+      keep_change(&o, (size_t)more, doc, &since, 1);
+    }
+    dunlin_doc_free(doc);
+  }
+  try_orders(&o, 0, base_delta, base_len);
+  assert_int_equal(o.count, 5040 / 4);
+  for (int i = 0; i < orders_changes; i++) dunlin_free(NULL, o.deltas[i], o.lens[i]);
+  dunlin_free(NULL, base_delta, base_len);
+  dunlin_doc_free(base);
+}
+
+/* ---- Random runs -------------------------------------------------------------------------------------------- */
+
+/* A delta in random pieces: each change alone, shuffled, some twice. */
+struct pieces {
+  struct change_id_bytes changes[4096];
+  size_t count;
+};
+
+static int keep_piece(void *ctx, const struct change_id_bytes *change) {
+  struct pieces *p = ctx;
+  void *copy = malloc(change->bytes.len);
+  assert_true(copy && p->count < sizeof p->changes / sizeof *p->changes);
+  memcpy(copy, change->bytes.data, change->bytes.len);
+  p->changes[p->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
+  return 0;
+}
+
+static void deliver_shuffled(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
+  struct pieces *p = calloc(1, sizeof *p);
+  struct dunlin_id id = test_id(1);
+  void *delta;
+  size_t len;
+  OK(dunlin_doc_delta(from, NULL, 0, &delta, &len));
+  OK(delta_read(NULL, &id, delta, len, keep_piece, p));
+  dunlin_free(NULL, delta, len);
+  for (size_t i = p->count; i > 1; i--) {
+    size_t k = rng_below(rng, i);
+    struct change_id_bytes swap = p->changes[k];
+    p->changes[k] = p->changes[i - 1];
+    p->changes[i - 1] = swap;
+  }
+  for (size_t i = 0; i < p->count; i++) {
+    struct buf one;
+    buf_init(&one, dunlin_env_default(), 1 << 20);
+    OK(delta_write(&one, &p->changes[i], 1));
+    for (size_t times = 1 + !rng_below(rng, 5); times; times--) OK(dunlin_doc_apply(to, one.data, one.len, NULL));
+    buf_free(&one);
+  }
+  for (size_t i = 0; i < p->count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
+  free(p);
+}
+
+static void exchange(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
+  if (rng_below(rng, 4)) test_send(from, to);
+  else deliver_shuffled(from, to, rng);
+}
+
+static void run(uint64_t seed, size_t replicas, size_t steps) {
+  struct rng rng = rng_of(seed);
+  dunlin_doc *docs[5];
+  for (size_t i = 0; i < replicas; i++) docs[i] = test_doc((uint8_t)(1 + i));
+  for (size_t i = 0; i < steps; i++) {
+    size_t who = rng_below(&rng, replicas);
+    if (rng_below(&rng, 5)) program_edit(docs[who], &rng);
+    else exchange(docs[rng_below(&rng, replicas)], docs[who], &rng);
+  }
+  for (size_t i = 1; i < replicas; i++) exchange(docs[i], docs[0], &rng);
+  for (size_t i = 1; i < replicas; i++) exchange(docs[0], docs[i], &rng);
+  for (size_t i = 1; i < replicas; i++) {
+    assert_int_equal(dunlin_doc_pending(docs[i]), 0);
+    assert_int_equal(dunlin_doc_changes(docs[i]), dunlin_doc_changes(docs[0]));
+    assert_same_doc(docs[0], docs[i]);
+  }
+  dunlin_doc *reopened = test_doc(50);
+  test_send(docs[0], reopened); /* everything at once */
+  assert_same_doc(docs[0], reopened);
+  dunlin_doc_free(reopened);
+  for (size_t i = 0; i < replicas; i++) dunlin_doc_free(docs[i]);
+}
+
+static void random_runs(void **state) {
+  (void)state;
+  uint64_t first = seed_first(), count = seed_count(2000);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    char again[64];
+    snprintf(again, sizeof again, "TEST_SEED=%llu", (unsigned long long)seed);
+    setenv("DUNLIN_RUNNING", again, 1);
+    run(seed, 3, 40);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_delivery_order),
+      cmocka_unit_test(random_runs),
+  };
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  if (failed && getenv("DUNLIN_RUNNING")) printf("to run the last seed alone: %s\n", getenv("DUNLIN_RUNNING"));
+  return failed;
+}

@@ -1,0 +1,85 @@
+#include "test/crdt/program.h"
+
+static const char *const keys[] = {"a", "b", "c", "d"};
+
+/* A container to write to: walks from the root through random children. */
+static dunlin_obj somewhere(const dunlin_doc *doc, struct rng *rng) {
+  dunlin_obj obj = DUNLIN_ROOT;
+  for (int steps = 0; steps < 4 && rng_below(rng, 4); steps++) {
+    struct dunlin_value v = {.kind = DUNLIN_NULL};
+    struct dunlin_bytes key;
+    enum dunlin_kind kind = dunlin_obj_kind(doc, obj);
+    int error = DUNLIN_ENOENT;
+    if (kind == DUNLIN_MAP)
+      error = dunlin_map_at(doc, obj, rng_below(rng, dunlin_map_size(doc, obj)), &key, &v);
+    else if (kind == DUNLIN_LIST)
+      error = dunlin_list_get(doc, obj, rng_below(rng, dunlin_list_size(doc, obj)), &v);
+    if (error || v.kind < DUNLIN_MAP) break;
+    obj = v.as.obj;
+  }
+  return obj;
+}
+
+static enum dunlin_kind any_kind(struct rng *rng) {
+  return (enum dunlin_kind)(DUNLIN_MAP + rng_below(rng, 4));
+}
+
+static struct dunlin_value any_value(struct rng *rng) {
+  switch (rng_below(rng, 4)) {
+    case 0: return str_value(keys[rng_below(rng, 4)]);
+    case 1: return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = (double)rng_below(rng, 9) / 2};
+    case 2: return (struct dunlin_value){.kind = DUNLIN_NULL};
+    default: return int_value((int64_t)rng_below(rng, 100) - 50);
+  }
+}
+
+static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
+  const char *key = keys[rng_below(rng, 4)];
+  struct dunlin_value v;
+  switch (rng_below(rng, 8)) {
+    case 0:
+    case 1: OK(dunlin_map_put(doc, map, KEY(key), any_value(rng))); break;
+    case 2: OK(dunlin_map_delete(doc, map, KEY(key))); break;
+    case 3:
+      if (!dunlin_map_get(doc, map, KEY(key), &v) && v.kind >= DUNLIN_MAP) OK(dunlin_map_touch(doc, map, KEY(key)));
+      break;
+    default: OK(dunlin_map_child(doc, map, KEY(key), any_kind(rng), NULL));
+  }
+}
+
+static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
+  size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size);
+  size_t what = rng_below(rng, size ? 8 : 2);
+  switch (what) {
+    case 0: OK(dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng), NULL)); break;
+    case 1:
+    case 2: OK(dunlin_list_insert(doc, list, rng_below(rng, size + 1), any_value(rng))); break;
+    case 3: OK(dunlin_list_set(doc, list, at, any_value(rng))); break;
+    case 4: OK(dunlin_list_set_child(doc, list, at, any_kind(rng), NULL)); break;
+    case 5: OK(dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at < 3 ? size - at : 3))); break;
+    default: OK(dunlin_list_move(doc, list, at, rng_below(rng, size)));
+  }
+}
+
+static void edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
+  static const char *const words[] = {"x", "yz", "\xc3\xa9t\xc3\xa9", "\xf0\x9f\xa6\x86", "hello"};
+  size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
+  size_t remove = rng_below(rng, 2) ? rng_below(rng, size - at < 4 ? size - at + 1 : 4) : 0;
+  const char *word = remove && rng_below(rng, 2) ? "" : words[rng_below(rng, 5)];
+  OK(dunlin_text_splice(doc, text, at, remove, word, strlen(word)));
+}
+
+void program_edit(dunlin_doc *doc, struct rng *rng) {
+  OK(dunlin_begin(doc));
+  for (size_t writes = 1 + rng_below(rng, 3); writes; writes--) {
+    dunlin_obj obj = somewhere(doc, rng);
+    switch (dunlin_obj_kind(doc, obj)) {
+      case DUNLIN_MAP: edit_map(doc, obj, rng); break;
+      case DUNLIN_LIST: edit_list(doc, obj, rng); break;
+      case DUNLIN_TEXT: edit_text(doc, obj, rng); break;
+      default: OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3));
+    }
+  }
+  if (rng_below(rng, 10)) OK(dunlin_commit(doc, 0, NULL));
+  else dunlin_abort(doc);
+}
