@@ -232,6 +232,7 @@ int session_receive(struct session *s, uint64_t now, const void *data, size_t le
   s->now = now;
   if (s->phase == PHASE_OVER) return s->error;
   s->last_received = now;
+  s->pinged = false;
   const uint8_t *at = data;
   if (s->phase == PHASE_HANDSHAKE) {
     int error = handshake_receive(s, &at, &len);
@@ -266,8 +267,7 @@ int session_store_changed(struct session *s, uint64_t now) {
 
 uint64_t session_deadline(const struct session *s) {
   if (s->phase == PHASE_HANDSHAKE || s->phase == PHASE_HELLO) return s->start + s->handshake_ms;
-  uint64_t ping = s->last_received + SESSION_PING_MS;
-  return s->last_ping >= s->last_received ? s->last_received + SESSION_SILENCE_MS : ping;
+  return s->pinged ? s->last_ping + SESSION_SILENCE_MS - SESSION_PING_MS : s->last_received + SESSION_PING_MS;
 }
 
 int session_tick(struct session *s, uint64_t now) {
@@ -275,9 +275,10 @@ int session_tick(struct session *s, uint64_t now) {
   if (s->phase == PHASE_OVER || now < session_deadline(s)) return s->error;
   if (s->phase == PHASE_HANDSHAKE || s->phase == PHASE_HELLO)
     return session_fail(s, DUNLIN_ETIMEOUT, "%s stopped answering in the middle of the handshake", s->address);
-  if (s->last_ping >= s->last_received)
+  if (s->pinged)
     return session_fail(s, DUNLIN_ETIMEOUT, "%s has not answered for %u seconds", s->address,
                         SESSION_SILENCE_MS / 1000);
+  s->pinged = true;
   s->last_ping = now;
   return message_end(s, message_begin(s, MESSAGE_PING, 0));
 }

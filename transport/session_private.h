@@ -85,6 +85,7 @@ struct session {
   int error;
   char why[256];
   uint64_t start, now, last_received, last_ping;
+  bool pinged; /* and nothing has come since */
   unsigned handshake_ms;
 
   struct noise_handshake noise;
