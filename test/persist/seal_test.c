@@ -11,6 +11,7 @@
 
 #include "persist/hash.h"
 #include "persist/seal.h"
+#include "test/persist/vectors.h"
 
 #define BODY_AT (SEAL_OVERHEAD - 16)
 
@@ -485,28 +486,6 @@ static void failures_leave_no_trace(void **state) {
 
 /* ---- Vectors: the page is the source ---------------------------------------------------------------------------- */
 
-/* Finds the line "NAME = HEX" of docs/format.md. */
-static size_t vector(const char *page, const char *name, uint8_t *out, size_t cap) {
-  char key[64];
-  size_t len = 0;
-  snprintf(key, sizeof key, "\n%s = ", name);
-  const char *at = strstr(page, key);
-  if (!at) fail_msg("no vector %s on the page", name);
-  at += strlen(key);
-  assert_int_equal(sodium_hex2bin(out, cap, at, strcspn(at, "\n"), " ", &len, NULL), 0);
-  return len;
-}
-
-static char *read_page(void) {
-  const char *path = getenv("DUNLIN_FORMAT_PAGE");
-  FILE *file = path ? fopen(path, "rb") : NULL;
-  if (!file) fail_msg("DUNLIN_FORMAT_PAGE does not name docs/format.md");
-  char *text = calloc(1, 1 << 20);
-  assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
-  fclose(file);
-  return text;
-}
-
 static void check_vector(const char *page, const char *run, uint8_t lane, uint32_t count, bool stored) {
   struct world w;
   world_init(&w);
@@ -516,7 +495,7 @@ static void check_vector(const char *page, const char *run, uint8_t lane, uint32
   char name[64];
   struct dunlin_id tip = chain_start(&w.log);
   snprintf(name, sizeof name, "%s.e0", run);
-  assert_int_equal(vector(page, name, expect, 32), 32);
+  assert_int_equal(vector_find(page, name, expect, 32), 32);
   assert_memory_equal(tip.bytes, expect, 32);
   for (uint32_t n = 1; n <= count; n++) { /* the id of entry n's change is 32 bytes n; its one head is the space's id */
     struct dunlin_id id, before = tip;
@@ -524,15 +503,15 @@ static void check_vector(const char *page, const char *run, uint8_t lane, uint32
     tip = chain_next(&before, &id, w.log.space.bytes, 32);
   }
   snprintf(name, sizeof name, "%s.tip", run);
-  assert_int_equal(vector(page, name, expect, 32), 32);
+  assert_int_equal(vector_find(page, name, expect, 32), 32);
   assert_memory_equal(tip.bytes, expect, 32);
   snprintf(name, sizeof name, "%s.log_key", run);
-  assert_int_equal(vector(page, name, expect, 32), 32);
+  assert_int_equal(vector_find(page, name, expect, 32), 32);
   assert_memory_equal(w.keys.key, expect, 32);
   snprintf(name, sizeof name, "%s.raw", run);
-  size_t len = vector(page, name, data, sizeof data);
+  size_t len = vector_find(page, name, data, sizeof data);
   snprintf(name, sizeof name, "%s.sealed", run);
-  size_t sealed_len = vector(page, name, expect, sizeof expect);
+  size_t sealed_len = vector_find(page, name, expect, sizeof expect);
 
   struct buf sealed, raw;
   buf_init(&sealed, &w.env, DUNLIN_MAX_SEALED);
@@ -550,7 +529,7 @@ static void check_vector(const char *page, const char *run, uint8_t lane, uint32
 
 static void vectors(void **state) {
   (void)state;
-  char *page = read_page();
+  char *page = vector_page();
   check_vector(page, "run1", LANE_URGENT, 1, true);
   check_vector(page, "run2", LANE_BULK, 3, false);
   free(page);

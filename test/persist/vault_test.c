@@ -16,6 +16,7 @@
 
 #include "persist/hash.h"
 #include "persist/vault.h"
+#include "test/persist/vectors.h"
 
 #define CHEAP 1, 8u << 20 /* passes and memory: the least that a header may ask for */
 #define HEADER_LEN 160
@@ -385,12 +386,46 @@ static void records(void **state) {
   buf_free(&plain);
 }
 
+/* ---- The vector of the format page ---------------------------------------------------------------------------- */
+
+/* 16 bytes of salt, then 24 of nonce. */
+static int counting_random(void *ctx, void *out, size_t len) {
+  (void)ctx;
+  for (size_t i = 0; i < len; i++) ((uint8_t *)out)[i] = (uint8_t)((len == 16 ? 0x30 : 0x50) + i);
+  return 0;
+}
+
+static void vector(void **state) {
+  (void)state;
+  struct vault vault = {.kind = DUNLIN_KEY_FILE}, opened;
+  struct dunlin_env counting = *env();
+  struct dunlin_store_key key = file_key("key");
+  uint8_t secret[32], expect[HEADER_LEN + 1], header[HEADER_LEN + 1];
+  char line[78] = "dunlin-key-1 ";
+  counting.random = counting_random;
+  for (int i = 0; i < 16; i++) vault.store_id[i] = (uint8_t)(0x10 + i);
+  for (int i = 0; i < 32; i++) vault.key[i] = (uint8_t)(0xc0 + i), secret[i] = (uint8_t)(0xa0 + i);
+  sodium_bin2hex(line + 13, 65, secret, 32);
+  put(key.key_file, line, 77);
+  assert_int_equal(mkdir(in_base("s"), 0700), 0);
+  assert_int_equal(vault_write(&counting, in_base("s"), &vault, &key, CHEAP, false, NULL), 0);
+  assert_int_equal(take(in_base("s/store"), header, sizeof header), HEADER_LEN);
+  char *page = vector_page();
+  assert_int_equal(vector_find(page, "header1", expect, sizeof expect), HEADER_LEN);
+  assert_memory_equal(header, expect, HEADER_LEN);
+  put(in_base("s/store"), expect, HEADER_LEN);
+  assert_int_equal(open_store(in_base("s"), key, &opened), 0);
+  assert_memory_equal(&vault, &opened, sizeof vault);
+  free(page);
+}
+
 int main(void) {
   if (sodium_init() < 0) return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(passphrase), TEST(key_file),      TEST(rekey),        TEST(every_bit_of_the_header_counts),
       TEST(greedy_header), TEST(what_is_there), TEST(disk_refuses), TEST(two_halves), TEST(records),
+      TEST(vector),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
