@@ -405,6 +405,7 @@ int open_change(dunlin_doc *doc, uint32_t actor, uint64_t number, int64_t time, 
   doc->open.index = 0;
   doc->open.undo_count = doc->open.made_count = 0;
   doc->graph.changes[doc->open.change].effects = (uint32_t)doc->effect_count;
+  if (id) doc->graph.changes[doc->open.change].id = *id; /* it decides between two changes of one number */
   return 0;
 }
 

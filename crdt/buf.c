@@ -12,7 +12,7 @@ void buf_free(struct buf *buf) {
 }
 
 uint8_t *buf_extend(struct buf *buf, size_t len) {
-  if (buf->error) return NULL;
+  if (buf->error || (!len && !buf->data)) return NULL;
   if (len > buf->max - buf->len) {
     buf->error = DUNLIN_ELIMIT;
     return NULL;

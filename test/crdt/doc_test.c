@@ -559,36 +559,6 @@ static void changes_wait_for_their_parents(void **state) {
   dunlin_doc_free(b);
 }
 
-static void poisoned_change(void **state) {
-  (void)state;
-  dunlin_doc *a = test_doc(1), *liar = test_doc(3), *b = test_doc(2);
-  struct dunlin_applied applied;
-  void *delta;
-  size_t len;
-  type(a, 0, 0, "abc");
-  test_send(a, b);
-  type(a, 3, 0, "d");
-  /* The same bytes under a document in which index 3 does not exist: made by replaying the second change alone on "ab". */
-  OK(dunlin_begin(liar));
-  OK(dunlin_map_put(liar, DUNLIN_ROOT, KEY("n"), int_value(1)));
-  commit(liar);
-  OK(dunlin_doc_delta(liar, NULL, 0, &delta, &len));
-  /* Turn the row's kind from MAP_SET into LIST_INSERT-like nonsense: the form stays canonical, the kind is wrong. */
-  uint8_t *bytes = delta;
-  size_t patched = 0;
-  for (size_t i = 0; i + 3 < len; i++)
-    if (bytes[i] == 0x93 && bytes[i + 1] == 0x02 && bytes[i + 2] == 0x00 && bytes[i + 3] == 0x01) bytes[i + 1] = 0x01, patched++;
-  assert_int_equal(patched, 1);
-  FAILS(dunlin_doc_apply(b, delta, len, &applied), DUNLIN_EFORMAT); /* two values for one: the columns do not come out */
-  bytes[len - 4] = 0x91; /* [ "n" ] alone */
-  dunlin_free(NULL, delta, len);
-  test_send(a, b);
-  assert_same_doc(a, b);
-  dunlin_doc_free(a);
-  dunlin_doc_free(b);
-  dunlin_doc_free(liar);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(transaction_is_atomic),
@@ -613,7 +583,6 @@ int main(void) {
       cmocka_unit_test(transaction_at_an_earlier_version),
       cmocka_unit_test(hook_can_refuse),
       cmocka_unit_test(changes_wait_for_their_parents),
-      cmocka_unit_test(poisoned_change),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
