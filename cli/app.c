@@ -63,11 +63,11 @@ static void report(const struct app *app, int error, const char *message) {
   json_decref(json);
 }
 
-/* "What; advice", cleaned, for free(). */
+/* "What; advice" (without advice when that is empty), cleaned, for free(). */
 static char *message_of(const char *advice, const char *what, va_list args) {
   char *text = NULL, *message = NULL;
   if (vasprintf(&text, what, args) < 0) return NULL;
-  if (asprintf(&message, "%s; %s", text, advice) < 0) message = NULL;
+  if (asprintf(&message, "%s%s%s", text, *advice ? "; " : "", advice) < 0) message = NULL;
   free(text);
   if (message) clean(message);
   return message;
@@ -85,7 +85,8 @@ int app_fail(struct app *app, int error, const char *advice, const char *what, .
 
 int app_fail_why(struct app *app, int error, const struct dunlin_why *why, const char *what) {
   const char *reason = why && why->text[0] ? why->text : dunlin_error_text(error);
-  return app_fail(app, error, NULL, "%s: %s", what, reason);
+  const char *advice = strstr(reason, "; ") ? "" : NULL; /* some sentences say themselves what to do */
+  return app_fail(app, error, advice, "%s: %s", what, reason);
 }
 
 int app_usage(struct app *app, const char *command, const char *what, ...) {

@@ -277,12 +277,12 @@ static int invite(struct app *app, struct talk *talk, const struct dunlin_id *sp
 /* --expires in microseconds; an hour when it is not given. */
 static int parse_expires(struct app *app, int64_t *valid) {
   char *end = NULL;
-  const long max = 60L * 24 * 366; /* a year */
-  long minutes = app->expires ? strtol(app->expires, &end, 10) : 60;
-  if (app->expires && (*end || end == app->expires || minutes < 1 || minutes > max)) {
-    return app_usage(app, "invite", "--expires is a number of minutes from 1 to %ld, and '%s' is not", max, app->expires);
+  const double max = 60 * 24 * 366; /* a year */
+  double minutes = app->expires ? strtod(app->expires, &end) : 60;
+  if (app->expires && (*end || end == app->expires || !(minutes > 0 && minutes <= max))) {
+    return app_usage(app, "invite", "--expires is a number of minutes up to %.0f, and '%s' is not", max, app->expires);
   }
-  *valid = minutes * (int64_t)MINUTE_US;
+  *valid = (int64_t)(minutes * MINUTE_US);
   return 0;
 }
 

@@ -1,0 +1,33 @@
+/* Keeps notes and counts visits in the store argv[1]; every run goes on where the last one was. */
+#include <dunlin/space.h>
+#include <stdio.h>
+
+int main(int argc, char **argv) {
+  struct dunlin_store_options options = dunlin_store_defaults();
+  options.key = (struct dunlin_store_key){.passphrase = "correct horse", .passphrase_len = 13};
+  dunlin_store *store = NULL;
+  dunlin_store_doc *handle = NULL;
+  dunlin_obj trip = DUNLIN_ROOT, notes = DUNLIN_ROOT, visits = DUNLIN_ROOT;
+  struct dunlin_id space;
+  int64_t count = 0;
+  char text[64] = "";
+  int rc = argc == 2 ? dunlin_store_create(argv[1], &options, NULL) : DUNLIN_EINVAL;
+  if (!rc || rc == DUNLIN_EEXIST) rc = dunlin_store_open(argv[1], &options, &store, NULL);
+  if (!rc) rc = dunlin_space_find(store, "home", &space);
+  if (rc == DUNLIN_ENOENT) rc = dunlin_space_new(store, "home", &space);
+  if (!rc) rc = dunlin_store_doc_open(store, &space, "travel", 6, DUNLIN_CREATE, &handle);
+  dunlin_doc *doc = rc ? NULL : dunlin_store_doc_get(handle);
+  if (doc && !(rc = dunlin_begin(doc))) {
+    dunlin_map_child(doc, DUNLIN_ROOT, "lisbon", 6, DUNLIN_MAP, &trip);
+    dunlin_map_child(doc, trip, "notes", 5, DUNLIN_TEXT, &notes);
+    dunlin_map_child(doc, trip, "visits", 6, DUNLIN_COUNTER, &visits);
+    dunlin_text_splice(doc, notes, 0, dunlin_text_size(doc, notes), "Pack light.", 11);
+    dunlin_counter_add(doc, visits, 1);
+    rc = dunlin_commit(doc, 0, NULL); /* here comes out what went wrong above; when it returns, the change is on disk */
+    if (rc > 0) rc = dunlin_counter_get(doc, visits, &count);
+    if (dunlin_text_read(doc, notes, text, sizeof text - 1) < sizeof text) printf("%s visits: %d\n", text, (int)count);
+  }
+  dunlin_store_doc_close(handle);
+  dunlin_store_close(store);
+  return rc ? fprintf(stderr, "%s\n", dunlin_error_text(rc)), 1 : 0;
+}
