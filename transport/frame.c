@@ -56,9 +56,9 @@ static int next_frame(struct frame_reader *r, const uint8_t **at, size_t *left) 
 
 /* 1 when a message is complete.  One that lies within this frame is given out where it is. */
 static int next_message(struct frame_reader *r, struct dunlin_bytes *message) {
-  const uint8_t *at = r->plain.data + r->plain_at;
   size_t left = r->plain.len - r->plain_at;
   if (!left) return 0;
+  const uint8_t *at = r->plain.data + r->plain_at;
   if (!r->message.len && left >= 4 && get_be32(at) <= left - 4) {
     *message = (struct dunlin_bytes){at + 4, get_be32(at)};
     r->plain_at += 4 + message->len;

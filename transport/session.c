@@ -230,7 +230,7 @@ static int read_messages(struct session *s, const uint8_t *at, size_t left) {
 
 int session_receive(struct session *s, uint64_t now, const void *data, size_t len) {
   s->now = now;
-  if (s->phase == PHASE_OVER) return s->error;
+  if (s->phase == PHASE_OVER || !len) return s->error;
   s->last_received = now;
   s->pinged = false;
   const uint8_t *at = data;
