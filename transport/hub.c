@@ -151,7 +151,7 @@ static void on_ended(void *ctx, const char *why) {
     close_connection(c, DUNLIN_ENET, text);
     return;
   }
-  if (!session_over(c->session)) session_eof(c->session);
+  if (!session_over(c->session)) session_eof(c->session, why);
   take_events(c);
   count_session(c);
   close_after_session(c);
@@ -194,7 +194,7 @@ static void on_accepted(void *ctx, struct link *link, const struct sockaddr *fro
   struct connection *c = NULL;
   if (hub->stopping || half_open(hub) >= HUB_HALF_OPEN || !limiter_take(&hub->limiter, from, now_of(hub) + 1) ||
       !(c = env_calloc(hub->env, 1, sizeof *c))) {
-    link_close(link);
+    link_reset(link);
     return;
   }
   *c = (struct connection){.hub = hub, .link = link, .caller = SIZE_MAX, .next = hub->connections};

@@ -47,6 +47,12 @@ void link_close(struct link *link) {
   else if (!link->has_tcp && !link->resolving) link_free(link);
 }
 
+void link_reset(struct link *link) {
+  if (link->closing) return;
+  link->closing = true;
+  if (uv_tcp_close_reset(&link->tcp, on_closed)) uv_close((uv_handle_t *)&link->tcp, on_closed);
+}
+
 static void tell_end(struct link *link, const char *why) {
   if (link->ended || link->closing || !link->owner) return;
   link->ended = true;
@@ -70,7 +76,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *data) {
     return;
   }
   uv_read_stop(stream);
-  tell_end(link, len == UV_EOF || len == UV_ECONNRESET ? NULL : uv_strerror((int)len));
+  tell_end(link, len == UV_EOF ? NULL : uv_strerror((int)len));
 }
 
 static int begin(struct link *link) {

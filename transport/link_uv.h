@@ -51,6 +51,9 @@ void link_finish(struct link *link);
 /* Ends it; no calls to the owner from then on.  Frees the link when libuv is done with it. */
 void link_close(struct link *link);
 
+/* Turns an accepted link away with a reset, which the other side can tell from a refusal of what it said. */
+void link_reset(struct link *link);
+
 /* "127.0.0.1:5000", "[::1]:5000". */
 void link_address_text(const struct sockaddr *from, char *out, size_t cap);
 

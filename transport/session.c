@@ -243,8 +243,9 @@ int session_receive(struct session *s, uint64_t now, const void *data, size_t le
   return error;
 }
 
-int session_eof(struct session *s) {
+int session_eof(struct session *s, const char *why) {
   if (s->phase == PHASE_OVER) return s->error;
+  if (why) return session_fail(s, DUNLIN_ENET, "the connection to %s was lost: %s", s->address, why);
   if (s->phase != PHASE_HANDSHAKE)
     return session_fail(s, DUNLIN_ENET, "the connection to %s was lost", s->address);
   if (!s->initiator) return session_fail(s, DUNLIN_ENET, "%s hung up during the handshake", s->address);

@@ -29,8 +29,9 @@ void session_free(struct session *s);
 /* Bytes have come.  An error (also of the calls below) means that the session is over: what session_output() still gives
  * should be sent, then the link closed.  session_over() tells the same at any time. */
 int session_receive(struct session *s, uint64_t now, const void *data, size_t len);
-/* The link has ended.  Gives the error that this is: none when the peer took its leave. */
-int session_eof(struct session *s);
+/* The link has ended: closed by the peer (`why` NULL), or lost for a reason.  Gives the error that this is: none when the peer
+ * took its leave. */
+int session_eof(struct session *s, const char *why);
 /* Something new may be in the store. */
 int session_store_changed(struct session *s, uint64_t now);
 /* To be called when session_deadline() has come. */

@@ -87,7 +87,7 @@ static void run(struct wire *w) {
     if (!moved) moved = move_some(w, 1 - from);
     quiet = moved ? 0 : quiet + 1;
   }
-  for (int i = 0; i < 2 && !w->budget; i++) session_eof(w->sessions[i]);
+  for (int i = 0; i < 2 && !w->budget; i++) session_eof(w->sessions[i], NULL);
 }
 
 static void assert_in_sync(struct wire *w) {
@@ -296,7 +296,7 @@ static void expired_or_wrong(void **state) {
   join(&w, &f->a, &c, line);
   assert_int_equal(session_error(w.sessions[1]), DUNLIN_EAUTH); /* not one of the open invitations */
   assert_true(w.pipes[1].all.len == 0);                        /* and it said nothing */
-  session_eof(w.sessions[0]);
+  session_eof(w.sessions[0], NULL);
   assert_int_equal(session_error(w.sessions[0]), DUNLIN_EAUTH);
   assert_non_null(strstr(session_why(w.sessions[0]), "expired"));
   wire_close(&w);
@@ -334,7 +334,7 @@ static void stranger(void **state) {
   wire_open(&w, &c, &f->a, psk, NULL); /* it has not */
   run(&w);
   assert_int_equal(session_error(w.sessions[1]), DUNLIN_EAUTH);
-  session_eof(w.sessions[0]);
+  session_eof(w.sessions[0], NULL);
   assert_true(session_key_refused(w.sessions[0]));
   wire_close(&w);
   device_drop(&c);
@@ -456,7 +456,7 @@ static void farewell(void **state) {
   run(&w);
   assert_true(session_over(w.sessions[1]));
   assert_int_equal(session_error(w.sessions[1]), 0);
-  assert_int_equal(session_eof(w.sessions[1]), 0);
+  assert_int_equal(session_eof(w.sessions[1], NULL), 0);
   wire_close(&w);
 }
 
