@@ -410,8 +410,19 @@ static void bodies_are_checked(void **state) {
   memcpy(packed + n, packed, n); /* two frames */
   assert_int_equal(open_crafted((struct body){2 * n, 1200, 1, {packed, 2 * n}, 256, 0}), DUNLIN_EFORMAT);
   assert_int_equal(open_crafted((struct body){2 * n, 600, 1, {packed, 2 * n}, 256, 0}), DUNLIN_EFORMAT);
+  static const uint8_t skippable[8] = {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}; /* an empty frame that a decoder passes over */
+  memcpy(packed + n, skippable, 8);
+  assert_int_equal(open_crafted((struct body){n + 8, 600, 1, {packed, n + 8}, 256, 0}), DUNLIN_EFORMAT);
   packed[n - 1] ^= 0x40; /* a damaged block */
   assert_true(open_crafted((struct body){n, 600, 1, zeros, 256, 0}) <= 0);
+
+  n = (uint32_t)ZSTD_compress(packed, sizeof packed, text, 3, 3); /* longer than what it stands for */
+  assert_int_equal(open_crafted((struct body){n, 3, 1, {packed, n}, 256, 0}), DUNLIN_EFORMAT);
+  ZSTD_CCtx *context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
+  n = (uint32_t)ZSTD_compress2(context, packed, sizeof packed, text, sizeof text); /* does not say its length */
+  assert_int_equal(open_crafted((struct body){n, 600, 1, {packed, n}, 256, 0}), DUNLIN_EFORMAT);
+  ZSTD_freeCCtx(context);
 }
 
 static void limits(void **state) {

@@ -261,7 +261,9 @@ static void what_is_there(void **state) {
   assert_int_equal(access(in_base("d/store.tmp"), F_OK), -1);
   assert_int_equal(open_store(dir, pass("x"), &opened), 0);
   assert_int_equal(create(dir, pass("x"), &opened), DUNLIN_EEXIST);
-  put(in_base("d/store"), "dunlinst damaged", 16);
+  put(in_base("d/store"), "dunlinst\0\0\0\2", 12); /* another version's */
+  assert_int_equal(create(dir, pass("x"), &opened), DUNLIN_EEXIST);
+  put(in_base("d/store"), "dunlin", 6);
   assert_int_equal(create(dir, pass("x"), &opened), DUNLIN_EEXIST); /* never over something that may be mended */
 
   assert_int_equal(mkdir(in_base("e"), 0700), 0);
