@@ -10,19 +10,21 @@
 #include <uv.h>
 
 static const char usage[] =
-    "usage: dunlin-demo [--trace FILE] [--keep DIR] [--kills N] [--seed S]\n"
+    "usage: dunlin-demo [--trace FILE] [--keep DIR] [--kills N] [--seed S] [--verbose]\n"
     "\n"
     "Runs two devices, each a process with a store of its own, through an editing history, over TCP on loopback.\n"
     "  --trace FILE  a .json or .json.gz file of the editing-traces collection; without it a small history that ships\n"
     "  --keep DIR    leaves both stores, their exports and the captured wire in DIR, which must be new or empty\n"
     "  --kills N     kills either device N times at moments drawn from the seed, and starts it again\n"
-    "  --seed S      of the kills and of the edits while apart (1)\n";
+    "  --seed S      of the kills and of the edits while apart (1)\n"
+    "  --verbose     shows what the devices tell the coordinator\n";
 
 enum {
   OPT_TRACE = 256,
   OPT_KEEP,
   OPT_KILLS,
   OPT_SEED,
+  OPT_VERBOSE,
   OPT_HELP,
   OPT_DEVICE,
   OPT_STORE,
@@ -34,12 +36,19 @@ enum {
 
 /* Those from "device" on are what the coordinator starts devices with. */
 static const struct option options[] = {
-    {"trace", required_argument, NULL, OPT_TRACE}, {"keep", required_argument, NULL, OPT_KEEP},
-    {"kills", required_argument, NULL, OPT_KILLS}, {"seed", required_argument, NULL, OPT_SEED},
-    {"help", no_argument, NULL, OPT_HELP},         {"device", required_argument, NULL, OPT_DEVICE},
-    {"store", required_argument, NULL, OPT_STORE}, {"key-file", required_argument, NULL, OPT_KEY},
-    {"proxy", required_argument, NULL, OPT_PROXY}, {"marker", required_argument, NULL, OPT_MARKER},
-    {"pace", required_argument, NULL, OPT_PACE},   {NULL, 0, NULL, 0},
+    {"trace", required_argument, NULL, OPT_TRACE},
+    {"keep", required_argument, NULL, OPT_KEEP},
+    {"kills", required_argument, NULL, OPT_KILLS},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"verbose", no_argument, NULL, OPT_VERBOSE},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"device", required_argument, NULL, OPT_DEVICE},
+    {"store", required_argument, NULL, OPT_STORE},
+    {"key-file", required_argument, NULL, OPT_KEY},
+    {"proxy", required_argument, NULL, OPT_PROXY},
+    {"marker", required_argument, NULL, OPT_MARKER},
+    {"pace", required_argument, NULL, OPT_PACE},
+    {NULL, 0, NULL, 0},
 };
 
 static bool number_of(const char *text, unsigned *out) {
@@ -62,6 +71,7 @@ static bool take_option(int option, struct demo_options *demo, struct demo_devic
     case OPT_TRACE: demo->trace = device->trace = optarg; return true;
     case OPT_KEEP: demo->keep = optarg; return true;
     case OPT_KILLS: return number_of(optarg, &demo->kills);
+    case OPT_VERBOSE: return demo->verbose = true;
     case OPT_SEED: return number_of(optarg, &demo->seed);
     case OPT_DEVICE: *is_device = true; return number_of(optarg, &device->index) && device->index < DEMO_DEVICES;
     case OPT_STORE: device->store = optarg; return true;

@@ -8,7 +8,7 @@
  *                   rekey PASSPHRASE | quit
  *   from a device   open | port PORT | invitation LINE | have HANDLE COUNT | durable HANDLE COUNT | ready |
  *                   state PHASE LEFT WAITING OWN CHANGES EDITED | hash HASH CHANGES LENGTH SAME | exported | rekeyed |
- *                   error SENTENCE
+ *                   closed SENTENCE | error SENTENCE
  *
  * A HANDLE is 0 for the handle that makes the offline edits (and, on device a, the set-up), 1 + i for the device's i-th
  * writer.  Writer w belongs to device w mod 2. */
@@ -79,6 +79,7 @@ struct demo_options {
   const char *trace;
   const char *keep; /* directory to leave the stores in, or NULL */
   unsigned kills, seed;
+  bool verbose;
 };
 int demo_coordinate(const struct demo_options *options);
 

@@ -153,7 +153,7 @@ static void enter(struct demo *demo, enum phase phase) {
   demo->hashing = phase == REPORT;
   demo->phase_began = uv_now(&demo->loop);
   for (unsigned i = 0; i < DEMO_DEVICES; i++) {
-    demo->reports[i].hash[0] = 0;
+    if (phase <= REPORT) demo->reports[i].hash[0] = 0;
     command(demo, i);
   }
 }
@@ -324,6 +324,7 @@ static void on_line(struct child *child, char *line) {
   struct demo *demo = child->ctx;
   unsigned i = child->index;
   struct report *r = &demo->reports[i];
+  if (demo->options->verbose) fprintf(stderr, "%.3f %c: %s\n", (double)uv_now(&demo->loop) / 1000, 'a' + (int)i, line);
   if (demo->ending) return;
   if (!strncmp(line, "durable ", 8)) on_durable(demo, i, line + 8);
   else if (!strncmp(line, "have ", 5)) on_have(demo, i, line + 5);

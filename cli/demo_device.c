@@ -315,6 +315,7 @@ static int take_events(struct device *d) {
   bool joined = false;
   while (d->node && dunlin_node_next_event(d->node, &event, 0) == 1) {
     if (event.kind == DUNLIN_NODE_JOINED) joined = true;
+    if (event.kind == DUNLIN_NODE_CLOSED && event.error) say("closed %s", event.text);
     if (event.kind == DUNLIN_NODE_CLOSED && !d->member && !d->join_again) d->join_again = now_ms() + REJOIN_MS;
   }
   if (joined) {
