@@ -22,7 +22,7 @@ static const char *advice_for(int error) {
     case DUNLIN_EPASS: return "try again with the right one";
     case DUNLIN_ENOKEY: return "give it with --passphrase-file, DUNLIN_PASSPHRASE or --key-file";
     case DUNLIN_EBUSY: return "try again when other programs have finished with it";
-    case DUNLIN_ECORRUPT: return "run 'dunlin verify', and get the data back from another device";
+    case DUNLIN_ECORRUPT: return "keep a copy, and join again from another device or restore a backup";
     case DUNLIN_EIO: return "look at the disk and at who may write to it";
     case DUNLIN_ENOSPC: return "make room and try again; nothing was changed";
     case DUNLIN_ENET:
@@ -86,6 +86,7 @@ int app_fail(struct app *app, int error, const char *advice, const char *what, .
 int app_fail_why(struct app *app, int error, const struct dunlin_why *why, const char *what) {
   const char *reason = why && why->text[0] ? why->text : dunlin_error_text(error);
   const char *advice = strstr(reason, "; ") ? "" : NULL; /* some sentences say themselves what to do */
+  if (*what && strstr(reason, what)) return app_fail(app, error, advice, "%s", reason);
   return app_fail(app, error, advice, "%s: %s", what, reason);
 }
 
@@ -190,9 +191,7 @@ static int make_directory(struct app *app, bool *made) {
 /* ---- Opening ------------------------------------------------------------------------------------------------ */
 
 static int open_failed(struct app *app, int error, const struct dunlin_why *why) {
-  char what[PATH_MAX + 16];
-  snprintf(what, sizeof what, "store %s", app->dir);
-  return app_fail_why(app, error, why, what);
+  return app_fail_why(app, error, why, app->dir);
 }
 
 static void default_name(char out[DUNLIN_MAX_NAME + 1]) {

@@ -20,7 +20,7 @@ static bool time_has_year(int64_t us) {
 
 void json_time_format(int64_t us, char out[JSON_TIME_MAX]) {
   int64_t fraction = ((us % US) + US) % US;
-  time_t seconds = (time_t)((us - fraction) / US);
+  time_t seconds = (time_t)(us / US - (us % US < 0)); /* rounded down */
   struct tm tm;
   size_t n = 0;
   if (time_has_year(us) && gmtime_r(&seconds, &tm)) {

@@ -86,8 +86,8 @@ static void on_interrupt(int signal) {
   interrupted = signal;
 }
 
-/* Reads a line with the echo switched off.  Interrupted by a signal it switches the echo on again first. */
-static ssize_t read_hidden(int tty, char *out, size_t max) {
+/* Asks for a line with the echo switched off.  Interrupted by a signal it switches the echo on again first. */
+static ssize_t read_hidden(int tty, const char *prompt, char *out, size_t max) {
   const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   struct sigaction catch = {.sa_handler = on_interrupt}, before[4]; /* no SA_RESTART: read() shall return */
   struct termios shown, hidden;
@@ -99,7 +99,9 @@ static ssize_t read_hidden(int tty, char *out, size_t max) {
   sigemptyset(&catch.sa_mask);
   for (size_t i = 0; i < 4; i++) sigaction(signals[i], &catch, &before[i]);
   tcsetattr(tty, TCSAFLUSH, &hidden);
+  dprintf(tty, "%s: ", prompt);
   while (len < max && (n = read(tty, out + len, 1)) == 1 && out[len] != '\n') len++;
+  dprintf(tty, "\n");
   tcsetattr(tty, TCSAFLUSH, &shown);
   for (size_t i = 0; i < 4; i++) sigaction(signals[i], &before[i], NULL);
   if (interrupted) raise(interrupted);
@@ -112,9 +114,7 @@ int passphrase_ask(struct app *app, const char *prompt, struct passphrase *out) 
     return app_fail(app, DUNLIN_ENOKEY, "give it with --passphrase-file or in DUNLIN_PASSPHRASE",
                     "a passphrase is needed and there is no terminal to ask for it");
   }
-  dprintf(tty, "%s: ", prompt);
-  ssize_t n = read_hidden(tty, out->text, sizeof out->text);
-  dprintf(tty, "\n");
+  ssize_t n = read_hidden(tty, prompt, out->text, sizeof out->text);
   close(tty);
   if (n < 0) return app_fail(app, DUNLIN_ENOKEY, NULL, "no passphrase could be read from the terminal");
   out->len = (size_t)n;

@@ -228,6 +228,45 @@ class Keys(Case):
         self.fails(self.a, ["passwd", "--to-key-file"], "DUNLIN_EEXIST", "key file")
         self.fails(self.a, ["passwd"], "DUNLIN_ENOKEY", "terminal")
 
+    def test_passphrase_from_the_terminal(self):
+        self.ok(self.a, "init")
+        self.put()
+        changing = Terminal(self.a, "passwd")
+        changing.wait_for("New passphrase: ")
+        changing.write("correct horse\n")
+        changing.wait_for("Again: ")
+        changing.write("correct horse\n")
+        status, printed = changing.finish()
+        self.assertEqual((status, "horse" in printed), (0, False), printed)
+        reading = Terminal(self.a, "get", "s/d", "/a")
+        reading.wait_for("Passphrase: ")
+        self.assertFalse(reading.echoes())
+        reading.write("correct horse\n")
+        status, printed = reading.finish()
+        self.assertEqual((status, printed.split()), (0, ["1"]))
+
+    def test_new_passphrases_that_differ(self):
+        self.ok(self.a, "init")
+        changing = Terminal(self.a, "passwd")
+        changing.wait_for("New passphrase: ")
+        changing.write("one\n")
+        changing.wait_for("Again: ")
+        changing.write("two\n")
+        status, printed = changing.finish()
+        self.assertEqual(status, 1)
+        self.assertIn("differ", printed)
+        self.ok(self.a, "status")
+
+    def test_interrupting_the_prompt_brings_the_echo_back(self):
+        self.ok(self.a, "init", env={"DUNLIN_PASSPHRASE": "x"})
+        asking = Terminal(self.a, "status")
+        asking.wait_for("Passphrase: ")
+        self.assertFalse(asking.echoes())
+        asking.write("\x03")
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(asking.pid, 0)[1]), -signal.SIGINT)
+        self.assertTrue(asking.echoes())
+        os.close(asking.fd)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -2,13 +2,16 @@
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -96,6 +99,43 @@ class Device:
                                         start_new_session=True))
 
 
+class Terminal:
+    """The program with a terminal of its own."""
+
+    def __init__(self, device, *args):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(device.home)
+            os.execve(PROGRAM, [PROGRAM, *args], device.env)
+        self.seen = ""
+
+    def wait_for(self, text):
+        end = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"no {text!r} in {self.seen!r}")
+            self.seen += os.read(self.fd, 4096).decode()
+        before, _, self.seen = self.seen.partition(text)
+        return before
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def write(self, text):
+        os.write(self.fd, text.encode())
+
+    def finish(self):
+        """The exit status (negative: a signal), and what was printed last."""
+        try:
+            while data := os.read(self.fd, 4096):
+                self.seen += data.decode()
+        except OSError:
+            pass  # Linux gives EIO when the other side of a terminal has gone
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), self.seen
+
+
 class Case(unittest.TestCase):
     maxDiff = None
 
@@ -176,5 +216,5 @@ def invite(case, host, guest, space="home", invite_args=()):
     return line, joined, ended
 
 
-__all__ = ["Case", "Device", "PATIENCE", "PROGRAM", "digest", "free_port", "invite", "json", "os", "re", "signal", "socket",
+__all__ = ["Case", "Device", "PATIENCE", "PROGRAM", "Terminal", "digest", "free_port", "invite", "json", "os", "re", "signal", "socket",
            "subprocess", "threading", "time", "unittest"]
