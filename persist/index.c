@@ -95,7 +95,7 @@ struct news {
   dunlin_store *store;
   const struct dunlin_env *env;
   uint64_t known_generation, known_arrivals; /* of the index */
-  uint64_t generation;
+  uint64_t generation, version; /* of the transaction */
   struct space **spaces;
   size_t space_count, space_cap;
   struct log_name *logs;
@@ -140,6 +140,7 @@ static int news_run(void *ctx, struct dunlin_bytes key, struct dunlin_bytes seal
 static int news_read(void *ctx, struct storage_txn *txn) {
   struct news *news = ctx;
   const struct records *records = &news->store->records;
+  news->version = storage_txn_version(txn);
   int r = record_get_generation(records, txn, &news->generation);
   if (!r && news->generation != news->known_generation) {
     r = record_each(records, txn, RECORD_SPACE, news_space, news);
@@ -243,7 +244,7 @@ static struct news news_begin(dunlin_store *store) {
   return news;
 }
 
-/* `version`: what storage_version() gave before the news were read; 0 when unknown. */
+/* `version`: what the index is at afterwards. */
 static int news_end(struct news *news, int r, uint64_t version) {
   struct index *index = &news->store->index;
   pthread_mutex_lock(&index->lock);
@@ -263,11 +264,13 @@ int index_refresh(dunlin_store *store) {
   pthread_mutex_unlock(&store->index.lock);
   if (current) return 0;
   struct news news = news_begin(store);
-  return news_end(&news, storage_read(store->storage, news_read, &news), version);
+  int r = storage_read(store->storage, news_read, &news);
+  return news_end(&news, r, news.version);
 }
 
 int index_refresh_in(dunlin_store *store, struct storage_txn *txn) {
   struct news news = news_begin(store);
+  /* A writing transaction's own number stands for a version that does not exist yet. */
   return news_end(&news, news_read(&news, txn), 0);
 }
 

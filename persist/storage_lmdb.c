@@ -249,6 +249,10 @@ uint64_t storage_version(struct storage *s) {
 
 /* ---- Inside a transaction ----------------------------------------------------------------------------------- */
 
+uint64_t storage_txn_version(struct storage_txn *txn) {
+  return mdb_txn_id(txn->txn);
+}
+
 static int result_of(int rc) {
   return rc == MDB_MAP_FULL ? STORAGE_FULL : error_of(rc);
 }

@@ -27,8 +27,10 @@ typedef int storage_work(void *ctx, struct storage_txn *txn);
 int storage_read(struct storage *storage, storage_work *work, void *ctx);
 int storage_write(struct storage *storage, storage_work *work, void *ctx);
 
-/* A number that changes with every commit of any process.  Cheap: no transaction. */
+/* A number that grows with every commit of any process.  Cheap: no transaction.  A transaction that begins now may still show
+ * the version before, since LMDB writes its meta page before it lets readers use it; ask the transaction what it shows. */
 uint64_t storage_version(struct storage *storage);
+uint64_t storage_txn_version(struct storage_txn *txn);
 
 /* Inside a transaction; bytes that are given out are borrowed until it ends or writes. */
 int storage_last_run(struct storage_txn *txn, uint64_t *arrival); /* 0 when there is none */

@@ -444,7 +444,7 @@ struct committer {
   dunlin_store *store;
   const struct dunlin_id *space;
   enum dunlin_commit_mode mode;
-  int count;
+  int count, error;
 };
 
 static void *commit_many(void *ctx) {
@@ -452,8 +452,10 @@ static void *commit_many(void *ctx) {
   dunlin_store_doc *doc = NULL;
   if (dunlin_store_doc_open(c->store, c->space, "x", 1, 0, &doc)) return NULL;
   dunlin_store_doc_mode(doc, c->mode);
-  for (int i = 0; i < c->count; i++)
-    if (put_int(doc, "n", i * 2 + (c->mode == DUNLIN_GROUP)) < 0 || dunlin_store_doc_pull(doc, NULL)) break;
+  for (int i = 0; i < c->count && !c->error; i++) {
+    c->error = put_int(doc, "n", i * 2 + (c->mode == DUNLIN_GROUP));
+    if (c->error >= 0) c->error = dunlin_store_doc_pull(doc, NULL);
+  }
   dunlin_store_doc_close(doc);
   return NULL;
 }
@@ -473,12 +475,13 @@ static void threads(void **state) {
   dunlin_store_doc *theirs = doc_open(pair.guest, &pair.space, "x", DUNLIN_CREATE);
   for (int i = 0; i < 100; i++) assert_int_equal(put_int(theirs, "g", i), 1);
   OK(exchange_subscribe(pair.host, count_wake, &wakes));
-  struct committer committers[2] = {{pair.host, &pair.space, DUNLIN_DURABLE, 100},
-                                    {pair.host, &pair.space, DUNLIN_GROUP, 300}};
+  struct committer committers[2] = {{pair.host, &pair.space, DUNLIN_DURABLE, 100, 0},
+                                    {pair.host, &pair.space, DUNLIN_GROUP, 300, 0}};
   pthread_t ids[3];
   for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&ids[i], NULL, commit_many, &committers[i]), 0);
   assert_int_equal(pthread_create(&ids[2], NULL, copy_thread, &pair), 0);
   for (int i = 0; i < 3; i++) pthread_join(ids[i], NULL);
+  for (int i = 0; i < 2; i++) OK(committers[i].error);
   OK(dunlin_store_flush(pair.host));
   exchange_unsubscribe(pair.host, count_wake, &wakes);
   assert_true(__atomic_load_n(&wakes, __ATOMIC_RELAXED) > 100);
