@@ -45,8 +45,8 @@ static size_t count_documents(struct app *app, const struct dunlin_id *space) {
 
 static json_t *space_json(struct app *app, const struct dunlin_space_info *space) {
   char id[65];
-  return json_pack("{s:s, s:s, s:b, s:I, s:I}", "space", space->alias, "id", hex(space->id.bytes, ID_DIGITS, id), "owner",
-                   space->owner, "members", (json_int_t)space->members, "documents",
+  return json_pack("{s:s, s:s, s:b, s:I, s:I}", "space", space->alias, "id", hex(space->id.bytes, ID_DIGITS, id),
+                   "owner", space->owner, "members", (json_int_t)space->members, "documents",
                    (json_int_t)count_documents(app, &space->id));
 }
 
@@ -55,8 +55,9 @@ static void print_space(struct app *app, const char *before, const struct dunlin
   size_t documents = count_documents(app, &space->id);
   fputs(before, stdout);
   app_puts(space->alias, strlen(space->alias));
-  printf("  %s  %s  %zu member%s  %zu document%s\n", hex(space->id.bytes, SHORT_DIGITS, id), space->owner ? "owner" : "writer",
-         space->members, space->members == 1 ? "" : "s", documents, documents == 1 ? "" : "s");
+  printf("  %s  %s  %zu member%s  %zu document%s\n", hex(space->id.bytes, SHORT_DIGITS, id),
+         space->owner ? "owner" : "writer", space->members, space->members == 1 ? "" : "s", documents,
+         documents == 1 ? "" : "s");
 }
 
 int cmd_space_new(struct app *app) {
@@ -81,7 +82,8 @@ int cmd_space_new(struct app *app) {
 static json_t *spaces_json(struct app *app) {
   struct dunlin_space_info space;
   json_t *list = json_array();
-  for (size_t i = 0; dunlin_space_at(app->opened, i, &space) == 0; i++) json_array_append_new(list, space_json(app, &space));
+  for (size_t i = 0; dunlin_space_at(app->opened, i, &space) == 0; i++)
+    json_array_append_new(list, space_json(app, &space));
   return list;
 }
 
@@ -127,10 +129,10 @@ int cmd_status(struct app *app) {
   int rc = dunlin_store_info(app->opened, &info);
   if (rc) return app_close(app, app_fail_why(app, rc, NULL, app->dir));
   if (app->json) {
-    app_print(json_pack("{s:s, s:{s:s, s:s}, s:o, s:I, s:I, s:I, s:o}", "store", app->dir, "device", "name",
-                        info.device_name, "id", hex(info.device.bytes, ID_DIGITS, id), "key", key_json(app, info.key_kind),
-                        "runs", (json_int_t)info.runs, "entries", (json_int_t)info.entries, "disk_bytes",
-                        (json_int_t)info.disk_bytes, "spaces", spaces_json(app)));
+    app_print(json_pack(
+        "{s:s, s:{s:s, s:s}, s:o, s:I, s:I, s:I, s:o}", "store", app->dir, "device", "name", info.device_name, "id",
+        hex(info.device.bytes, ID_DIGITS, id), "key", key_json(app, info.key_kind), "runs", (json_int_t)info.runs,
+        "entries", (json_int_t)info.entries, "disk_bytes", (json_int_t)info.disk_bytes, "spaces", spaces_json(app)));
     return app_close(app, EXIT_DONE);
   }
   fputs("device   ", stdout);
@@ -202,7 +204,8 @@ static int rekey(struct app *app, enum dunlin_key_kind kind) {
   char key_file[PATH_MAX];
   int status;
   if (app->to_key_file && kind == DUNLIN_KEY_FILE) {
-    return app_fail(app, DUNLIN_EEXIST, "'dunlin status' says where it is", "the store is opened by a key file already");
+    return app_fail(app, DUNLIN_EEXIST, "'dunlin status' says where it is",
+                    "the store is opened by a key file already");
   }
   if (app->to_key_file) {
     status = key_file_path(app, key_file);

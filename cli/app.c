@@ -163,7 +163,8 @@ int app_locate(struct app *app) {
   } else {
     return app_fail(app, DUNLIN_ENOSTORE, "set HOME, or name the store with --store", "there is no place for a store");
   }
-  if (n >= (int)sizeof path) return app_fail(app, DUNLIN_ELIMIT, "choose a shorter one", "the store's path is too long");
+  if (n >= (int)sizeof path)
+    return app_fail(app, DUNLIN_ELIMIT, "choose a shorter one", "the store's path is too long");
   /* Absolute and without links, so that the key file is found however the store is named. */
   if (!realpath(path, app->dir)) memcpy(app->dir, path, (size_t)n + 1);
   return 0;
@@ -240,7 +241,8 @@ static int find_key(struct app *app, int kind, struct dunlin_store_key *key, str
   int status;
   if (kind == DUNLIN_KEY_FILE) {
     if (app->passphrase_file) {
-      return app_fail(app, DUNLIN_ENOKEY, "leave out --passphrase-file", "the store %s is opened by a key file", app->dir);
+      return app_fail(app, DUNLIN_ENOKEY, "leave out --passphrase-file", "the store %s is opened by a key file",
+                      app->dir);
     }
     status = key_file_path(app, key_file);
     key->key_file = key_file;

@@ -1,7 +1,7 @@
 /* What every command of the program shares: its options, the open store, and the way it reports.
  *
- * A command returns the program's exit status: 0 done, 1 failed, 2 wrong usage.  Whoever finds an error reports it, once,
- * and hands the status up.  Results go to stdout, everything else to stderr. */
+ * A command returns the program's exit status: 0 done, 1 failed, 2 wrong usage.  Whoever finds an error reports it,
+ * once, and hands the status up.  Results go to stdout, everything else to stderr. */
 #ifndef CLI_APP_H
 #define CLI_APP_H
 
@@ -14,10 +14,10 @@
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct app {
-  bool json;                   /* --json */
-  const char *store;           /* --store */
-  const char *passphrase_file; /* --passphrase-file, "-" is stdin */
-  const char *key_file;        /* --key-file */
+  bool json;                                                                /* --json */
+  const char *store;                                                        /* --store */
+  const char *passphrase_file;                                              /* --passphrase-file, "-" is stdin */
+  const char *key_file;                                                     /* --key-file */
   const char *name, *listen, *address, *as, *expires, *new_passphrase_file; /* options of single commands */
   bool once, to_key_file;
   const char **peers;
@@ -28,7 +28,8 @@ struct app {
 
   char dir[PATH_MAX]; /* the store's directory, absolute once the store is open */
   dunlin_store *opened;
-  char *stdin_passphrase; /* what "--passphrase-file -" gave: stdin can be read once; guarded memory, wiped by app_end() */
+  char *stdin_passphrase; /* what "--passphrase-file -" gave: stdin can be read once; guarded memory, wiped by app_end()
+                           */
   size_t stdin_passphrase_len;
 };
 
@@ -40,14 +41,15 @@ void app_end(struct app *app);
  * --json {"error", "message"}.  Bytes that are no text are shown as '?'.  Returns EXIT_FAILED. */
 int app_fail(struct app *app, int error, const char *advice, const char *what, ...)
     __attribute__((format(printf, 4, 5)));
-/* The same for an error of the library: `what` was being done, `why` (may be NULL) says more than the error's own text. */
+/* The same for an error of the library: `what` was being done, `why` (may be NULL) says more than the error's own text.
+ */
 int app_fail_why(struct app *app, int error, const struct dunlin_why *why, const char *what);
 /* Wrong usage, with a pointer to --help of `command` (NULL: of the program).  Returns EXIT_USAGE. */
 int app_usage(struct app *app, const char *command, const char *what, ...) __attribute__((format(printf, 3, 4)));
 /* A remark on stderr that is no failure.  Under --json it is left out. */
 void app_note(const struct app *app, const char *what, ...) __attribute__((format(printf, 2, 3)));
-/* Flushes stdout and returns `status`, or EXIT_FAILED with a report when the output could not be written.  A reader that
- * has gone away is no failure. */
+/* Flushes stdout and returns `status`, or EXIT_FAILED with a report when the output could not be written.  A reader
+ * that has gone away is no failure. */
 int app_finish(struct app *app, int status);
 /* Flushes stdout at once: false when the reader has gone or nothing can be written (app_finish() tells which). */
 bool app_flush(void);
@@ -85,7 +87,7 @@ int app_read_document(struct app *app, const char *space_doc, dunlin_store_doc *
 const char *hex(const uint8_t *bytes, size_t digits, char out[65]);
 #define ID_DIGITS 64u   /* of an id in full */
 #define SHORT_DIGITS 8u /* enough to tell the ids of one screen apart */
-int64_t app_now(void); /* microseconds since 1970 */
+int64_t app_now(void);  /* microseconds since 1970 */
 
 /* ---- Commands ----------------------------------------------------------------------------------------------- */
 

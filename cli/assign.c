@@ -50,8 +50,8 @@ static json_t *list_now(const dunlin_doc *doc, dunlin_obj list) {
   return json_from_value(doc, &(struct dunlin_value){.kind = DUNLIN_LIST, .as.obj = list}, TEXTS_PLAIN);
 }
 
-/* Elements that are equal at the beginning and at the end stay; those between are set one by one, the surplus is deleted or
- * inserted behind them. */
+/* Elements that are equal at the beginning and at the end stay; those between are set one by one, the surplus is
+ * deleted or inserted behind them. */
 static int assign_list(dunlin_doc *doc, dunlin_obj list, const json_t *array) {
   json_t *now = list_now(doc, list);
   if (!now) return DUNLIN_ENOMEM;

@@ -22,8 +22,8 @@ static void replaced(const char *path, size_t path_len, const json_t *before, co
 }
 
 static void spliced(const char *path, size_t path_len, size_t at, size_t removed, json_t *inserted, json_t *events) {
-  json_array_append_new(events, json_pack("{s:s%, s:I, s:I, s:o}", "path", path, path_len, "at", (json_int_t)at, "delete",
-                                          (json_int_t)removed, "insert", inserted));
+  json_array_append_new(events, json_pack("{s:s%, s:I, s:I, s:o}", "path", path, path_len, "at", (json_int_t)at,
+                                          "delete", (json_int_t)removed, "insert", inserted));
 }
 
 /* Goes down to `token` under `path`. */

@@ -12,7 +12,8 @@ typedef int edit_fn(struct app *app, dunlin_doc *doc, void *ctx);
 
 /* ---- Running an edit ---------------------------------------------------------------------------------------- */
 
-/* Tries the edit on an empty document in memory, so that one that fails does not leave an empty document in the space. */
+/* Tries the edit on an empty document in memory, so that one that fails does not leave an empty document in the space.
+ */
 static int try_on_empty(struct app *app, edit_fn *edit, void *ctx) {
   dunlin_doc *scratch = NULL;
   int rc = dunlin_doc_new(NULL, &(struct dunlin_id){{0}}, &(struct dunlin_actor){{0}}, &scratch);
@@ -24,7 +25,8 @@ static int try_on_empty(struct app *app, edit_fn *edit, void *ctx) {
 }
 
 /* Opens the document for writing; makes it when the space has none of that name and the edit works on an empty one. */
-static int open_for(struct app *app, const char *space_doc, bool create, edit_fn *edit, void *ctx, dunlin_store_doc **out) {
+static int open_for(struct app *app, const char *space_doc, bool create, edit_fn *edit, void *ctx,
+                    dunlin_store_doc **out) {
   struct document_name name;
   int status = app_document(app, space_doc, &name);
   if (status) return status;
@@ -43,7 +45,8 @@ static int open_for(struct app *app, const char *space_doc, bool create, edit_fn
 static void print_change(const struct app *app, bool changed, const struct dunlin_id *id) {
   char digits[65];
   if (!app->json) return;
-  app_print_line(changed ? json_pack("{s:s}", "change", hex(id->bytes, ID_DIGITS, digits)) : json_pack("{s:n}", "change"));
+  app_print_line(changed ? json_pack("{s:s}", "change", hex(id->bytes, ID_DIGITS, digits))
+                         : json_pack("{s:n}", "change"));
 }
 
 static int run_edit(struct app *app, bool create, edit_fn *edit, void *ctx) {
@@ -101,8 +104,8 @@ static int put_json(struct app *app, struct put *put, const json_error_t *error,
   struct dunlin_why why = {""};
   if (!put->json) {
     int rc = json_error_code(error) == json_error_invalid_utf8 ? DUNLIN_EUTF8 : DUNLIN_EFORMAT;
-    return app_fail(app, rc, "correct it", "%s is not JSON: line %d, column %d: %s", source, error->line,
-                    error->column, error->text);
+    return app_fail(app, rc, "correct it", "%s is not JSON: line %d, column %d: %s", source, error->line, error->column,
+                    error->text);
   }
   int rc = json_check(put->json, &why);
   if (rc) return app_fail(app, rc, "docs/json.md has the forms", "%s: %s", source, why.text);
@@ -211,8 +214,9 @@ static int splice_edit(struct app *app, dunlin_doc *doc, void *ctx) {
   unsigned long long at = (unsigned long long)splice->at, remove = (unsigned long long)splice->remove;
   size_t size = place.exists ? dunlin_text_size(doc, place.value.as.obj) : 0;
   if (at > size || remove > size - at) {
-    return app_fail(app, DUNLIN_ERANGE, "count Unicode characters from 0", "'%s' has %zu characters, so %s %llu is out of range",
-                    splice->pointer.text, size, at > size ? "position" : "deleting", at > size ? at : remove);
+    return app_fail(app, DUNLIN_ERANGE, "count Unicode characters from 0",
+                    "'%s' has %zu characters, so %s %llu is out of range", splice->pointer.text, size,
+                    at > size ? "position" : "deleting", at > size ? at : remove);
   }
   dunlin_obj text;
   int rc = place_child(doc, &place, DUNLIN_TEXT, &text);

@@ -166,7 +166,8 @@ static json_t *from_text(const dunlin_doc *doc, dunlin_obj text, enum json_texts
   return texts == TEXTS_TAGGED ? tagged("$text", out) : out;
 }
 
-static json_t *from_value(const dunlin_doc *doc, const struct dunlin_value *value, enum json_texts texts, unsigned depth);
+static json_t *from_value(const dunlin_doc *doc, const struct dunlin_value *value, enum json_texts texts,
+                          unsigned depth);
 
 static json_t *from_map(const dunlin_doc *doc, dunlin_obj map, enum json_texts texts, unsigned depth) {
   json_t *out = json_object();
@@ -206,7 +207,8 @@ static json_t *from_counter(const dunlin_doc *doc, dunlin_obj counter) {
   return dunlin_counter_get(doc, counter, &v) == 0 ? json_integer(v) : NULL;
 }
 
-static json_t *from_value(const dunlin_doc *doc, const struct dunlin_value *value, enum json_texts texts, unsigned depth) {
+static json_t *from_value(const dunlin_doc *doc, const struct dunlin_value *value, enum json_texts texts,
+                          unsigned depth) {
   if (depth > DUNLIN_MAX_DEPTH + 1) return NULL;
   switch (value->kind) {
     case DUNLIN_NULL: return json_null();
@@ -231,7 +233,8 @@ json_t *json_from_value(const dunlin_doc *doc, const struct dunlin_value *value,
 json_t *json_untagged(const json_t *tree) {
   if (json_is_array(tree)) {
     json_t *out = json_array();
-    for (size_t i = 0; i < json_array_size(tree); i++) json_array_append_new(out, json_untagged(json_array_get(tree, i)));
+    for (size_t i = 0; i < json_array_size(tree); i++)
+      json_array_append_new(out, json_untagged(json_array_get(tree, i)));
     return out;
   }
   if (!json_is_object(tree)) return json_deep_copy(tree);
@@ -318,8 +321,8 @@ static int check_object(json_t *json, unsigned depth, struct dunlin_why *why) {
     size_t len = 0;
     char *name = json_key_to(key, json_object_iter_key_len(it), &len);
     if (!name) {
-      snprintf(why->text, sizeof why->text, "\"%.64s\" is not a form that dunlin knows; for a key that begins with $ write $$",
-               key);
+      snprintf(why->text, sizeof why->text,
+               "\"%.64s\" is not a form that dunlin knows; for a key that begins with $ write $$", key);
       return DUNLIN_EFORMAT;
     }
     free(name);

@@ -45,7 +45,8 @@ int json_to_value(const json_t *json, struct dunlin_value *out, void **owned);
 
 /* ---- Printing ----------------------------------------------------------------------------------------------- */
 
-/* Sorted keys, real numbers as short as they can be and still be read back the same; indented by two, or on one line. */
+/* Sorted keys, real numbers as short as they can be and still be read back the same; indented by two, or on one line.
+ */
 void json_print(FILE *out, const json_t *json, bool indented);
 /* The one-line form for free(); NULL when out of memory. */
 char *json_line(const json_t *json);

@@ -137,7 +137,8 @@ int key_file_path(struct app *app, char out[PATH_MAX]) {
     n = snprintf(out, PATH_MAX, "%s%s/dunlin/%s.key", from_config ? config : home, from_config ? "" : "/.config",
                  hex(hash, 16, digits));
   } else {
-    return app_fail(app, DUNLIN_ENOKEY, "set HOME or give --key-file", "there is no configuration folder for the key file");
+    return app_fail(app, DUNLIN_ENOKEY, "set HOME or give --key-file",
+                    "there is no configuration folder for the key file");
   }
   if (n < PATH_MAX) return 0;
   return app_fail(app, DUNLIN_ELIMIT, "choose a shorter one", "the path of the key file is too long");

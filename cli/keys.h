@@ -20,8 +20,8 @@ int passphrase_given(struct app *app, struct passphrase *out, bool *given);
 /* Asks on the terminal, without showing what is typed; DUNLIN_ENOKEY when there is none. */
 int passphrase_ask(struct app *app, const char *prompt, struct passphrase *out);
 
-/* The key file of app->dir: --key-file, $DUNLIN_KEY_FILE, else one in the user's configuration folder named by a hash of
- * the store's absolute path.  Not in the store, because it would be copied with it. */
+/* The key file of app->dir: --key-file, $DUNLIN_KEY_FILE, else one in the user's configuration folder named by a hash
+ * of the store's absolute path.  Not in the store, because it would be copied with it. */
 int key_file_path(struct app *app, char out[PATH_MAX]);
 
 #endif

@@ -27,7 +27,7 @@ enum option_id {
   OPT_NEW_PASSPHRASE_FILE,
   OPT_TO_KEY_FILE,
 };
-#define BIT(id) (1u << ((id) - OPT_STORE))
+#define BIT(id) (1u << ((id)-OPT_STORE))
 
 static const struct option long_options[] = {
     {"store", required_argument, NULL, OPT_STORE},
@@ -74,9 +74,10 @@ static const struct command commands[] = {
      "Whoever has the line can join: hand it over as you would a password.\n"},
     {"join", NULL, "INVITATION [--name NAME] [--as SPACE]", 1, 1, NO_LITERALS, BIT(OPT_NAME) | BIT(OPT_AS), cmd_join,
      "Joins the space that the invitation (\"-\": from stdin) is for, and prints what it is called here.\n"
-     "Makes the store first if there is none, with NAME for the device.  SPACE is what this store shall call the space.\n"},
+     "Makes the store first if there is none, with NAME for the device.  SPACE is what this store shall call it.\n"},
     {"put", NULL, "SPACE/DOC PATH JSON", 3, 3, 2, 0, cmd_put,
-     "Makes the place at PATH equal to JSON.  PATH is a JSON pointer: /a/b, /list/3, /list/- behind the last; \"\" is the root.\n"
+     "Makes the place at PATH equal to JSON.\n"
+     "PATH is a JSON pointer: /a/b, /list/3, /list/- behind the last element; \"\" is the root.\n"
      "An object or an array makes containers and changes only what differs in them; anything else makes a scalar.\n"
      "Maps that are missing on the way are made.\n"},
     {"get", NULL, "SPACE/DOC [PATH]", 1, 2, NO_LITERALS, 0, cmd_get,
@@ -85,13 +86,14 @@ static const struct command commands[] = {
     {"add", NULL, "SPACE/DOC PATH N", 3, 3, 2, 0, cmd_add,
      "Adds N, which may be negative, to the counter at PATH, which is made when nothing is there.\n"},
     {"edit", NULL, "SPACE/DOC PATH POS DELETE TEXT", 5, 5, 2, 0, cmd_edit,
-     "Deletes DELETE characters at POS of the text at PATH, and inserts TEXT there.  The text is made when nothing is there.\n"
-     "Characters are Unicode scalar values, counted from 0.\n"},
+     "Deletes DELETE characters at POS of the text at PATH, and inserts TEXT there.\n"
+     "Characters are Unicode scalar values, counted from 0.  The text is made when nothing is there.\n"},
     {"move", NULL, "SPACE/DOC PATH FROM TO", 4, 4, 2, 0, cmd_move,
      "Moves element FROM of the list at PATH so that it becomes element TO.\n"},
     {"watch", NULL, "SPACE/DOC [PATH]", 1, 2, NO_LITERALS, 0, cmd_watch,
      "Prints one JSON event a line for whatever happens at PATH, by other processes and peers too:\n"
-     "{\"path\", \"old\", \"new\"}, and for texts and lists {\"path\", \"at\", \"delete\", \"insert\"}.  {\"ready\": true} is the first.\n"},
+     "{\"path\", \"old\", \"new\"}, and for texts and lists {\"path\", \"at\", \"delete\", \"insert\"}.\n"
+     "The first line is {\"ready\": true}.\n"},
     {"conflicts", NULL, "SPACE/DOC", 1, 1, NO_LITERALS, 0, cmd_conflicts,
      "Shows the places that were written concurrently: path and values, the one that is shown elsewhere first.\n"
      "Any later write at such a place settles it.\n"},
@@ -99,9 +101,10 @@ static const struct command commands[] = {
     {"sync", NULL, "[--listen HOST:PORT] [--peer HOST:PORT]... [--once]", 0, 0, NO_LITERALS,
      BIT(OPT_LISTEN) | BIT(OPT_PEER) | BIT(OPT_ONCE), cmd_sync,
      "Keeps this store in step with other devices until it is interrupted.\n"
-     "With --once it ends when it was in sync with every peer (or with one that called), and with 1 if a peer failed.\n"},
+     "With --once it ends when it was in sync with every peer (or one that called), and with 1 if a peer failed.\n"},
     {"status", NULL, "", 0, 0, NO_LITERALS, 0, cmd_status, "Shows the device, the store, its key and its spaces.\n"},
-    {"verify", NULL, "", 0, 0, NO_LITERALS, 0, cmd_verify, "Reads everything back and checks it; ends with 1 if something is damaged.\n"},
+    {"verify", NULL, "", 0, 0, NO_LITERALS, 0, cmd_verify,
+     "Reads everything back and checks it; ends with 1 if something is damaged.\n"},
     {"passwd", NULL, "[--new-passphrase-file FILE | --to-key-file]", 0, 0, NO_LITERALS,
      BIT(OPT_NEW_PASSPHRASE_FILE) | BIT(OPT_TO_KEY_FILE), cmd_passwd,
      "Changes what opens the store: a new passphrase, from FILE or asked for on the terminal, or a key file.\n"},
@@ -127,15 +130,17 @@ static int help(const struct command *c) {
   puts("dunlin - documents that every device keeps, changes offline and syncs with the others, without a server\n\n"
        "usage: dunlin [OPTIONS] COMMAND ...");
   for (size_t i = 0; i < COMMAND_COUNT; i++) print_usage_line(&commands[i], "  ");
-  puts("\noptions:\n"
-       "  --store DIR             the store: else $DUNLIN_STORE, else ${XDG_DATA_HOME:-~/.local/share}/dunlin\n"
-       "  --json                  results and errors as JSON\n"
-       "  --passphrase-file FILE  the passphrase (\"-\": from stdin): else $DUNLIN_PASSPHRASE, else the terminal\n"
-       "  --key-file FILE         the key file of a store without a passphrase: else $DUNLIN_KEY_FILE, else one in the\n"
-       "                          configuration folder ('dunlin status' says where)\n"
-       "  --help, --version       'dunlin COMMAND --help' explains a command\n\n"
-       "SPACE is a name that this store gave to a space, or the beginning of its id.  Values that begin with '-' may follow\n"
-       "put, add and edit as they are; elsewhere '--' ends the options.  The exit status is 0 done, 1 failed, 2 wrong usage.");
+  puts(
+      "\noptions:\n"
+      "  --store DIR             the store: else $DUNLIN_STORE, else ${XDG_DATA_HOME:-~/.local/share}/dunlin\n"
+      "  --json                  results and errors as JSON\n"
+      "  --passphrase-file FILE  the passphrase (\"-\": from stdin): else $DUNLIN_PASSPHRASE, else the terminal\n"
+      "  --key-file FILE         the key file of a store without a passphrase: else $DUNLIN_KEY_FILE, else one in the\n"
+      "                          configuration folder ('dunlin status' says where)\n"
+      "  --help, --version       'dunlin COMMAND --help' explains a command\n\n"
+      "SPACE is a name that this store gave to a space, or the beginning of its id.\n"
+      "Values that begin with '-' may stand in put, add, edit and move as they are; elsewhere '--' ends the options.\n"
+      "The exit status is 0 done, 1 failed, 2 wrong usage.");
   return EXIT_DONE;
 }
 
@@ -213,8 +218,8 @@ static int read_word(struct app *app, struct line *line, const char *word, bool 
   return 0;
 }
 
-/* Options may stand anywhere, but literal arguments are taken as they are. getopt's own reordering knows no literals, so it is
- * switched off ("+"), and words are taken out one by one. */
+/* Options may stand anywhere, but literal arguments are taken as they are. getopt's own reordering knows no literals,
+ * so it is switched off ("+"), and words are taken out one by one. */
 static int read_line(struct app *app, struct line *line, bool *wants_sub) {
   bool only_words = false;
   while (optind < line->argc) {

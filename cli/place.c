@@ -40,8 +40,8 @@ static bool unescape(char *token) {
 }
 
 static int bad_pointer(struct app *app, const char *text, const char *reason) {
-  return app_fail(app, DUNLIN_EINVAL, "write it like /a/b, /list/3 or /list/- (~1 for /, ~0 for ~)", "the path '%s' %s", text,
-                  reason);
+  return app_fail(app, DUNLIN_EINVAL, "write it like /a/b, /list/3 or /list/- (~1 for /, ~0 for ~)", "the path '%s' %s",
+                  text, reason);
 }
 
 int pointer_parse(struct app *app, const char *text, struct pointer *out) {
@@ -155,7 +155,8 @@ static int step(struct app *app, const dunlin_doc *doc, const struct pointer *po
                       "'%s' is a list and has no '%s'", where, token);
   } else if (index >= dunlin_list_size(doc, at->as.obj)) {
     status = app_fail(app, DUNLIN_ERANGE, "the first is 0, and - is behind the last",
-                      "the list '%s' has %zu elements, so %s is out of range", where, dunlin_list_size(doc, at->as.obj), token);
+                      "the list '%s' has %zu elements, so %s is out of range", where, dunlin_list_size(doc, at->as.obj),
+                      token);
   } else {
     *out = place_element(doc, at->as.obj, index);
   }
@@ -165,7 +166,8 @@ static int step(struct app *app, const dunlin_doc *doc, const struct pointer *po
 
 static int missing(struct app *app, const struct pointer *pointer, size_t count) {
   char *where = pointer_prefix(pointer, count);
-  int status = app_fail(app, DUNLIN_ENOENT, "'dunlin get SPACE/DOC' shows what there is", "there is nothing at '%s'", where);
+  int status =
+      app_fail(app, DUNLIN_ENOENT, "'dunlin get SPACE/DOC' shows what there is", "there is nothing at '%s'", where);
   free(where);
   return status;
 }
@@ -194,7 +196,8 @@ int place_find_value(struct app *app, dunlin_doc *doc, const struct pointer *poi
 
 int place_put(dunlin_doc *doc, const struct place *place, struct dunlin_value value) {
   if (place->root) return DUNLIN_EINVAL;
-  if (place->parent_kind == DUNLIN_MAP) return dunlin_map_put(doc, place->parent, place->key.data, place->key.len, value);
+  if (place->parent_kind == DUNLIN_MAP)
+    return dunlin_map_put(doc, place->parent, place->key.data, place->key.len, value);
   if (place->append) return dunlin_list_insert(doc, place->parent, place->index, value);
   return dunlin_list_set(doc, place->parent, place->index, value);
 }

@@ -34,14 +34,15 @@ struct place place_element(const dunlin_doc *doc, dunlin_obj list, size_t index)
 /* Reads the index of a list element: a decimal number without sign or leading zeros, as RFC 6901 wants it. */
 bool place_index(const char *token, size_t *out);
 
-/* Finds the place that the pointer names.  A path through a scalar and an index out of range are errors.  With `create`, maps
- * that are missing on the way are made; else what is missing on the way is an error.  The place itself may be empty. Its key
- * is borrowed from the pointer.  0, or an exit status after having reported. */
+/* Finds the place that the pointer names.  A path through a scalar and an index out of range are errors.  With
+ * `create`, maps that are missing on the way are made; else what is missing on the way is an error.  The place itself
+ * may be empty. Its key is borrowed from the pointer.  0, or an exit status after having reported. */
 int place_find(struct app *app, dunlin_doc *doc, const struct pointer *pointer, bool create, struct place *out);
 /* The same, and something must be there. */
 int place_find_value(struct app *app, dunlin_doc *doc, const struct pointer *pointer, struct place *out);
 
-/* Writes; these give errors of the library.  place_child() gives the container of that kind which is there, or makes one. */
+/* Writes; these give errors of the library.  place_child() gives the container of that kind which is there, or makes
+ * one. */
 int place_put(dunlin_doc *doc, const struct place *place, struct dunlin_value value);
 int place_child(dunlin_doc *doc, const struct place *place, enum dunlin_kind kind, dunlin_obj *out);
 int place_delete(dunlin_doc *doc, const struct place *place);

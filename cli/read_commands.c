@@ -61,8 +61,8 @@ static json_t *values_of(const dunlin_doc *doc, const struct place *place) {
   return values;
 }
 
-static void find_conflicts(const dunlin_doc *doc, const struct dunlin_value *container, const char *path, size_t path_len,
-                           json_t *out);
+static void find_conflicts(const dunlin_doc *doc, const struct dunlin_value *container, const char *path,
+                           size_t path_len, json_t *out);
 
 /* The place is named `token` in the container at `path`. */
 static void conflicts_at(const dunlin_doc *doc, const struct place *place, const char *path, size_t path_len,
@@ -81,8 +81,8 @@ static void conflicts_at(const dunlin_doc *doc, const struct place *place, const
   free(name);
 }
 
-static void find_conflicts(const dunlin_doc *doc, const struct dunlin_value *container, const char *path, size_t path_len,
-                           json_t *out) {
+static void find_conflicts(const dunlin_doc *doc, const struct dunlin_value *container, const char *path,
+                           size_t path_len, json_t *out) {
   size_t size = container->kind == DUNLIN_MAP    ? dunlin_map_size(doc, container->as.obj)
                 : container->kind == DUNLIN_LIST ? dunlin_list_size(doc, container->as.obj)
                                                  : 0;
@@ -142,8 +142,8 @@ static json_t *change_json(const dunlin_doc *doc, const struct dunlin_change_inf
   }
   if (info->time) json_time_format(info->time, time);
   return json_pack("{s:s, s:s?, s:s, s:I, s:o, s:I}", "change", hex(info->id.bytes, ID_DIGITS, id), "time",
-                   info->time ? time : NULL, "actor", hex(info->actor.bytes, 2 * sizeof info->actor.bytes, actor), "number",
-                   (json_int_t)info->number, "parents", parents, "operations", (json_int_t)info->operations);
+                   info->time ? time : NULL, "actor", hex(info->actor.bytes, 2 * sizeof info->actor.bytes, actor),
+                   "number", (json_int_t)info->number, "parents", parents, "operations", (json_int_t)info->operations);
 }
 
 static void print_change(const struct dunlin_change_info *info) {

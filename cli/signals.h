@@ -4,8 +4,8 @@
 
 #include <dunlin/store.h>
 
-/* From now on SIGINT and SIGTERM do not end the program but make signals_ended() true, wake signals_wait(), and interrupt
- * dunlin_store_wait() of `store` (NULL: of none).  0 or DUNLIN_EIO. */
+/* From now on SIGINT and SIGTERM do not end the program but make signals_ended() true, wake signals_wait(), and
+ * interrupt dunlin_store_wait() of `store` (NULL: of none).  0 or DUNLIN_EIO. */
 int signals_catch(dunlin_store *store);
 bool signals_ended(void);
 

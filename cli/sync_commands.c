@@ -91,8 +91,8 @@ static const char *event_words(enum dunlin_node_event_kind kind) {
 
 static void tell_json(const struct dunlin_node_event *event, const char *name, uint64_t received) {
   const char *error = event->error ? dunlin_error_name(event->error) : NULL;
-  app_print_line(json_pack("{s:s, s:s, s:s, s:I, s:s*, s:s*}", "event", event_words(event->kind), "name", name, "address",
-                           event->address, "received", (json_int_t)received, "error", error, "message",
+  app_print_line(json_pack("{s:s, s:s, s:s, s:I, s:s*, s:s*}", "event", event_words(event->kind), "name", name,
+                           "address", event->address, "received", (json_int_t)received, "error", error, "message",
                            error ? event->text : NULL));
   app_flush();
 }
@@ -253,13 +253,15 @@ static int await_guest(struct talk *talk, int64_t deadline) {
   }
   if (came) return EXIT_DONE;
   if (signals_ended()) {
-    return app_fail(talk->app, DUNLIN_ESTATE, "it stays good until it expires: 'dunlin sync --listen' there takes the guest, too",
+    return app_fail(talk->app, DUNLIN_ESTATE,
+                    "it stays good until it expires: 'dunlin sync --listen' there takes the guest, too",
                     "the invitation was not waited for");
   }
   return app_fail(talk->app, DUNLIN_EEXPIRED, "invite again", "nobody came before the invitation expired");
 }
 
-static int invite(struct app *app, struct talk *talk, const struct dunlin_id *space, const char *listen, int64_t valid) {
+static int invite(struct app *app, struct talk *talk, const struct dunlin_id *space, const char *listen,
+                  int64_t valid) {
   char address[DUNLIN_MAX_NAME + 1], line[DUNLIN_INVITATION_MAX];
   int status = invite_address(app, listen, dunlin_node_port(talk->node), address);
   if (status) return status;

@@ -13,7 +13,8 @@ static json_t *state_at(const dunlin_doc *doc, const struct pointer *pointer) {
     struct dunlin_value at = place.value;
     size_t index = 0;
     if (at.kind == DUNLIN_MAP) place = place_key(doc, at.as.obj, pointer->tokens[i], strlen(pointer->tokens[i]));
-    else if (at.kind == DUNLIN_LIST && place_index(pointer->tokens[i], &index)) place = place_element(doc, at.as.obj, index);
+    else if (at.kind == DUNLIN_LIST && place_index(pointer->tokens[i], &index))
+      place = place_element(doc, at.as.obj, index);
     else return NULL;
   }
   return place.exists ? json_from_value(doc, &place.value, TEXTS_TAGGED) : NULL;

@@ -41,7 +41,7 @@ class Usage(Case):
             words = command.split()
             one = self.ok(self.a, *[w for w in words if w.islower()], "--help").out
             self.assertTrue(one.startswith("usage: dunlin [OPTIONS] " + words[0]), one)
-            self.assertTrue(all(len(line) <= 125 for line in one.splitlines()), one)
+            self.assertTrue(all(len(line) <= 112 for line in one.splitlines()), one)
         self.assertRegex(self.ok(self.a, "--version").out, r"\Adunlin \d+\.\d+\.\d+\n\Z")
         self.assertIn("usage", self.ok(self.a, "put", "s/d", "--help").out)
 

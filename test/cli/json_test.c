@@ -58,7 +58,8 @@ static void test_times(void **state) {
 
 static void test_floats(void **state) {
   (void)state;
-  const double cases[] = {0.0, -0.0, 0.1, 1.0 / 3, 1e22, 5e-324, 1.7976931348623157e308, -123456.75, NAN, INFINITY, -INFINITY};
+  const double cases[] = {0.0,        -0.0, 0.1,      1.0 / 3,  1e22, 5e-324, 1.7976931348623157e308,
+                          -123456.75, NAN,  INFINITY, -INFINITY};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct dunlin_value value = {.kind = DUNLIN_FLOAT, .as.real = cases[i]}, back;
     json_t *json = json_from_value(NULL, &value, TEXTS_PLAIN);
@@ -80,8 +81,14 @@ static void test_keys(void **state) {
     const char *key;
     size_t len;
     const char *json;
-  } cases[] = {{"", 0, ""}, {"a", 1, "a"}, {"$", 1, "$$"}, {"$$a", 3, "$$$a"}, {"a$", 2, "a$"}, {"a\0b", 3, "$key:YQBi"},
-               {"\0", 1, "$key:AA=="}, {"$key:AA==", 9, "$$key:AA=="}};
+  } cases[] = {{"", 0, ""},
+               {"a", 1, "a"},
+               {"$", 1, "$$"},
+               {"$$a", 3, "$$$a"},
+               {"a$", 2, "a$"},
+               {"a\0b", 3, "$key:YQBi"},
+               {"\0", 1, "$key:AA=="},
+               {"$key:AA==", 9, "$$key:AA=="}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     size_t len = 0, back_len = 0;
     char *json = json_key_from(cases[i].key, cases[i].len, &len);
@@ -105,12 +112,22 @@ static void test_keys(void **state) {
 
 static void test_bad_forms(void **state) {
   (void)state;
-  const char *bad[] = {"{\"$time\": \"2026-02-30T00:00:00Z\"}", "{\"$time\": \"2026-01-01T24:00:00Z\"}",
-                       "{\"$time\": \"2026-01-01T00:00:00\"}",  "{\"$time\": \"2026-01-01T00:00:00.Z\"}",
-                       "{\"$time\": \"2026-01-01T00:00:00.0000001Z\"}", "{\"$time\": \"+026-01-01T00:00:00Z\"}",
-                       "{\"$time\": 1.5}", "{\"$time\": null}", "{\"$float\": 1}", "{\"$float\": \"-nan\"}",
-                       "{\"$bytes\": \"A\"}", "{\"$bytes\": \"AA=\"}", "{\"$bytes\": []}", "[{\"a\": {\"$b\": 1}}]",
-                       "{\"$text\": \"x\"}", "{\"$bytes\": \"\", \"$time\": 1}"};
+  const char *bad[] = {"{\"$time\": \"2026-02-30T00:00:00Z\"}",
+                       "{\"$time\": \"2026-01-01T24:00:00Z\"}",
+                       "{\"$time\": \"2026-01-01T00:00:00\"}",
+                       "{\"$time\": \"2026-01-01T00:00:00.Z\"}",
+                       "{\"$time\": \"2026-01-01T00:00:00.0000001Z\"}",
+                       "{\"$time\": \"+026-01-01T00:00:00Z\"}",
+                       "{\"$time\": 1.5}",
+                       "{\"$time\": null}",
+                       "{\"$float\": 1}",
+                       "{\"$float\": \"-nan\"}",
+                       "{\"$bytes\": \"A\"}",
+                       "{\"$bytes\": \"AA=\"}",
+                       "{\"$bytes\": []}",
+                       "[{\"a\": {\"$b\": 1}}]",
+                       "{\"$text\": \"x\"}",
+                       "{\"$bytes\": \"\", \"$time\": 1}"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct dunlin_why why = {""};
     json_t *json = parse(bad[i]);
@@ -153,10 +170,19 @@ static int make_equal(dunlin_doc *doc, const char *text) {
 
 static void test_assign_makes_equal(void **state) {
   (void)state;
-  const char *states[] = {
-      "{}", "{\"a\": 1}", "{\"a\": [1, 2, 3]}", "{\"a\": [3, 1]}", "{\"a\": {\"b\": [[], {}, null]}}",
-      "{\"a\": [{\"x\": 1}, [1], \"s\"]}", "{\"a\": [[1, 2], {\"x\": 2}, \"s\"]}", "{\"$$\": {\"$bytes\": \"AAEC\"}, \"\": -0.0}",
-      "{\"\": 0.0}", "{\"$key:YQBi\": {\"$time\": \"1970-01-01T00:00:05Z\"}}", "{\"a\": [0, 0, 0, 0, 0, 0]}", "{\"a\": [0, 1, 0]}", "{\"a\": \"x\"}"};
+  const char *states[] = {"{}",
+                          "{\"a\": 1}",
+                          "{\"a\": [1, 2, 3]}",
+                          "{\"a\": [3, 1]}",
+                          "{\"a\": {\"b\": [[], {}, null]}}",
+                          "{\"a\": [{\"x\": 1}, [1], \"s\"]}",
+                          "{\"a\": [[1, 2], {\"x\": 2}, \"s\"]}",
+                          "{\"$$\": {\"$bytes\": \"AAEC\"}, \"\": -0.0}",
+                          "{\"\": 0.0}",
+                          "{\"$key:YQBi\": {\"$time\": \"1970-01-01T00:00:05Z\"}}",
+                          "{\"a\": [0, 0, 0, 0, 0, 0]}",
+                          "{\"a\": [0, 1, 0]}",
+                          "{\"a\": \"x\"}"};
   size_t n = sizeof states / sizeof *states;
   dunlin_doc *doc = new_doc();
   for (size_t from = 0; from < n; from++) {
@@ -206,17 +232,20 @@ static void test_diff(void **state) {
   assert_diff("1", "1", "[]");
   assert_diff("0.0", "-0.0", "[{\"new\": -0.0, \"old\": 0.0, \"path\": \"/p\"}]");
   assert_diff(NULL, "{\"a\": {\"$text\": \"x\"}}", "[{\"new\": {\"a\": \"x\"}, \"path\": \"/p\"}]");
-  assert_diff("{\"$time\": 1}", "{\"$time\": 2}", "[{\"new\": {\"$time\": 2}, \"old\": {\"$time\": 1}, \"path\": \"/p\"}]");
+  assert_diff("{\"$time\": 1}", "{\"$time\": 2}",
+              "[{\"new\": {\"$time\": 2}, \"old\": {\"$time\": 1}, \"path\": \"/p\"}]");
   assert_diff("{\"$$a/b~\": 1}", "{}", "[{\"old\": 1, \"path\": \"/p/$a~1b~0\"}]");
   assert_diff("{\"$text\": \"\xc3\xa9x\"}", "{\"$text\": \"\xc3\xa8x\"}",
               "[{\"at\": 0, \"delete\": 1, \"insert\": \"\xc3\xa8\", \"path\": \"/p\"}]");
   assert_diff("{\"$text\": \"\xc3\xa9\"}", "{\"$text\": \"\xe3\xa9\xa9\"}",
               "[{\"at\": 0, \"delete\": 1, \"insert\": \"\xe3\xa9\xa9\", \"path\": \"/p\"}]");
-  assert_diff("{\"$text\": \"aaa\"}", "{\"$text\": \"aa\"}", "[{\"at\": 2, \"delete\": 1, \"insert\": \"\", \"path\": \"/p\"}]");
+  assert_diff("{\"$text\": \"aaa\"}", "{\"$text\": \"aa\"}",
+              "[{\"at\": 2, \"delete\": 1, \"insert\": \"\", \"path\": \"/p\"}]");
   assert_diff("[1, 2, 3]", "[1, 3]", "[{\"at\": 1, \"delete\": 1, \"insert\": [], \"path\": \"/p\"}]");
   assert_diff("[1, 1]", "[1, 1, 1]", "[{\"at\": 2, \"delete\": 0, \"insert\": [1], \"path\": \"/p\"}]");
   assert_diff("[{\"a\": 1}, [2]]", "[{\"a\": 2}, [3]]",
-              "[{\"new\": 2, \"old\": 1, \"path\": \"/p/0/a\"}, {\"at\": 0, \"delete\": 1, \"insert\": [3], \"path\": \"/p/1\"}]");
+              "[{\"new\": 2, \"old\": 1, \"path\": \"/p/0/a\"}, {\"at\": 0, \"delete\": 1, \"insert\": [3], \"path\": "
+              "\"/p/1\"}]");
 }
 
 int main(void) {
