@@ -7,7 +7,7 @@
  *   'w' slot 1                     [actor bin16]                                                          a writer slot
  *   'i' hash of the secret 32      [secret bin32, space bin32, expires int, guest's noise key bin32]      an invitation
  *   'a' peer 32, e_0 of the log 32 [entries]                                                              acknowledged
- *   'g'                            [n]               counts up whenever an 's', 'l' or 'w' is written: others look again
+ *   'g'                            [n]               counts up whenever an 's' or an 'l' is written: others look again
  */
 #ifndef PERSIST_RECORD_H
 #define PERSIST_RECORD_H
