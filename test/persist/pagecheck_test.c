@@ -286,6 +286,17 @@ static unsigned flags_of(const struct image *image, size_t page) {
   return (unsigned)(image->data[at + 10] | image->data[at + 11] << 8);
 }
 
+static uint64_t number_at(const uint8_t *at) {
+  uint64_t v;
+  memcpy(&v, at, sizeof v);
+  return v;
+}
+
+static const uint8_t *newer_meta(const struct image *image) {
+  const uint8_t *even = image->data + 16, *odd = image->data + page_size + 16;
+  return number_at(odd + 128) > number_at(even + 128) ? odd : even;
+}
+
 /* ---- Tests ------------------------------------------------------------------------------------------------------------- */
 
 static void flips(int rounds) {
@@ -357,10 +368,7 @@ static void crafted(void **state) {
   (void)state;
   build(12);
   struct image image = load();
-  uint64_t even, odd;
-  memcpy(&even, image.data + 16 + 128, 8);
-  memcpy(&odd, image.data + page_size + 16 + 128, 8);
-  size_t meta = 16 + (odd > even ? (size_t)page_size : 0); /* the newer one */
+  size_t meta = (size_t)(newer_meta(&image) - image.data);
   static const struct {
     size_t at, len;
     uint64_t value;
@@ -385,6 +393,139 @@ static void crafted(void **state) {
   unlink(file_path);
   assert_int_equal(pagecheck(NULL, file_path, NULL), 0);
   assert_int_equal(pagecheck(NULL, base, NULL), DUNLIN_ECORRUPT); /* a directory */
+  free(image.data);
+}
+
+/* Replaces the file by a compact copy, in which no page is free: so every header in it counts. */
+static struct image build_compact(void) {
+  build(3);
+  MDB_env *env = open_env(base, MAP_SIZE);
+  assert_int_equal(mdb_env_copy2(env, copy_dir, MDB_CP_COMPACT), 0);
+  mdb_env_close(env);
+  assert_int_equal(rename(copy_path, file_path), 0);
+  assert_int_equal(pagecheck(NULL, file_path, NULL), 0);
+  return load();
+}
+
+static uint16_t short_at(const uint8_t *at) {
+  return (uint16_t)(at[0] | at[1] << 8);
+}
+
+/* Flips each bit of `len` bytes but the first `skip` bits; each must be noticed. */
+static void all_refused(struct image *image, const uint8_t *at, size_t len, size_t skip, const char *what) {
+  size_t first = (size_t)(at - image->data) * 8;
+  for (size_t bit = skip; bit < len * 8; bit++) {
+    refused = 0;
+    flip(image, first + bit, what);
+    if (!refused) fail_msg("%s, bit %zu: passed", what, first + bit);
+  }
+}
+
+static void every_header_counts(void **state) {
+  (void)state;
+  struct image image = build_compact();
+  size_t size = (size_t)page_size;
+  for (size_t number = 2, pages = 1; number < image.len / size; number += pages) {
+    const uint8_t *page = image.data + number * size;
+    unsigned flags = flags_of(&image, number);
+    pages = flags == 4 ? short_at(page + 12) : 1;
+    all_refused(&image, page, 8, 0, "page number");
+    all_refused(&image, page + 10, 6, 0, "flags and bounds");
+    for (size_t i = 0; flags != 4 && i < (short_at(page + 12) - 16u) / 2; i++) {
+      const uint8_t *node = page + short_at(page + 16 + 2 * i);
+      bool leaf = flags == 2, big = leaf && node[4] == 1;
+      all_refused(&image, page + 16 + 2 * i, 2, 0, "offset");
+      if (big) all_refused(&image, node + 8 + short_at(node + 6), 8, 0, "number of overflow page");
+      if (!big) all_refused(&image, node, 4, leaf, "length or child"); /* nodes are padded to even lengths, */
+      all_refused(&image, node + 4, 2, 0, "node flags");
+      all_refused(&image, node + 6, 2, 1, "key length"); /* so that lengths may be off by one */
+    }
+  }
+  free(image.data);
+}
+
+/* Keys out of order in a page, or against the pages above. */
+static void keys_are_ordered(void **state) {
+  (void)state;
+  struct image image = build_compact();
+  size_t size = (size_t)page_size, low = 0, high = 0;
+  for (size_t number = 2, pages = 1; number < image.len / size; number += pages) {
+    uint8_t *page = image.data + number * size, *first = page + 16, extreme[16];
+    unsigned flags = flags_of(&image, number);
+    pages = flags == 4 ? short_at(page + 12) : 1;
+    size_t nodes = flags == 4 ? 0 : (short_at(page + 12) - 16u) / 2;
+    if (nodes < 3) continue;
+    uint8_t swapped[4] = {first[4], first[5], first[2], first[3]}; /* nodes 1 and 2 */
+    refused = 0;
+    try_bytes(&image, (size_t)(first + 2 - image.data), swapped, 4, "swapped nodes");
+    assert_int_equal(refused, 1);
+    if (flags != 2) continue;
+    memset(extreme, 0, sizeof extreme);
+    refused = 0;
+    try_bytes(&image, (size_t)(page + short_at(first) + 8 - image.data), extreme, 6, "lowest key");
+    low += refused;
+    memset(extreme, 0xff, sizeof extreme);
+    refused = 0;
+    try_bytes(&image, (size_t)(page + short_at(first + 2 * (nodes - 1)) + 8 - image.data), extreme, 6, "highest key");
+    high += refused;
+  }
+  printf("%zu pages whose lowest key, %zu whose highest is bounded\n", low, high);
+  assert_true(low > 3 && high > 3); /* all but the first and the last of a tree */
+  free(image.data);
+}
+
+/* A free list that names a page in use: LMDB would overwrite that page without noticing. */
+static void live_page_in_free_list(void **state) {
+  (void)state;
+  build(12);
+  struct image image = load();
+  const uint8_t *meta = newer_meta(&image);
+  uint64_t root = number_at(meta + 24 + 40), live = number_at(meta + 72 + 40);
+  uint8_t *leaf = image.data + root * (size_t)page_size, *list = NULL;
+  size_t nodes = (size_t)((leaf[12] | leaf[13] << 8) - 16) / 2;
+  assert_int_equal(flags_of(&image, root), 2);
+  for (size_t i = 0; i < nodes && !list; i++) { /* the first list that stands in the page itself */
+    uint8_t *node = leaf + (leaf[16 + 2 * i] | leaf[17 + 2 * i] << 8);
+    if (node[4] == 0 && number_at(node + 16) > 0) list = node + 16;
+  }
+  assert_non_null(list);
+  uint64_t count = number_at(list), i = 1;
+  while (i < count && number_at(list + 8 * i) > live) i++; /* the list stays in descending order */
+  refused = 0;
+  try_bytes(&image, (size_t)(list + 8 * i - image.data), (const uint8_t *)&live, 8, "live page in a free list");
+  assert_int_equal(refused, 1);
+  free(image.data);
+}
+
+/* The file ends in the middle of a record's pages; all headers are there. */
+static void cut_in_a_record(void **state) {
+  (void)state;
+  struct image image = {0};
+  bool found = false;
+  build(4);
+  for (int tries = 0; tries < 30 && !found; tries++) { /* until the last pages are such a record's */
+    MDB_env *env = open_env(base, MAP_SIZE);
+    MDB_txn *txn;
+    MDB_dbi meta;
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "meta", 0, &meta), 0);
+    assert_int_equal(put(txn, meta, &tries, sizeof tries, 100000, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    free(image.data);
+    image = load();
+    size_t pages = image.len / (size_t)page_size, first = pages - 25; /* 100016 bytes */
+    const uint8_t *page = image.data + first * (size_t)page_size;
+    found = flags_of(&image, first) == 4 && number_at(page) == first && page[12] == 25 &&
+            number_at(newer_meta(&image) + 120) == pages - 1;
+  }
+  assert_true(found);
+  for (size_t cut = 1; cut < 24 * (size_t)page_size; cut += 4095) {
+    assert_int_equal(truncate(file_path, (off_t)(image.len - cut)), 0);
+    refused = 0;
+    try_image(image.data, image.len - cut, "cut", cut);
+    assert_int_equal(refused, 1);
+  }
   free(image.data);
 }
 
@@ -469,7 +610,9 @@ int main(int argc, char **argv) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(sound_files_pass), TEST(crafted),       TEST(flips_in_small_pages),
-      TEST(flips_in_large_pages), TEST(truncation), TEST(out_of_memory),
+      TEST(flips_in_large_pages), TEST(truncation), TEST(cut_in_a_record),
+      TEST(live_page_in_free_list), TEST(every_header_counts),
+      TEST(keys_are_ordered), TEST(out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
