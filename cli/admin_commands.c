@@ -63,7 +63,8 @@ static void print_space(struct app *app, const char *before, const struct dunlin
 int cmd_space_new(struct app *app) {
   struct dunlin_id id;
   char digits[65];
-  int status = app_open(app);
+  int status = app_check_alias(app, app->args[0]);
+  if (!status) status = app_open(app);
   if (status) return status;
   int rc = dunlin_space_new(app->opened, app->args[0], &id);
   if (rc == DUNLIN_EEXIST) {

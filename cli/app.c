@@ -302,6 +302,16 @@ int app_space(struct app *app, const char *alias_or_prefix, struct dunlin_id *ou
   return app_fail_why(app, rc, NULL, "the space cannot be read");
 }
 
+int app_check_alias(struct app *app, const char *alias) {
+  size_t len = strlen(alias);
+  json_t *text = json_string(alias);
+  bool good = text && len > 0 && len <= DUNLIN_MAX_NAME && !strchr(alias, '/');
+  json_decref(text);
+  for (size_t i = 0; i < len; i++) good = good && (unsigned char)alias[i] >= 0x20 && alias[i] != 0x7f;
+  if (good) return 0;
+  return app_fail(app, DUNLIN_EINVAL, "take 1 to 255 bytes of text without /", "a space cannot be called '%s'", alias);
+}
+
 int app_document(struct app *app, const char *space_doc, struct document_name *out) {
   char alias[DUNLIN_MAX_NAME + 1];
   const char *slash = strchr(space_doc, '/');

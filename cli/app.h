@@ -74,6 +74,8 @@ int app_close(struct app *app, int status);
 /* ---- Spaces and documents ----------------------------------------------------------------------------------- */
 
 int app_space(struct app *app, const char *alias_or_prefix, struct dunlin_id *out);
+/* Whether a new space can be called so: 0, or an exit status after having reported. */
+int app_check_alias(struct app *app, const char *alias);
 struct document_name {
   struct dunlin_id space;
   const char *name; /* NUL-terminated: it came from the command line */

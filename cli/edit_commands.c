@@ -96,7 +96,7 @@ static int put_edit(struct app *app, dunlin_doc *doc, void *ctx) {
     return app_fail(app, DUNLIN_EKIND, "give an object", "the root of a document is a map");
   }
   int rc = assign(doc, &place, put->json);
-  return rc ? app_fail_why(app, rc, NULL, put->pointer.count ? put->pointer.text : "the document") : 0;
+  return rc ? app_fail_why(app, rc, NULL, put->pointer.count ? put->pointer.text : "the root") : 0;
 }
 
 /* Checks and writes `put->json` (NULL: `error` says why it could not be read from `source`). */

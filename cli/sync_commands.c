@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -310,7 +311,7 @@ int cmd_invite(struct app *app) {
 /* ---- join --------------------------------------------------------------------------------------------------- */
 
 /* Reads the invitation, from stdin if it is "-", and looks whether it can be used. */
-static int read_invitation(struct app *app, char line[DUNLIN_INVITATION_MAX + 2]) {
+static int read_invitation(struct app *app, char line[DUNLIN_INVITATION_MAX + 2], struct dunlin_id *host) {
   const char *given = app->args[0];
   struct dunlin_invitation invitation;
   if (strcmp(given, "-") == 0) {
@@ -323,11 +324,13 @@ static int read_invitation(struct app *app, char line[DUNLIN_INVITATION_MAX + 2]
   }
   int rc = dunlin_invitation_parse(line, strlen(line), &invitation);
   if (!rc && invitation.expires < app_now()) rc = DUNLIN_EEXPIRED;
+  if (!rc) *host = invitation.device;
+  sodium_memzero(&invitation, sizeof invitation);
   return rc ? app_fail_why(app, rc, NULL, "the invitation cannot be used") : 0;
 }
 
 /* A device's first command may be to join: then its store is made here. */
-static int open_or_create(struct app *app) {
+static int open_or_create(struct app *app, const struct dunlin_id *host) {
   int status = app_locate(app);
   if (status) return status;
   bool absent = dunlin_store_probe(app->dir, NULL) == DUNLIN_ENOSTORE;
@@ -335,7 +338,13 @@ static int open_or_create(struct app *app) {
     return app_fail(app, DUNLIN_EEXIST, "leave out --name", "the store %s is there and has its name", app->dir);
   }
   if (absent) status = app_create(app, app->name);
-  return status ? status : app_open(app);
+  if (!status) status = app_open(app);
+  if (status) return status;
+  struct dunlin_store_info info;
+  int rc = dunlin_store_info(app->opened, &info);
+  if (rc) return app_fail_why(app, rc, NULL, app->dir);
+  if (memcmp(&info.device, host, sizeof *host) != 0) return 0;
+  return app_fail(app, DUNLIN_EINVAL, "use it on another device", "this device has made the invitation itself");
 }
 
 /* Until we are a member and have everything; gives the space. */
@@ -362,10 +371,11 @@ static int await_host(struct talk *talk, struct dunlin_id *space) {
 int cmd_join(struct app *app) {
   struct talk talk = {.node = NULL};
   struct dunlin_node_options options = dunlin_node_defaults();
-  struct dunlin_id space;
+  struct dunlin_id space, host;
   char line[DUNLIN_INVITATION_MAX + 2], alias[DUNLIN_MAX_NAME + 1], digits[65];
-  int status = read_invitation(app, line);
-  if (!status) status = open_or_create(app);
+  int status = app->as ? app_check_alias(app, app->as) : 0;
+  if (!status) status = read_invitation(app, line, &host);
+  if (!status) status = open_or_create(app, &host);
   if (status) return app_close(app, status);
   options.invitation = line;
   options.join_alias = app->as;

@@ -75,6 +75,36 @@ class Joining(Case):
         self.assertEqual(b.run("join", f"  {line}\n").status, 0)
         self.assertEqual(inviting.finish().status, 0)
 
+    def test_a_device_does_not_join_itself(self):
+        a = self.device("a")
+        self.ok(a, "space", "new", "home")
+        inviting = self.start(a, "invite", "home")
+        line = inviting.wait_line(".")
+        self.fails(a, ["join", line], "DUNLIN_EINVAL", "itself")
+        inviting.finish(signal.SIGTERM)
+
+    def test_names_of_spaces(self):
+        a, b = self.device("a"), self.device("b")
+        for name in ("a/b", "", "a\nb", b"\xff", "n" * 256):
+            self.fails(a, ["space", "new", name], "DUNLIN_EINVAL", "1 to 255")
+            self.fails(b, ["join", "x", "--as", name], "DUNLIN_EINVAL", "1 to 255")
+        self.ok(a, "space", "new", "n" * 255)
+        self.ok(a, "space", "new", "home")
+        self.ok(b, "space", "new", "home")
+        _, joined, _ = invite(self, a, b)
+        other = joined.out.strip()
+        self.assertNotEqual(other, "home", "the alias is taken there")
+        self.assertEqual([s["space"] for s in self.ok(b, "--json", "space", "list").json()], ["home", other])
+
+    def test_joining_again_changes_nothing(self):
+        a, b = self.device("a"), self.device("b")
+        self.ok(a, "space", "new", "home")
+        for _ in range(2):
+            _, joined, _ = invite(self, a, b)
+            self.assertEqual(joined.out, "home\n")
+            for device in (a, b):
+                self.assertEqual([s["members"] for s in self.ok(device, "--json", "space", "list").json()], [2])
+
     def test_only_the_owner_invites(self):
         a, b = self.device("a"), self.device("b")
         self.ok(a, "space", "new", "home")
