@@ -421,6 +421,51 @@ static void garbage(void **state) {
   }
 }
 
+/* ---- What the wire shows ------------------------------------------------------------------------------------------------ */
+
+static bool holds(const struct buf *all, const void *marker, size_t len) {
+  return memmem(all->data, all->len, marker, len) != NULL;
+}
+
+/* Names, content and keys planted on both sides are nowhere in the bytes of a join and a sync. */
+static void canary(void **state) {
+  struct fixture *f = *state;
+  struct device c;
+  struct wire w;
+  char line[DUNLIN_INVITATION_MAX];
+  struct dunlin_invitation invitation;
+  struct exchange_identity a, guest;
+  device_make(&c, "CANARY device");
+  struct dunlin_id space = device_space(&f->a, "CANARY space");
+  device_put(&f->a, &space, "CANARY document", "CANARY key", "CANARY value, long enough not to be shortened away");
+  device_invite(&f->a, &space, "127.0.0.1:1", HOUR, line);
+  assert_int_equal(dunlin_invitation_parse(line, strlen(line), &invitation), 0);
+  exchange_identity(f->a.store, &a);
+  exchange_identity(c.store, &guest);
+  join(&w, &f->a, &c, line);
+  assert_in_sync(&w);
+  device_put(&c, &space, "CANARY document", "CANARY key", "CANARY answer");
+  session_store_changed(w.sessions[0], w.now);
+  run(&w);
+  assert_true(device_has(&f->a, &space, "CANARY document", "CANARY key", "CANARY answer"));
+  for (int i = 0; i < 2; i++) {
+    const struct buf *all = &w.pipes[i].all;
+    assert_true(all->len > 1000);
+    assert_false(holds(all, "CANARY", 6));
+    assert_false(holds(all, invitation.secret, 32));
+    assert_false(holds(all, space.bytes, 16));
+    for (int k = 0; k < 2; k++) {
+      const struct exchange_identity *identity = k ? &guest : &a;
+      assert_false(holds(all, identity->device.bytes, 16));
+      assert_false(holds(all, identity->noise_public, 16));
+      assert_false(holds(all, identity->noise_secret, 16));
+      assert_false(holds(all, identity->contact, 16));
+    }
+  }
+  wire_close(&w);
+  device_drop(&c);
+}
+
 /* ---- Time --------------------------------------------------------------------------------------------------------------- */
 
 static void deadlines(void **state) {
@@ -468,7 +513,7 @@ int main(void) {
       WITH_PAIR(equal_stores_say_little), WITH_PAIR(converges), WITH_PAIR(live_changes), WITH_PAIR(cuts_and_resumes),
       WITH_PAIR(acknowledgements_arrive), WITH_PAIR(used_twice), WITH_PAIR(cut_joins),   WITH_PAIR(expired_or_wrong),
       WITH_PAIR(stranger),                WITH_PAIR(replay),    WITH_PAIR(flipped_bits), WITH_PAIR(garbage),
-      WITH_PAIR(deadlines),               WITH_PAIR(farewell),
+      WITH_PAIR(canary),                  WITH_PAIR(deadlines), WITH_PAIR(farewell),
   };
   return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }
