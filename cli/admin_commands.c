@@ -1,6 +1,7 @@
 /* init, space, doc, status, verify, passwd: the store and what it holds. */
 #include "cli/json.h"
 #include "cli/keys.h"
+#include "persist/exchange.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -122,6 +123,43 @@ int cmd_doc_list(struct app *app) {
 
 /* ---- status ------------------------------------------------------------------------------------------------- */
 
+/* Device `i` that shares a space with this one, without its keys: its name and id, and what it has not confirmed to
+ * hold. */
+static int peer_at(struct app *app, size_t i, char name[DUNLIN_MAX_NAME + 1], struct dunlin_id *id, uint64_t *unsent) {
+  struct exchange_device device;
+  int rc = exchange_device(app->opened, i, &device);
+  if (rc) return rc;
+  memcpy(name, device.name, sizeof device.name);
+  *id = device.device;
+  *unsent = exchange_unacknowledged(app->opened, id);
+  sodium_memzero(&device, sizeof device);
+  return 0;
+}
+
+static json_t *peers_json(struct app *app) {
+  char name[DUNLIN_MAX_NAME + 1], digits[65];
+  struct dunlin_id id;
+  uint64_t unsent;
+  json_t *list = json_array();
+  for (size_t i = 0; peer_at(app, i, name, &id, &unsent) == 0; i++) {
+    json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "name", name, "id", hex(id.bytes, ID_DIGITS, digits),
+                                          "unsent", (json_int_t)unsent));
+  }
+  return list;
+}
+
+static void print_peers(struct app *app) {
+  char name[DUNLIN_MAX_NAME + 1], digits[65];
+  struct dunlin_id id;
+  uint64_t unsent;
+  for (size_t i = 0; peer_at(app, i, name, &id, &unsent) == 0; i++) {
+    fputs("peer     ", stdout);
+    app_puts(name, strlen(name));
+    printf("  %s  %" PRIu64 " change%s not there yet\n", hex(id.bytes, SHORT_DIGITS, digits), unsent,
+           unsent == 1 ? "" : "s");
+  }
+}
+
 int cmd_status(struct app *app) {
   struct dunlin_store_info info;
   char id[65];
@@ -130,10 +168,11 @@ int cmd_status(struct app *app) {
   int rc = dunlin_store_info(app->opened, &info);
   if (rc) return app_close(app, app_fail_why(app, rc, NULL, app->dir));
   if (app->json) {
-    app_print(json_pack(
-        "{s:s, s:{s:s, s:s}, s:o, s:I, s:I, s:I, s:o}", "store", app->dir, "device", "name", info.device_name, "id",
-        hex(info.device.bytes, ID_DIGITS, id), "key", key_json(app, info.key_kind), "runs", (json_int_t)info.runs,
-        "entries", (json_int_t)info.entries, "disk_bytes", (json_int_t)info.disk_bytes, "spaces", spaces_json(app)));
+    app_print(json_pack("{s:s, s:{s:s, s:s}, s:o, s:I, s:I, s:I, s:o, s:o}", "store", app->dir, "device", "name",
+                        info.device_name, "id", hex(info.device.bytes, ID_DIGITS, id), "key",
+                        key_json(app, info.key_kind), "runs", (json_int_t)info.runs, "entries",
+                        (json_int_t)info.entries, "disk_bytes", (json_int_t)info.disk_bytes, "spaces", spaces_json(app),
+                        "peers", peers_json(app)));
     return app_close(app, EXIT_DONE);
   }
   fputs("device   ", stdout);
@@ -143,6 +182,7 @@ int cmd_status(struct app *app) {
   printf("changes  %" PRIu64 " in %" PRIu64 " sealed runs, %" PRIu64 " bytes on disk\n", info.entries, info.runs,
          info.disk_bytes);
   print_spaces(app, "space    ");
+  print_peers(app);
   return app_close(app, EXIT_DONE);
 }
 

@@ -183,6 +183,19 @@ class Syncing(Case):
             self.assertEqual(ended.status, 0, ended.err)
         self.assertNotIn("dunlin:", calling.lines["err"])
 
+    def test_status_says_what_a_peer_does_not_have(self):
+        def unsent():
+            [peer] = self.ok(self.a, "--json", "status").json()["peers"]
+            self.assertRegex(self.ok(self.a, "status").out, rf"(?m)^peer     b  {peer['id'][:8]}  {peer['unsent']} changes? not")
+            return peer["unsent"]
+
+        self.assertEqual(unsent(), 0)
+        self.ok(self.a, "put", "home/d", "/n", "1")
+        self.ok(self.a, "put", "home/d", "/n", "2")
+        self.assertEqual(unsent(), 2)
+        self.once()
+        self.assertEqual(unsent(), 0)
+
     def test_json_events(self):
         listening = self.start(self.a, "--json", "sync", "--listen", "127.0.0.1:0", "--once")
         address = json.loads(listening.wait_line("listening"))["address"]
