@@ -372,9 +372,11 @@ static void report_state(struct device *d) {
 static int work(struct device *d, bool *moved) {
   unsigned most = d->options->pace_us ? PACED_STEP : STEP;
   bool all_durable = false;
+  struct dunlin_applied alone = {0};
   int rc = make_edits(d);
   if (!rc) rc = report_durable(d, &all_durable);
-  if (!rc && d->writer_count == 0) rc = dunlin_store_doc_pull(d->edits, NULL);
+  if (!rc && d->writer_count == 0) rc = dunlin_store_doc_pull(d->edits, &alone);
+  if (alone.applied) *moved = true;
   for (size_t i = 0; i < d->writer_count; i++) {
     struct dunlin_applied applied = {0};
     rc = rc ? rc : dunlin_store_doc_pull(d->writers[i].handle, &applied);

@@ -82,6 +82,18 @@ class DemoTest(unittest.TestCase):
         done = run("--trace", trace)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_many_branches_at_once(self):
+        """30 branches from one version, each with a line of its own, then a merge of all of them."""
+        txns = ['{"parents": [], "agent": 0, "patches": [[0, 0, "%s"]]}' % ("\\n" * 30)]
+        txns += [f'{{"parents": [0], "agent": {i}, "patches": [[{i}, 0, "<{i}>"]]}}' for i in range(30)]
+        txns += [f'{{"parents": {list(range(1, 31))}, "agent": 7, "patches": [[0, 0, "!"]]}}']
+        end = "!" + "".join(f"<{i}>\\n" for i in range(30))
+        trace = self.write("t.json", '{"kind": "concurrent", "numAgents": 30, "endContent": "%s", "txns": [%s]}'
+                           % (end, ", ".join(txns)))
+        done = run("--trace", trace)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("by 30 writers", done.stdout)
+
     def test_bad_input(self):
         done = run("--trace", self.path("absent.json"))
         self.assertEqual((done.returncode, done.stdout), (1, ""))
