@@ -1,4 +1,4 @@
-/* What peers have said they hold durably.  Kept in memory and written now and then: a lost acknowledgement only means that
+/* What peers have said they hold durably.  Kept in memory and written a second later: a lost acknowledgement only means that
  * a peer is asked again. */
 #include <string.h>
 
@@ -10,6 +10,7 @@ static struct ack *find(struct acks *acks, const struct dunlin_id *peer, const s
   return NULL;
 }
 
+/* 1 when it is more than was known. */
 static int raise_ack(dunlin_store *store, const struct dunlin_id *peer, const struct dunlin_id *log, uint64_t count,
                      bool unsaved) {
   struct acks *acks = &store->acks;
@@ -22,7 +23,7 @@ static int raise_ack(dunlin_store *store, const struct dunlin_id *peer, const st
   if (count <= ack->count) return 0;
   ack->count = count;
   ack->unsaved = unsaved;
-  return 0;
+  return 1;
 }
 
 void store_free_acks(dunlin_store *store) {
@@ -39,7 +40,8 @@ static int load_ack(void *ctx, struct dunlin_bytes key, struct dunlin_bytes plai
   if (mp_end(&r) || key.len != 65) return DUNLIN_ECORRUPT;
   memcpy(peer.bytes, (const uint8_t *)key.data + 1, 32);
   memcpy(log.bytes, (const uint8_t *)key.data + 33, 32);
-  return raise_ack(store, &peer, &log, count, false);
+  int raised = raise_ack(store, &peer, &log, count, false);
+  return raised < 0 ? raised : 0;
 }
 
 int store_load_acks(dunlin_store *store, struct storage_txn *txn) {
@@ -99,8 +101,10 @@ int store_save_acks(dunlin_store *store) {
 void exchange_acknowledged(dunlin_store *store, const struct dunlin_id *peer, const struct log_name *name, uint64_t n) {
   struct dunlin_id log = chain_start(name);
   pthread_mutex_lock(&store->acks.lock);
-  if (raise_ack(store, peer, &log, n, true)) store_log(store, "out of memory: an acknowledgement was not kept");
+  int raised = raise_ack(store, peer, &log, n, true);
   pthread_mutex_unlock(&store->acks.lock);
+  if (raised < 0) store_log(store, "out of memory: an acknowledgement was not kept");
+  if (raised > 0) commit_acks_soon(store);
 }
 
 uint64_t exchange_unacknowledged(dunlin_store *store, const struct dunlin_id *peer) {
@@ -110,6 +114,7 @@ uint64_t exchange_unacknowledged(dunlin_store *store, const struct dunlin_id *pe
   pthread_mutex_lock(&store->acks.lock);
   for (size_t i = 0; i < index->log_count; i++) {
     const struct log *log = index->logs[i];
+    /* What a peer wrote itself it has. */
     if (!space_member(log->space, peer) || !id_compare(&log->name.device, peer)) continue;
     const struct ack *ack = find(&store->acks, peer, &log->start);
     uint64_t count = log_count(log), known = ack ? ack->count : 0;

@@ -262,12 +262,46 @@ static bool has_work(const struct commit_queue *queue) {
   return queue->head && (!queue->error || queue->retry);
 }
 
+static bool acks_due(const struct commit_queue *queue) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return queue->acks && (now.tv_sec > queue->acks_at.tv_sec ||
+                         (now.tv_sec == queue->acks_at.tv_sec && now.tv_nsec >= queue->acks_at.tv_nsec));
+}
+
+static void wait_for_work(dunlin_store *store) {
+  struct commit_queue *queue = &store->queue;
+  for (;;) {
+    if (acks_due(queue)) {
+      queue->acks = false;
+      pthread_mutex_unlock(&queue->lock);
+      if (store_save_acks(store)) store_log(store, "acknowledgements were not saved; they will be with the next");
+      pthread_mutex_lock(&queue->lock);
+    }
+    if (has_work(queue) || queue->stop) return;
+    if (queue->acks) pthread_cond_timedwait(&queue->work, &queue->lock, &queue->acks_at);
+    else pthread_cond_wait(&queue->work, &queue->lock);
+  }
+}
+
+void commit_acks_soon(dunlin_store *store) {
+  struct commit_queue *queue = &store->queue;
+  pthread_mutex_lock(&queue->lock);
+  if (!queue->acks) {
+    clock_gettime(CLOCK_REALTIME, &queue->acks_at);
+    queue->acks_at.tv_sec++;
+    queue->acks = true;
+    pthread_cond_signal(&queue->work);
+  }
+  pthread_mutex_unlock(&queue->lock);
+}
+
 static void *writer_thread(void *ctx) {
   dunlin_store *store = ctx;
   struct commit_queue *queue = &store->queue;
   pthread_mutex_lock(&queue->lock);
   for (;;) {
-    while (!has_work(queue) && !queue->stop) pthread_cond_wait(&queue->work, &queue->lock);
+    wait_for_work(store);
     if (!has_work(queue)) break;
     struct commit_item *items = queue->head;
     queue->head = NULL;

@@ -10,6 +10,7 @@
 #define PERSIST_COMMIT_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "crdt/change.h"
 #include "persist/seal.h"
@@ -41,6 +42,8 @@ struct commit_queue {
   uint64_t taken, finished; /* transactions begun and ended */
   int error;                /* of the last one, while something of it is still queued */
   bool running, retry, stop;
+  bool acks; /* acknowledgements are to be saved at `acks_at` */
+  struct timespec acks_at;
 };
 
 int commit_start(dunlin_store *store);
@@ -69,6 +72,9 @@ struct commit_runs {
 };
 /* Returns when they are durable.  DUNLIN_ECONFLICT: the log does not end at `base` (any more). */
 int commit_runs(dunlin_store *store, const struct commit_runs *runs);
+
+/* There are acknowledgements to be saved: the thread does it within a second or so, all that came by then in one go. */
+void commit_acks_soon(dunlin_store *store);
 
 /* Waits until everything queued before is durable. */
 int commit_flush(dunlin_store *store);

@@ -415,7 +415,19 @@ static void acknowledgements(void **state) {
   exchange_acknowledged(pair.host, &guest, &log.name, 5);
   exchange_acknowledged(pair.host, &guest, &log.name, 3); /* an old one arrives late */
   assert_int_equal(exchange_unacknowledged(pair.host, &guest), 5);
+  char copied[300], command[2048]; /* saved before long, and at close */
+  snprintf(copied, sizeof copied, "%s/copy", pair.places[0].root);
+  usleep(1500000);
+  snprintf(command, sizeof command, "cp -r %s %s", pair.places[0].dir, copied);
+  assert_int_equal(system(command), 0);
+  exchange_acknowledged(pair.host, &guest, &log.name, 6);
   OK(dunlin_store_close(pair.host));
+  pair.host = place_open(&pair.places[0]);
+  assert_int_equal(exchange_unacknowledged(pair.host, &guest), 4);
+  exchange_acknowledged(pair.host, &guest, &log.name, 4);
+  OK(dunlin_store_close(pair.host));
+  snprintf(command, sizeof command, "rm -r %s && mv %s %s", pair.places[0].dir, copied, pair.places[0].dir);
+  assert_int_equal(system(command), 0);
   pair.host = place_open(&pair.places[0]);
   assert_int_equal(exchange_unacknowledged(pair.host, &guest), 5);
   pair_free(&pair);

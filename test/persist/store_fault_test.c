@@ -21,6 +21,7 @@ static void commit_in_child(const struct place *place, const struct dunlin_id *s
 /* Three processes commit to one document at once, while this one only looks. */
 static void processes(void **state) {
   (void)state;
+  NEEDS_FORK();
   struct place place = place_new();
   struct dunlin_id space;
   place_create(&place, "laptop");
@@ -49,6 +50,7 @@ static void processes(void **state) {
 /* One process lets the file grow over what the other has mapped; both go on. */
 static void growth(void **state) {
   (void)state;
+  NEEDS_FORK();
   struct place place = place_new();
   struct dunlin_id space;
   struct rng rng = rng_of(3);
@@ -99,6 +101,7 @@ static void commit_until_killed(const struct place *place, const struct dunlin_i
 
 static void killed(void **state) {
   (void)state;
+  NEEDS_FORK();
   struct place place = place_new();
   struct dunlin_id space;
   uint64_t seed = seed_first();
@@ -272,6 +275,7 @@ static int try_damaged(const struct place *place, const struct dunlin_id *space,
 
 static void damaged(void **state) {
   (void)state;
+  NEEDS_FORK();
   struct place place = place_new();
   struct dunlin_id space;
   uint64_t seed = seed_first();

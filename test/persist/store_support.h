@@ -113,6 +113,20 @@ static inline void print_fault(void *ctx, const char *line) {
   fprintf(stderr, "verify: %s\n", line);
 }
 
+/* ThreadSanitizer knows no threads in a child of a process with threads. */
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define FORKS_WITH_THREADS 0
+#endif
+#endif
+#if defined __SANITIZE_THREAD__
+#define FORKS_WITH_THREADS 0
+#elif !defined FORKS_WITH_THREADS
+#define FORKS_WITH_THREADS 1
+#endif
+#define NEEDS_FORK() \
+  if (!FORKS_WITH_THREADS) skip()
+
 /* Waits for a child that must have ended well; its exit status is a number of the child's choice. */
 static inline int child_status(pid_t pid) {
   int status = 0;

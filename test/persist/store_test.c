@@ -174,6 +174,7 @@ static void passphrase_and_rekey(void **state) {
 
 static void twice_and_fork(void **state) {
   (void)state;
+  NEEDS_FORK();
   struct place place = place_new();
   struct dunlin_why why = {""};
   struct dunlin_id space;
@@ -310,6 +311,7 @@ static void *interrupt_soon(void *ctx) {
 
 static void waiting(void **state) {
   (void)state;
+  NEEDS_FORK();
   struct place place = place_new();
   struct dunlin_id space;
   place_create(&place, "laptop");
