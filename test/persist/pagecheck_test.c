@@ -474,6 +474,47 @@ static void keys_are_ordered(void **state) {
   free(image.data);
 }
 
+/* Records that claim more than they have, and a branch page with one branch, on which LMDB would abort. */
+static void greedy_records(void **state) {
+  (void)state;
+  struct image image = build_compact();
+  size_t size = (size_t)page_size, big = 0, branches = 0;
+  for (size_t number = 2, pages = 1; number < image.len / size; number += pages) {
+    uint8_t *page = image.data + number * size;
+    unsigned flags = flags_of(&image, number);
+    pages = flags == 4 ? short_at(page + 12) : 1;
+    for (size_t i = 0; flags == 2 && i < (short_at(page + 12) - 16u) / 2; i++) {
+      uint8_t *node = page + short_at(page + 16 + 2 * i);
+      uint32_t longer = (uint32_t)(short_at(node) | short_at(node + 2) << 16) + (uint32_t)size;
+      if (node[4] != 1) continue;
+      refused = 0;
+      try_bytes(&image, (size_t)(node - image.data), (const uint8_t *)&longer, 4, "longer than its pages");
+      big += refused;
+      assert_int_equal(refused, 1);
+    }
+    if (flags != 1) continue;
+    uint8_t node_length = (uint8_t)(8 + short_at(page + short_at(page + 16) + 6)); /* keep node 0 alone, at the end */
+    uint8_t kept[264], before[264], header[8];
+    size_t len = (node_length + 1u) & ~1u, upper = size - len;
+    memcpy(kept, page + short_at(page + 16), len);
+    memcpy(before, page + upper, len);
+    memcpy(header, page + 12, 6);
+    memcpy(page + upper, kept, len);
+    page[12] = 18, page[13] = 0;
+    page[14] = page[16] = (uint8_t)upper, page[15] = page[17] = (uint8_t)(upper >> 8);
+    save(file_path, image.data, image.len);
+    struct dunlin_why why = {{0}};
+    assert_int_equal(pagecheck(NULL, file_path, &why), DUNLIN_ECORRUPT);
+    branches += strstr(why.text, "single branch") != NULL;
+    memcpy(page + upper, before, len);
+    memcpy(page + 12, header, 6);
+    save(file_path, image.data, image.len);
+    assert_int_equal(pagecheck(NULL, file_path, NULL), 0);
+  }
+  assert_true(big > 0 && branches > 0);
+  free(image.data);
+}
+
 /* A free list that names a page in use: LMDB would overwrite that page without noticing. */
 static void live_page_in_free_list(void **state) {
   (void)state;
@@ -494,6 +535,12 @@ static void live_page_in_free_list(void **state) {
   refused = 0;
   try_bytes(&image, (size_t)(list + 8 * i - image.data), (const uint8_t *)&live, 8, "live page in a free list");
   assert_int_equal(refused, 1);
+  for (int bit = 9; bit < 64; bit++) { /* a count past the end of the list, or of memory */
+    uint64_t more = (uint64_t)1 << bit | count;
+    refused = 0;
+    try_bytes(&image, (size_t)(list - image.data), (const uint8_t *)&more, 8, "count of a free list");
+    assert_int_equal(refused, 1);
+  }
   free(image.data);
 }
 
@@ -612,6 +659,7 @@ int main(int argc, char **argv) {
       TEST(sound_files_pass), TEST(crafted),       TEST(flips_in_small_pages),
       TEST(flips_in_large_pages), TEST(truncation), TEST(cut_in_a_record),
       TEST(live_page_in_free_list), TEST(every_header_counts),
+      TEST(greedy_records),
       TEST(keys_are_ordered), TEST(out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
