@@ -149,14 +149,19 @@ static int drop(void **state) {
   return 0;
 }
 
-static void open_puppet(struct puppet *p) {
+static void open_puppet_with(struct puppet *p, bool granted_key) {
   *p = (struct puppet){.self = &f.b};
   exchange_identity(f.b.store, &p->identity);
+  if (!granted_key) crypto_box_keypair(p->identity.noise_public, p->identity.noise_secret);
   frame_writer_init(&p->writer, dunlin_env_default(), 8u << 20);
   frame_reader_init(&p->reader, dunlin_env_default());
   struct session_config config = {.store = f.a.store, .address = "puppet:1", .handshake_ms = 5000};
   assert_int_equal(session_new(&config, 1, &p->victim), 0);
   handshake(p, &f.a);
+}
+
+static void open_puppet(struct puppet *p) {
+  open_puppet_with(p, true);
 }
 
 static void close_puppet(struct puppet *p) {
@@ -216,6 +221,9 @@ static void greetings(void **state) {
   open_puppet(&p);
   memset(p.hash, 7, sizeof p.hash);
   hello(&p, 1, &p.identity.device, 1); /* signed for another handshake */
+  expect_end(&p, DUNLIN_EAUTH);
+  open_puppet_with(&p, false); /* with a handshake key that was not granted to the device */
+  hello(&p, 1, &p.identity.device, 1);
   expect_end(&p, DUNLIN_EAUTH);
   open_puppet(&p);
   hello(&p, 1, &p.identity.device, 1);
