@@ -1,9 +1,10 @@
 /* Editing traces: recorded histories of a text, in the JSON form of the public editing-traces collection
  * (https://github.com/josephg/editing-traces), plain or gzipped.
  *
- *   sequential   {"startContent": "", "endContent": "...", "txns": [{"patches": [[pos, deleted, "inserted"], ...]},
- * ...]} concurrent   {"kind": "concurrent", "endContent": "...", "numAgents": 2, "txns": [{"parents": [index, ...],
- * "agent": 0, "patches": ...}, ...]}
+ *   sequential   {"startContent": "", "endContent": "...",
+ *                 "txns": [{"patches": [[pos, deleted, "inserted"], ...]}, ...]}
+ *   concurrent   {"kind": "concurrent", "endContent": "...", "numAgents": 2,
+ *                 "txns": [{"parents": [index, ...], "agent": 0, "patches": ...}, ...]}
  *
  * Positions count Unicode scalar values.  A sequential trace is given out as a concurrent one with one agent, each
  * transaction having the one before as its only parent. */

@@ -54,7 +54,8 @@ struct container_id child_id(dunlin_doc *doc, const struct container_id *parent,
   return id_of_kind(env_hash(doc->env, "dunlin.child.1", parts, 3), kind);
 }
 
-struct container_id item_child_id(dunlin_doc *doc, const struct dunlin_id *change, uint32_t index, enum dunlin_kind kind) {
+struct container_id item_child_id(dunlin_doc *doc, const struct dunlin_id *change, uint32_t index,
+                                  enum dunlin_kind kind) {
   uint8_t fixed[5] = {(uint8_t)kind};
   put_be32(fixed + 1, index);
   struct dunlin_bytes parts[] = {{change->bytes, sizeof change->bytes}, {fixed, sizeof fixed}};
@@ -165,8 +166,9 @@ static int effect_reserve(dunlin_doc *doc) {
 static void effect_add(dunlin_doc *doc, uint32_t container, uint32_t first, uint32_t count, bool is_delete) {
   doc->effects[doc->effect_count++] = (struct effect){container, first, count, is_delete};
   doc->graph.changes[doc->open.change].effect_count++;
-  push_undo(doc, (struct undo){.what = is_delete ? UNDO_DELETE : UNDO_INSERT, .container = container, .first = first,
-                               .count = count});
+  push_undo(doc,
+            (struct undo){
+                .what = is_delete ? UNDO_DELETE : UNDO_INSERT, .container = container, .first = first, .count = count});
 }
 
 static int insert_items(dunlin_doc *doc, const struct op *op, size_t at, const uint32_t *values, uint32_t count,
@@ -236,7 +238,8 @@ static struct reg_write value_write(const dunlin_doc *doc, const struct op *op, 
 }
 
 static struct reg_write child_write(const dunlin_doc *doc, uint32_t child) {
-  return (struct reg_write){.change = doc->open.change, .index = doc->open.index,
+  return (struct reg_write){.change = doc->open.change,
+                            .index = doc->open.index,
                             .value = {.kind = doc->containers[child]->kind, .as.obj = {child}}};
 }
 
@@ -280,10 +283,12 @@ int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *e
 }
 
 /* A child that is live at the entry, by kind and generation: how one of a provisional parent is found. */
-static uint32_t live_child(const dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind, uint32_t generation) {
+static uint32_t live_child(const dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind,
+                           uint32_t generation) {
   for (uint32_t i = 0; entry && i < entry->reg.count; i++) {
     const struct dunlin_value *value = &entry->reg.writes[i].value;
-    if (value->kind == kind && doc->containers[value->as.obj.index]->generation == generation) return value->as.obj.index;
+    if (value->kind == kind && doc->containers[value->as.obj.index]->generation == generation)
+      return value->as.obj.index;
   }
   return IDMAP_NONE;
 }
@@ -308,8 +313,8 @@ static int apply_map_child(dunlin_doc *doc, const struct op *op, uint32_t *made)
   doc->containers[*made]->entry = entry;
   doc->containers[*made]->generation = op->number;
   struct map_entry *e = &parent->as.map.entries[entry];
-  push_undo(doc, (struct undo){.what = UNDO_GENERATION, .container = op->container, .entry = entry,
-                               .amount = e->generation});
+  push_undo(
+      doc, (struct undo){.what = UNDO_GENERATION, .container = op->container, .entry = entry, .amount = e->generation});
   if (e->generation < (int64_t)op->number) e->generation = op->number;
   struct reg_write write = child_write(doc, *made);
   return write_entry(doc, op, &write);

@@ -161,7 +161,8 @@ static size_t distance_to(const struct change_id_bytes *changes, size_t i, const
   return 0;
 }
 
-static void write_parents(struct buf *out, const struct change_id_bytes *changes, size_t i, const struct change *change) {
+static void write_parents(struct buf *out, const struct change_id_bytes *changes, size_t i,
+                          const struct change *change) {
   uint8_t *ids = NULL;
   size_t far = 0, actor = change->actor ? 16 : 0;
   mp_write_array(out, change->parent_count);
@@ -226,7 +227,7 @@ struct delta_reader {
   const struct dunlin_id *doc;
   struct dunlin_id *ids; /* of the changes read so far */
   size_t done;
-  uint64_t number;        /* of the change before */
+  uint64_t number; /* of the change before */
   uint64_t operations;
   struct container_id repeat[DELTA_REPEAT]; /* containers of the change before, when few enough */
   size_t repeat_count;                      /* SIZE_MAX: too many */

@@ -22,8 +22,8 @@
 
 #include "crdt/msgpack.h"
 
-#define OP_VALUES 0x03u /* bits 0 and 1: values taken per local version */
-#define OP_TEXT 0x04u   /* takes `len` scalar values of text */
+#define OP_VALUES 0x03u  /* bits 0 and 1: values taken per local version */
+#define OP_TEXT 0x04u    /* takes `len` scalar values of text */
 #define OP_CREATES 0x08u /* makes a container; `len` is 1 */
 enum op_kind {
   OP_DELETE = 0x00,         /* text, list: `len` visible ones from index `a` */

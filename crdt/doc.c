@@ -233,8 +233,8 @@ static int pending_add(dunlin_doc *doc, const struct change_id_bytes *change, co
     return error;
   }
   memcpy(bytes, change->bytes.data, change->bytes.len);
-  doc->pending[at] = (struct pending){.change = {change->id, {bytes, change->bytes.len}}, .missing = *missing,
-                                      .has_author = author, .next = next};
+  doc->pending[at] = (struct pending){
+      .change = {change->id, {bytes, change->bytes.len}}, .missing = *missing, .has_author = author, .next = next};
   if (author) doc->pending[at].author = *author;
   if (at == doc->pending_count) doc->pending_count++;
   doc->pending_used++;
@@ -323,7 +323,8 @@ static void mark_past(const dunlin_doc *doc, const struct dunlin_id *since, size
     if (head != IDMAP_NONE) past[head] = 1;
   }
   for (size_t i = g->count; i-- > 0;)
-    for (uint32_t k = 0; past[i] && k < g->changes[i].parent_count; k++) past[g->parents[g->changes[i].parents + k]] = 1;
+    for (uint32_t k = 0; past[i] && k < g->changes[i].parent_count; k++)
+      past[g->parents[g->changes[i].parents + k]] = 1;
 }
 
 int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since, size_t count, void **out, size_t *len) {
@@ -336,7 +337,8 @@ int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since, size_
   int error = past && changes ? 0 : DUNLIN_ENOMEM;
   if (!error) mark_past(doc, since, count, past);
   for (size_t i = 0; !error && i < all; i++)
-    if (!past[i]) changes[used++] = (struct change_id_bytes){doc->graph.changes[i].id, change_bytes(doc, &doc->graph.changes[i])};
+    if (!past[i])
+      changes[used++] = (struct change_id_bytes){doc->graph.changes[i].id, change_bytes(doc, &doc->graph.changes[i])};
   if (!error && used > DUNLIN_MAX_DELTA_CHANGES) error = DUNLIN_ELIMIT;
   if (!error) error = delta_write(&delta, changes, used);
   if (!error) error = buf_take(&delta, out, len);
@@ -379,8 +381,12 @@ const struct dunlin_id *dunlin_doc_heads(const dunlin_doc *doc, size_t *count) {
 int dunlin_doc_change_at(const dunlin_doc *doc, size_t at, struct dunlin_change_info *out) {
   if (at >= settled(doc)) return DUNLIN_ENOENT;
   const struct graph_change *c = &doc->graph.changes[at];
-  *out = (struct dunlin_change_info){.id = c->id, .actor = doc->graph.actors[c->actor].name, .number = c->number,
-                                     .lamport = c->lamport, .time = c->time, .parents = c->parent_count,
+  *out = (struct dunlin_change_info){.id = c->id,
+                                     .actor = doc->graph.actors[c->actor].name,
+                                     .number = c->number,
+                                     .lamport = c->lamport,
+                                     .time = c->time,
+                                     .parents = c->parent_count,
                                      .operations = c->length};
   return 0;
 }

@@ -5,7 +5,8 @@ static const struct {
   const char *name;
   const char *text;
 } table[] = {
-#define ROW(error, text) {error, #error, text}
+#define ROW(error, text)                                                                                               \
+  { error, #error, text }
     ROW(DUNLIN_OK, "done"),
     ROW(DUNLIN_EINVAL, "an argument makes no sense"),
     ROW(DUNLIN_ERANGE, "an index or a number is out of range"),

@@ -39,8 +39,12 @@ int graph_push(struct graph *g, uint32_t actor, uint64_t number, int64_t time) {
       ENV_GROW(g->env, g->parents, g->parent_cap, g->parent_used + g->version_count) ||
       ENV_GROW(g->env, g->version, g->version_cap, 1) || ENV_GROW(g->env, a->changes, a->cap, a->count + 1))
     return DUNLIN_ENOMEM;
-  struct graph_change change = {.actor = actor, .number = number, .time = time, .lamport = 0,
-                                .parents = (uint32_t)g->parent_used, .parent_count = (uint32_t)g->version_count};
+  struct graph_change change = {.actor = actor,
+                                .number = number,
+                                .time = time,
+                                .lamport = 0,
+                                .parents = (uint32_t)g->parent_used,
+                                .parent_count = (uint32_t)g->version_count};
   for (size_t i = 0; i < g->version_count; i++) {
     uint64_t above = g->changes[g->version[i]].lamport + 1;
     if (above > change.lamport) change.lamport = above;
@@ -79,8 +83,7 @@ void graph_pop(struct graph *g) {
   g->actors[change->actor].count--;
   g->parent_used = change->parents;
   g->version_count = change->parent_count; /* as many as were there before, so the array is large enough */
-  if (change->parent_count)
-    memcpy(g->version, g->parents + change->parents, change->parent_count * sizeof *g->version);
+  if (change->parent_count) memcpy(g->version, g->parents + change->parents, change->parent_count * sizeof *g->version);
 }
 
 /* ---- Walking ------------------------------------------------------------------------------------------------ */
@@ -92,7 +95,7 @@ struct frontier {
   struct frontier_entry {
     uint32_t change;
     uint8_t side;
-  } *entries;
+  } * entries;
   size_t count, cap, open;
 };
 

@@ -17,9 +17,9 @@ struct graph_change {
   int64_t time;
   uint64_t bytes_at; /* canonical bytes in the document's history */
   uint32_t bytes_len;
-  uint32_t actor; /* in graph->actors */
+  uint32_t actor;                 /* in graph->actors */
   uint32_t parents, parent_count; /* in graph->parents */
-  uint32_t length; /* local versions */
+  uint32_t length;                /* local versions */
   uint32_t effects, effect_count; /* in the document's effects */
 };
 
@@ -39,7 +39,7 @@ struct graph {
   struct graph_actor *actors;
   size_t actor_count, actor_cap;
   struct idmap actor_ids; /* actor, padded with zeros -> actor */
-  uint32_t *heads; /* changes that none builds on */
+  uint32_t *heads;        /* changes that none builds on */
   size_t head_count, head_cap;
   uint32_t *version; /* heads of the walking version */
   size_t version_count, version_cap;

@@ -10,7 +10,7 @@ struct idmap {
   struct idmap_slot {
     struct dunlin_id id;
     uint32_t value; /* IDMAP_NONE: free */
-  } *slots;
+  } * slots;
   size_t cap, used; /* cap: 0 or a power of two */
 };
 

@@ -20,9 +20,9 @@ struct container {
   uint8_t depth;         /* the root is 0 */
   bool provisional;      /* made by the open transaction: its id is known at the commit */
   uint32_t parent;
-  uint32_t entry;        /* of a map's child: the entry in the parent ... */
-  uint32_t generation;   /* ... and its generation */
-  uint32_t made_index;   /* of a list's child: the operation's index in its change */
+  uint32_t entry;            /* of a map's child: the entry in the parent ... */
+  uint32_t generation;       /* ... and its generation */
+  uint32_t made_index;       /* of a list's child: the operation's index in its change */
   struct change_set made;    /* changes that created or touched it */
   struct change_set unknown; /* changes with operations on it that this version does not know */
   uint64_t ref_stamp;        /* when `ref` was set: doc->stamp */
@@ -52,8 +52,17 @@ struct effect {
 
 /* How to take back one step of an operation. */
 struct undo {
-  enum { UNDO_INSERT, UNDO_DELETE, UNDO_MAP_WRITE, UNDO_LIST_WRITE, UNDO_COUNTER, UNDO_CONTAINER, UNDO_MADE,
-         UNDO_UNKNOWN, UNDO_GENERATION } what;
+  enum {
+    UNDO_INSERT,
+    UNDO_DELETE,
+    UNDO_MAP_WRITE,
+    UNDO_LIST_WRITE,
+    UNDO_COUNTER,
+    UNDO_CONTAINER,
+    UNDO_MADE,
+    UNDO_UNKNOWN,
+    UNDO_GENERATION
+  } what;
   uint32_t container;
   uint32_t entry; /* map entry or list element */
   uint32_t first, count;
@@ -64,8 +73,8 @@ struct undo {
 /* The change that is being made: by a transaction, or from elsewhere. */
 struct open_change {
   bool is_open, is_local;
-  uint32_t change;      /* its number in the graph */
-  uint32_t index;       /* local versions used so far */
+  uint32_t change;            /* its number in the graph */
+  uint32_t index;             /* local versions used so far */
   const struct dunlin_id *id; /* NULL when it is being written here */
   struct undo *undos;
   size_t undo_count, undo_cap;
@@ -115,8 +124,8 @@ struct dunlin_doc {
   void *hook_ctx;
   struct pending *pending; /* `change.bytes.data` NULL: a free place */
   size_t pending_count, pending_cap, pending_used, pending_bytes;
-  struct idmap waiting;     /* missing parent -> first pending */
-  struct dunlin_id *heads;  /* sorted, for dunlin_doc_heads */
+  struct idmap waiting;    /* missing parent -> first pending */
+  struct dunlin_id *heads; /* sorted, for dunlin_doc_heads */
   size_t heads_cap;
 };
 
@@ -136,7 +145,8 @@ int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id, struct dunli
 
 struct container_id child_id(dunlin_doc *doc, const struct container_id *parent, struct dunlin_bytes key,
                              enum dunlin_kind kind, uint32_t generation);
-struct container_id item_child_id(dunlin_doc *doc, const struct dunlin_id *change, uint32_t index, enum dunlin_kind kind);
+struct container_id item_child_id(dunlin_doc *doc, const struct dunlin_id *change, uint32_t index,
+                                  enum dunlin_kind kind);
 uint32_t container_find(const dunlin_doc *doc, const struct container_id *id); /* IDMAP_NONE */
 int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t container);
 /* Whether the walking version knows the container. */

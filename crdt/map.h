@@ -12,7 +12,7 @@ struct map_entry {
 
 struct map {
   const struct dunlin_env *env;
-  uint64_t seed; /* of the hash, so that nobody can prepare keys that collide */
+  uint64_t seed;             /* of the hash, so that nobody can prepare keys that collide */
   struct map_entry *entries; /* never removed: `generation` outlives the key */
   size_t count, cap;
   uint32_t *slots; /* entry + 1; 0 is free */

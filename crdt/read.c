@@ -33,7 +33,8 @@ size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map) {
   return m ? map_size(m) : 0;
 }
 
-int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin_bytes *key, struct dunlin_value *value) {
+int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin_bytes *key,
+                  struct dunlin_value *value) {
   struct map *m = map_of(doc, map);
   if (!m) return DUNLIN_EKIND;
   const struct map_entry *entry = map_nth(m, i);

@@ -7,7 +7,8 @@ static bool owns_bytes(const struct dunlin_value *value) {
 }
 
 static void write_free(struct reg_write *write, const struct dunlin_env *env) {
-  if (owns_bytes(&write->value)) env_free(env, (void *)(uintptr_t)write->value.as.string.data, write->value.as.string.len);
+  if (owns_bytes(&write->value))
+    env_free(env, (void *)(uintptr_t)write->value.as.string.data, write->value.as.string.len);
 }
 
 void reg_free(struct reg *reg, const struct dunlin_env *env) {
@@ -79,8 +80,9 @@ bool value_same(const struct dunlin_value *a, const struct dunlin_value *b) {
     case DUNLIN_BOOL: return a->as.boolean == b->as.boolean;
     case DUNLIN_INT:
     case DUNLIN_TIME: return a->as.integer == b->as.integer;
-    case DUNLIN_FLOAT: return !memcmp(&a->as.real, &b->as.real, sizeof a->as.real) ||
-                              (a->as.real != a->as.real && b->as.real != b->as.real);
+    case DUNLIN_FLOAT:
+      return !memcmp(&a->as.real, &b->as.real, sizeof a->as.real) ||
+             (a->as.real != a->as.real && b->as.real != b->as.real);
     case DUNLIN_STRING:
     case DUNLIN_BYTES:
       return a->as.string.len == b->as.string.len &&

@@ -290,8 +290,12 @@ int seq_insert(struct seq *seq, const struct graph *graph, uint32_t change, uint
       return error;
     }
     uint32_t item = (uint32_t)seq->count++;
-    seq->items[item] = (struct seq_item){.change = change, .index = index + (uint32_t)i, .left = left, .right = right,
-                                         .value = values[i], .in_version = true};
+    seq->items[item] = (struct seq_item){.change = change,
+                                         .index = index + (uint32_t)i,
+                                         .left = left,
+                                         .right = right,
+                                         .value = values[i],
+                                         .in_version = true};
     put_item(seq, p, item);
     p.at++;
     left = item;
@@ -339,12 +343,21 @@ static void add_deletes(struct seq *seq, uint32_t item, int now, int version) {
   count_version(seq, version_shown, 1);
 }
 
-void seq_delete(struct seq *seq, uint32_t item) { add_deletes(seq, item, 1, 1); }
-void seq_undelete(struct seq *seq, uint32_t item) { add_deletes(seq, item, -1, -1); }
-void seq_leave_delete(struct seq *seq, uint32_t item) { add_deletes(seq, item, 0, -1); }
-void seq_enter_delete(struct seq *seq, uint32_t item) { add_deletes(seq, item, 0, 1); }
+void seq_delete(struct seq *seq, uint32_t item) {
+  add_deletes(seq, item, 1, 1);
+}
+void seq_undelete(struct seq *seq, uint32_t item) {
+  add_deletes(seq, item, -1, -1);
+}
+void seq_leave_delete(struct seq *seq, uint32_t item) {
+  add_deletes(seq, item, 0, -1);
+}
+void seq_enter_delete(struct seq *seq, uint32_t item) {
+  add_deletes(seq, item, 0, 1);
+}
 
-static void set_in_version(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count, bool in_version) {
+static void set_in_version(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count,
+                           bool in_version) {
   for (uint32_t item = first; item < first + count; item++) {
     if (!seq->is_list) count_version(seq, item, -1);
     seq->items[item].in_version = in_version;

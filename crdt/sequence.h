@@ -14,13 +14,13 @@
 #define SEQ_NONE UINT32_MAX
 
 struct seq_item {
-  uint32_t change, index;    /* the operation that inserted it */
-  uint32_t left, right;      /* origins: items, or SEQ_NONE for the start and the end */
+  uint32_t change, index; /* the operation that inserted it */
+  uint32_t left, right;   /* origins: items, or SEQ_NONE for the start and the end */
   uint32_t chunk;
-  uint32_t value;            /* text: scalar value; list: element */
-  uint32_t deletes;          /* text: how many operations have deleted it */
-  uint32_t version_deletes;  /* of those in the walking version */
-  bool in_version;           /* whether its insertion is in the walking version */
+  uint32_t value;           /* text: scalar value; list: element */
+  uint32_t deletes;         /* text: how many operations have deleted it */
+  uint32_t version_deletes; /* of those in the walking version */
+  bool in_version;          /* whether its insertion is in the walking version */
 };
 
 struct seq_element {

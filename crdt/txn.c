@@ -126,7 +126,10 @@ static int write_change(dunlin_doc *doc, int64_t time, struct buf *out) {
   if (txn->value_count || time) mp_write_array(out, txn->value_count);
   buf_append(out, txn->values.data, txn->values.len);
   if (time) mp_write_int(out, time);
-  int error = txn->text.error ? txn->text.error : txn->values.error ? txn->values.error : bin.error ? bin.error : out->error;
+  int error = txn->text.error     ? txn->text.error
+              : txn->values.error ? txn->values.error
+              : bin.error         ? bin.error
+                                  : out->error;
   buf_free(&bin);
   return error;
 }
@@ -140,8 +143,7 @@ static int name_containers(dunlin_doc *doc, const struct dunlin_id *id) {
     struct container_id name;
     if (parent->kind == DUNLIN_MAP)
       name = child_id(doc, &parent->id, parent->as.map.entries[c->entry].key, c->kind, c->generation);
-    else
-      name = item_child_id(doc, id, c->made_index, c->kind);
+    else name = item_child_id(doc, id, c->made_index, c->kind);
     int error = container_index(doc, &name, at);
     if (error) return error;
   }
@@ -431,7 +433,10 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
     if (error) return error;
   }
   if (!len) return 0;
-  struct op op = {.kind = OP_TEXT_INSERT, .container = text.index, .a = (uint32_t)index, .len = (uint32_t)scalars,
+  struct op op = {.kind = OP_TEXT_INSERT,
+                  .container = text.index,
+                  .a = (uint32_t)index,
+                  .len = (uint32_t)scalars,
                   .text = {utf8, len}};
   return perform(doc, &op, NULL);
 }

@@ -13,7 +13,7 @@ struct commit_item {
   struct log_name log;
   struct run_entry entry; /* points into `bytes` */
   const struct commit_runs *runs;
-  bool wait;  /* somebody waits, and frees it */
+  bool wait; /* somebody waits, and frees it */
   bool done;
   bool built; /* is in a run of the batch */
   int result;

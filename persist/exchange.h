@@ -13,9 +13,9 @@
 /* ---- Identity ----------------------------------------------------------------------------------------------- */
 
 struct exchange_identity {
-  struct dunlin_id device; /* Ed25519 public key */
+  struct dunlin_id device;                    /* Ed25519 public key */
   uint8_t noise_public[32], noise_secret[32]; /* X25519 */
-  uint8_t contact[32];     /* the psk for those who call this device */
+  uint8_t contact[32];                        /* the psk for those who call this device */
   char name[DUNLIN_MAX_NAME + 1];
 };
 const struct dunlin_env *exchange_env(dunlin_store *store);

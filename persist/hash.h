@@ -9,8 +9,8 @@
 void hash_parts(uint8_t *out, size_t len, const uint8_t *key, const char *label, const struct dunlin_bytes *parts,
                 size_t count);
 
-#define HASH_PARTS(out, len, key, label, ...)                                                   \
-  hash_parts((out), (len), (key), (label), (const struct dunlin_bytes[]){__VA_ARGS__},          \
+#define HASH_PARTS(out, len, key, label, ...)                                                                          \
+  hash_parts((out), (len), (key), (label), (const struct dunlin_bytes[]){__VA_ARGS__},                                 \
              sizeof(const struct dunlin_bytes[]){__VA_ARGS__} / sizeof(struct dunlin_bytes))
 
 #endif

@@ -95,7 +95,7 @@ struct news {
   dunlin_store *store;
   const struct dunlin_env *env;
   uint64_t known_generation, known_arrivals; /* of the index */
-  uint64_t generation, version; /* of the transaction */
+  uint64_t generation, version;              /* of the transaction */
   struct space **spaces;
   size_t space_count, space_cap;
   struct log_name *logs;

@@ -43,9 +43,9 @@ struct index {
   size_t log_count, log_cap;
   struct place *places; /* places[n - 1] is arrival number n */
   size_t place_count, place_cap;
-  uint64_t lost; /* runs that no known log could have made */
+  uint64_t lost;                /* runs that no known log could have made */
   uint64_t generation, version; /* of the records; of the storage */
-  struct log *last; /* the log of the last header: most often that of the next, too */
+  struct log *last;             /* the log of the last header: most often that of the next, too */
 };
 
 void index_init(struct index *index, const struct dunlin_env *env);

@@ -70,12 +70,13 @@ int dunlin_invitation_parse(const char *line, size_t len, struct dunlin_invitati
   for (; len && is_space(*line); line++) len--;
   if (len <= PREFIX_LEN || memcmp(line, PREFIX, PREFIX_LEN)) return DUNLIN_EINVITE;
   if (sodium_base642bin(raw, sizeof raw, line + PREFIX_LEN, len - PREFIX_LEN, NULL, &raw_len, NULL,
-                        sodium_base64_VARIANT_URLSAFE_NO_PADDING) || raw_len <= CHECK_LEN)
+                        sodium_base64_VARIANT_URLSAFE_NO_PADDING) ||
+      raw_len <= CHECK_LEN)
     return DUNLIN_EINVITE;
   size_t body_len = raw_len - CHECK_LEN;
   line_check(dunlin_env_default(), raw, body_len, check);
-  int r = memcmp(check, raw + body_len, CHECK_LEN) ? DUNLIN_EINVITE
-                                                   : body_read((struct dunlin_bytes){raw, body_len}, out);
+  int r =
+      memcmp(check, raw + body_len, CHECK_LEN) ? DUNLIN_EINVITE : body_read((struct dunlin_bytes){raw, body_len}, out);
   sodium_memzero(raw, sizeof raw);
   return r;
 }

@@ -47,7 +47,7 @@
 #define MAGIC 0xbeefc0deu
 #define NO_PAGE UINT64_MAX
 #define KEY_MAX 511u
-#define DEPTH_MAX 32u         /* of one tree: what a cursor of LMDB can hold */
+#define DEPTH_MAX 32u          /* of one tree: what a cursor of LMDB can hold */
 #define LEVELS (2 * DEPTH_MAX) /* a named tree hangs below the main one */
 
 _Static_assert(sizeof(size_t) == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the layout above is the machine's");
@@ -69,7 +69,7 @@ struct key {
 struct node {
   struct key key;
   unsigned flags;
-  uint64_t child; /* of a branch's node */
+  uint64_t child;  /* of a branch's node */
   size_t data_len; /* as declared: in an overflow run when the flags say so */
 };
 
@@ -81,8 +81,8 @@ struct check {
   uint64_t page_count; /* pages in use: one more than the last */
   uint64_t seen_count;
   size_t page_size, node_max;
-  uint8_t *seen; /* one bit a page */
-  uint8_t *filled; /* scratch: which of a page's 2-byte units belong to a node */
+  uint8_t *seen;           /* one bit a page */
+  uint8_t *filled;         /* scratch: which of a page's 2-byte units belong to a node */
   uint8_t *levels[LEVELS]; /* the page that is being looked at on each level */
 };
 
@@ -255,7 +255,8 @@ static int check_overflow(struct check *c, struct tree *counted, const struct no
 /* Claims the pages that one record of the free tree lists. */
 static int check_free_list(struct check *c, const uint8_t *list, size_t len) {
   uint64_t count = len >= 8 ? get64(list) : 0, before = NO_PAGE;
-  if (len < 8 || len % 8 || count > len / 8 - 1) return why_fail(c->why, DUNLIN_ECORRUPT, "a free list has a wrong length");
+  if (len < 8 || len % 8 || count > len / 8 - 1)
+    return why_fail(c->why, DUNLIN_ECORRUPT, "a free list has a wrong length");
   for (uint64_t i = 1; i <= count; i++) {
     uint64_t page = get64(list + 8 * i);
     if (page >= before) return damaged(c, page, "is out of order in a free list");

@@ -40,8 +40,8 @@ void log_keys_derive(struct log_keys *out, const struct space_keys *space, const
 
 /* e_0 and e_n.  `heads` is the concatenation of the membership heads, 32 bytes each, sorted. */
 struct dunlin_id chain_start(const struct log_name *log);
-struct dunlin_id chain_next(const struct dunlin_id *previous, const struct dunlin_id *change,
-                            const uint8_t *heads, size_t heads_len);
+struct dunlin_id chain_next(const struct dunlin_id *previous, const struct dunlin_id *change, const uint8_t *heads,
+                            size_t heads_len);
 
 /* The clear header. */
 struct seal_header {
@@ -59,8 +59,8 @@ int seal_header_read(const void *sealed, size_t len, struct seal_header *out);
 /* Seals `raw` (the run's data, at most DUNLIN_MAX_RAW) as entries first..first+count-1 whose last chain value is `tip`;
  * signs with `sign_key` (Ed25519 secret key, 64 bytes).  Appends to `out`.  DUNLIN_ELIMIT when the result is over
  * DUNLIN_MAX_SEALED, DUNLIN_EIO when there is no randomness, DUNLIN_ENOMEM. */
-int seal_run(struct buf *out, const struct log_keys *keys, const struct log_name *log, uint64_t first,
-             uint32_t count, const struct dunlin_id *tip, const uint8_t sign_key[64], struct dunlin_bytes raw);
+int seal_run(struct buf *out, const struct log_keys *keys, const struct log_name *log, uint64_t first, uint32_t count,
+             const struct dunlin_id *tip, const uint8_t sign_key[64], struct dunlin_bytes raw);
 
 /* Opens: checks header against keys, commitment, tag, zeros, lengths; gives the raw data (the caller frees it with
  * buf_free) and the signature, which the caller checks with seal_check_signature() once it has computed the tip from the

@@ -33,7 +33,7 @@ uint64_t storage_version(struct storage *storage);
 uint64_t storage_txn_version(struct storage_txn *txn);
 
 /* Inside a transaction; bytes that are given out are borrowed until it ends or writes. */
-int storage_last_run(struct storage_txn *txn, uint64_t *arrival); /* 0 when there is none */
+int storage_last_run(struct storage_txn *txn, uint64_t *arrival);                         /* 0 when there is none */
 int storage_get_run(struct storage_txn *txn, uint64_t arrival, struct dunlin_bytes *out); /* DUNLIN_ENOENT */
 int storage_add_run(struct storage_txn *txn, uint64_t arrival, struct dunlin_bytes sealed);
 int storage_get_meta(struct storage_txn *txn, struct dunlin_bytes key, struct dunlin_bytes *out); /* DUNLIN_ENOENT */

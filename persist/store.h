@@ -59,7 +59,6 @@ int store_usable(const dunlin_store *store);
 /* One line to the environment's log.  Never names, keys or values of users. */
 void store_log(const dunlin_store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-
 /* Runs `work` in a writing transaction, then brings the index up and tells everybody: for records. */
 int store_change(dunlin_store *store, storage_work *work, void *ctx);
 

@@ -179,8 +179,8 @@ static int is_listed(dunlin_store *store, const struct space *space, const char 
 
 static int commit_in_lane(struct dunlin_store_doc *d, uint8_t lane, const struct dunlin_id *did,
                           const struct dunlin_id *id, struct dunlin_bytes change, bool wait) {
-  struct log_name log = {.space = d->space->id, .device = d->store->device.self.device, .actor = d->actor,
-                         .lane = lane};
+  struct log_name log = {
+      .space = d->space->id, .device = d->store->device.self.device, .actor = d->actor, .lane = lane};
   struct change_id_bytes item = {.id = *id, .bytes = change};
   int r = store_usable(d->store);
   if (r) return r;
@@ -233,8 +233,8 @@ static uint64_t own_changes(const struct dunlin_store_doc *d) {
 
 static int load_all(struct dunlin_store_doc *d) {
   struct dunlin_applied applied = {0};
-  struct log_name own = {.space = d->space->id, .device = d->store->device.self.device, .actor = d->actor,
-                         .lane = LANE_NORMAL};
+  struct log_name own = {
+      .space = d->space->id, .device = d->store->device.self.device, .actor = d->actor, .lane = LANE_NORMAL};
   int r = dunlin_doc_new(d->store->env, &d->id, &d->actor, &d->doc);
   if (!r) r = doc_load(d->store, d->doc, &d->id, d->space, LANE_NORMAL, NULL, &d->cursor, &applied);
   if (r || !d->writer) return r;

@@ -193,7 +193,8 @@ static int header_read(uint8_t header[HEADER_LEN], const char *dir, struct dunli
   if (error == DUNLIN_ENOENT) return no_header(dir, why);
   if (error == DUNLIN_EKIND) return why_fail(why, DUNLIN_ENOTSTORE, "%s is not a store's header", path);
   if (error) return error;
-  if (memcmp(file, MAGIC, len < 8 ? len : 8)) return why_fail(why, DUNLIN_ENOTSTORE, "%s is not a store's header", path);
+  if (memcmp(file, MAGIC, len < 8 ? len : 8))
+    return why_fail(why, DUNLIN_ENOTSTORE, "%s is not a store's header", path);
   if (len < AT_KIND) return header_damaged(path, why);
   if (get_be32(file + AT_VERSION) != VERSION)
     return why_fail(why, DUNLIN_EVERSION, "the store in %s has version %u, this program knows %d", dir,
@@ -204,8 +205,9 @@ static int header_read(uint8_t header[HEADER_LEN], const char *dir, struct dunli
 
   uint32_t kind = get_be32(file + AT_KIND), memory = get_be32(file + AT_MEMORY), passes = get_be32(file + AT_PASSES);
   if (kind == DUNLIN_KEY_PASSPHRASE && !costs_valid(passes, memory))
-    return why_fail(why, DUNLIN_ECORRUPT, "%s asks for %u MiB of memory and %u passes; 8 to 1024 and 1 to %u are allowed",
-                    path, memory / 1024, passes, PASSES_MAX);
+    return why_fail(why, DUNLIN_ECORRUPT,
+                    "%s asks for %u MiB of memory and %u passes; 8 to 1024 and 1 to %u are allowed", path,
+                    memory / 1024, passes, PASSES_MAX);
   if (kind != DUNLIN_KEY_PASSPHRASE && (kind != DUNLIN_KEY_FILE || memory || passes)) return header_damaged(path, why);
   memcpy(header, file, HEADER_LEN);
   return (int)kind;
@@ -293,7 +295,8 @@ int vault_open(const struct dunlin_env *env, const char *dir, const struct dunli
   memcpy(vault.store_id, header + AT_STORE_ID, 16);
   if (crypto_aead_xchacha20poly1305_ietf_decrypt(vault.key, NULL, NULL, header + AT_WRAPPED, 48, header, AT_NONCE,
                                                  header + AT_NONCE, wrapping))
-    error = why_fail(why, DUNLIN_EPASS, "%s", key->passphrase ? "wrong passphrase" : "this key file is another store's");
+    error =
+        why_fail(why, DUNLIN_EPASS, "%s", key->passphrase ? "wrong passphrase" : "this key file is another store's");
   else *out = vault;
   sodium_memzero(wrapping, sizeof wrapping);
   vault_close(&vault);
@@ -323,8 +326,8 @@ static size_t associated(uint8_t out[MAX_ASSOCIATED], const struct vault *vault,
   return 17 + len + record_key.len;
 }
 
-int vault_seal(const struct vault *vault, const struct dunlin_env *env, const char *table, struct dunlin_bytes record_key,
-               struct dunlin_bytes plain, struct buf *out) {
+int vault_seal(const struct vault *vault, const struct dunlin_env *env, const char *table,
+               struct dunlin_bytes record_key, struct dunlin_bytes plain, struct buf *out) {
   uint8_t ad[MAX_ASSOCIATED], nonce[NONCE_LEN];
   size_t ad_len = associated(ad, vault, table, record_key);
   if (!ad_len) return DUNLIN_EINVAL;

@@ -17,8 +17,8 @@ struct vault {
  * directory.  DUNLIN_EEXIST when a header is there, damaged or of another version included; DUNLIN_ENOTSTORE when DIR holds
  * anything that an interrupted creation does not leave.  A key file that is named and absent is created first (mode 0600, its
  * folder too, mode 0700), in the same careful way; one that is there is used. */
-int vault_create(const struct dunlin_env *env, const char *dir, const struct dunlin_store_key *key,
-                 struct vault *out, struct dunlin_why *why);
+int vault_create(const struct dunlin_env *env, const char *dir, const struct dunlin_store_key *key, struct vault *out,
+                 struct dunlin_why *why);
 /* Writes the header anew, for the same store id and key, wrapped by another `key`; the caller then sets vault->kind. */
 int vault_rekey(const struct dunlin_env *env, const char *dir, const struct vault *vault,
                 const struct dunlin_store_key *key, struct dunlin_why *why);
@@ -52,8 +52,8 @@ void vault_close(struct vault *vault); /* wipes */
  * Sealing appends and adds VAULT_OVERHEAD bytes; unsealing replaces. */
 #define VAULT_OVERHEAD 40u
 #define VAULT_MAX_RECORD_KEY 1024u
-int vault_seal(const struct vault *vault, const struct dunlin_env *env, const char *table, struct dunlin_bytes record_key,
-               struct dunlin_bytes plain, struct buf *out);
+int vault_seal(const struct vault *vault, const struct dunlin_env *env, const char *table,
+               struct dunlin_bytes record_key, struct dunlin_bytes plain, struct buf *out);
 int vault_unseal(const struct vault *vault, const char *table, struct dunlin_bytes record_key,
                  struct dunlin_bytes sealed, struct buf *out); /* DUNLIN_EAUTH */
 

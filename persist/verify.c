@@ -75,8 +75,9 @@ static int check_log(struct verify *v, const struct log *log) {
     if (!end) run = log->runs[i];
     uint64_t beyond = log->beyond > log_count(log) ? log->beyond : 0;
     pthread_mutex_unlock(&index->lock);
-    if (end && beyond) fault(v, "log %02x%02x%02x%02x: entries up to %" PRIu64 " are missing", log->start.bytes[0],
-                             log->start.bytes[1], log->start.bytes[2], log->start.bytes[3], beyond);
+    if (end && beyond)
+      fault(v, "log %02x%02x%02x%02x: entries up to %" PRIu64 " are missing", log->start.bytes[0], log->start.bytes[1],
+            log->start.bytes[2], log->start.bytes[3], beyond);
     if (end) return 0;
     int r = check_run(v, log, &run, &tip);
     if (r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;

@@ -15,8 +15,8 @@
 struct watch {
   const struct dunlin_env *env;
   char *path;
-  int wake_fd;      /* DIR/wake */
-  int pipe[2];      /* interrupts: written to by dunlin_store_interrupt() */
+  int wake_fd; /* DIR/wake */
+  int pipe[2]; /* interrupts: written to by dunlin_store_interrupt() */
   atomic_uint interrupts, served;
   pthread_mutex_t lock;
   struct {

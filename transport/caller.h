@@ -15,15 +15,15 @@
 
 struct caller {
   char address[DUNLIN_MAX_NAME + 1];
-  unsigned retry_ms;                  /* first delay; 0: a failure is final */
+  unsigned retry_ms; /* first delay; 0: a failure is final */
   struct dunlin_invitation invitation;
-  bool joining;                       /* calls with the invitation */
-  bool busy;                          /* a connection is being made or stands */
+  bool joining; /* calls with the invitation */
+  bool busy;    /* a connection is being made or stands */
   bool given_up;
-  uint64_t at;                        /* when to call next */
+  uint64_t at; /* when to call next */
   unsigned delay_ms;
-  struct dunlin_id known;             /* the device that answered last; zeros: none yet */
-  size_t tried;                       /* keys tried in this round */
+  struct dunlin_id known; /* the device that answered last; zeros: none yet */
+  size_t tried;           /* keys tried in this round */
 };
 
 void caller_init(struct caller *c, const char *address, unsigned retry_ms, uint64_t now);

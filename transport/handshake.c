@@ -65,8 +65,8 @@ int handshake_start(struct session *s, const uint8_t psk[32]) {
   memcpy(keys.static_public, self.noise_public, NOISE_KEY);
   memcpy(keys.static_secret, self.noise_secret, NOISE_KEY);
   int error = s->env->random(s->env->ctx, keys.ephemeral_secret, NOISE_KEY);
-  noise_start(&s->noise, &noise_xxpsk0, s->initiator,
-              (struct dunlin_bytes){SESSION_PROLOGUE, strlen(SESSION_PROLOGUE)}, &keys);
+  noise_start(&s->noise, &noise_xxpsk0, s->initiator, (struct dunlin_bytes){SESSION_PROLOGUE, strlen(SESSION_PROLOGUE)},
+              &keys);
   sodium_memzero(&self, sizeof self);
   sodium_memzero(&keys, sizeof keys);
   if (error || !s->initiator) return error;
@@ -187,8 +187,10 @@ static int check_member(struct session *s) {
     return session_fail(s, DUNLIN_EAUTH, "%s uses a key that was not granted to its device", s->address);
   }
   sodium_memzero(&known, sizeof known);
-  return session_fail(s, DUNLIN_ESTRANGER, "the device at %s shares no space with this one; join one of its spaces, or "
-                      "invite it", s->address);
+  return session_fail(s, DUNLIN_ESTRANGER,
+                      "the device at %s shares no space with this one; join one of its spaces, or "
+                      "invite it",
+                      s->address);
 }
 
 /* Host: makes the guest a member and sends it the space. */

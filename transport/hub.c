@@ -11,7 +11,7 @@ struct connection {
   struct session *session; /* NULL while a call is being put through */
   size_t caller;           /* whose call it is; SIZE_MAX: it was accepted */
   uint8_t psk[32];
-  uint64_t deadline;       /* of connecting, or of lingering; 0: the session's counts */
+  uint64_t deadline; /* of connecting, or of lingering; 0: the session's counts */
   bool established, lingering;
   struct session_counts counted;
   char address[DUNLIN_MAX_NAME + 1];
@@ -147,7 +147,8 @@ static void on_ended(void *ctx, const char *why) {
   struct connection *c = ctx;
   char text[256];
   if (!c->session) {
-    snprintf(text, sizeof text, "cannot reach %.150s: %s; is it running?", c->address, why ? why : "the connection closed");
+    snprintf(text, sizeof text, "cannot reach %.150s: %s; is it running?", c->address,
+             why ? why : "the connection closed");
     close_connection(c, DUNLIN_ENET, text);
     return;
   }
@@ -160,8 +161,11 @@ static void on_ended(void *ctx, const char *why) {
 static int begin_session(struct connection *c) {
   struct hub *hub = c->hub;
   struct caller *caller = caller_of(c);
-  struct session_config config = {.store = hub->store, .address = c->address, .initiator = caller != NULL,
-                                  .alias = hub->alias, .handshake_ms = hub->handshake_ms};
+  struct session_config config = {.store = hub->store,
+                                  .address = c->address,
+                                  .initiator = caller != NULL,
+                                  .alias = hub->alias,
+                                  .handshake_ms = hub->handshake_ms};
   if (caller && caller->joining) config.invitation = &caller->invitation;
   memcpy(config.psk, c->psk, sizeof config.psk);
   int error = session_new(&config, now_of(hub), &c->session);
@@ -184,8 +188,7 @@ static const struct link_owner link_calls = {on_opened, on_received, on_drained,
 
 static size_t half_open(const struct hub *hub) {
   size_t count = 0;
-  for (const struct connection *c = hub->connections; c; c = c->next)
-    count += c->caller == SIZE_MAX && !c->established;
+  for (const struct connection *c = hub->connections; c; c = c->next) count += c->caller == SIZE_MAX && !c->established;
   return count;
 }
 
@@ -214,7 +217,8 @@ int hub_listen(struct hub *hub, const struct address *address, unsigned *port, s
 
 static void call_failed(struct hub *hub, struct caller *caller, int error) {
   const char *text = dunlin_error_text(error);
-  if (error == DUNLIN_ESTRANGER) text = "no device shares a space with this one yet; join a space with an invitation first";
+  if (error == DUNLIN_ESTRANGER)
+    text = "no device shares a space with this one yet; join a space with an invitation first";
   if (error == DUNLIN_EEXPIRED) text = "the invitation has expired; ask for a new one";
   if (caller_ended(caller, hub->store, error, false, now_of(hub), jitter(hub)))
     tell_closed(hub, caller->address, NULL, error, text);
@@ -241,7 +245,8 @@ static void call(struct hub *hub, size_t index) {
   hub->connections = c;
 }
 
-int hub_add_caller(struct hub *hub, const char *address, unsigned retry_ms, const struct dunlin_invitation *invitation) {
+int hub_add_caller(struct hub *hub, const char *address, unsigned retry_ms,
+                   const struct dunlin_invitation *invitation) {
   if (hub->caller_count == HUB_MAX_CALLERS) return DUNLIN_ELIMIT;
   int error = ENV_GROW(hub->env, hub->callers, hub->caller_cap, hub->caller_count + 1);
   if (error) return error;

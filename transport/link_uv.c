@@ -219,8 +219,7 @@ static void on_connection(uv_stream_t *stream, int status) {
   if (!link) return;
   struct sockaddr_storage from;
   int len = sizeof from;
-  if (uv_accept(stream, (uv_stream_t *)&link->tcp) ||
-      uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &len)) {
+  if (uv_accept(stream, (uv_stream_t *)&link->tcp) || uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &len)) {
     link_close(link);
     return;
   }
@@ -272,7 +271,8 @@ int link_listen(struct link_loop *loop, const struct address *address, link_acce
     status = uv_tcp_bind(&listener->tcp, resolve.addrinfo->ai_addr, 0);
     uv_freeaddrinfo(resolve.addrinfo);
   }
-  if (!status) status = uv_listen((uv_stream_t *)&listener->tcp, 64, on_connection); /* libuv tells "in use" only here */
+  if (!status)
+    status = uv_listen((uv_stream_t *)&listener->tcp, 64, on_connection); /* libuv tells "in use" only here */
   if (status) {
     link_listener_close(listener);
     return refuse_address(why, address, status);

@@ -35,7 +35,8 @@ struct dunlin_node {
 };
 
 struct dunlin_node_options dunlin_node_defaults(void) {
-  return (struct dunlin_node_options){.size = sizeof(struct dunlin_node_options), .handshake_ms = 5000, .retry_ms = 1000};
+  return (struct dunlin_node_options){
+      .size = sizeof(struct dunlin_node_options), .handshake_ms = 5000, .retry_ms = 1000};
 }
 
 /* ---- Events --------------------------------------------------------------------------------------------------------- */
@@ -166,7 +167,8 @@ static int explain(struct dunlin_why *why, int error, const char *text) {
 
 static int explain_address(struct dunlin_why *why, const char *address) {
   if (why)
-    snprintf(why->text, sizeof why->text, "\"%.100s\" is not an address; write HOST:PORT, with IPv6 in brackets", address);
+    snprintf(why->text, sizeof why->text, "\"%.100s\" is not an address; write HOST:PORT, with IPv6 in brackets",
+             address);
   return DUNLIN_EADDR;
 }
 

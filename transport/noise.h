@@ -15,7 +15,7 @@
 #define NOISE_KEY 32u
 #define NOISE_HASH 64u
 #define NOISE_TAG 16u
-#define NOISE_MAX 65535u                   /* bytes of a Noise message */
+#define NOISE_MAX 65535u                      /* bytes of a Noise message */
 #define NOISE_REKEY_EVERY ((uint64_t)1 << 16) /* messages under one transport key */
 
 /* ---- Transport ---------------------------------------------------------------------------------------------- */

@@ -97,7 +97,7 @@ int message_end(struct session *s, size_t begin) {
 
 static void write_bye(struct session *s, int error) {
   size_t begin = message_begin(s, MESSAGE_BYE, 1);
-  mp_write_uint(session_out(s), (uint64_t)-(int64_t)error);
+  mp_write_uint(session_out(s), (uint64_t) - (int64_t)error);
   if (frame_end(&s->writer, begin)) return; /* then the link just closes */
 }
 
@@ -219,8 +219,7 @@ static int read_messages(struct session *s, const uint8_t *at, size_t left) {
     struct dunlin_bytes message;
     int result = frame_read(&s->reader, &at, &left, &message);
     if (result == 0) break;
-    if (result == DUNLIN_EAUTH)
-      return session_fail(s, result, "what came from %s was altered on its way", s->address);
+    if (result == DUNLIN_EAUTH) return session_fail(s, result, "what came from %s was altered on its way", s->address);
     if (result < 0) return session_broken(s, "a frame that cannot be");
     result = handle_message(s, message);
     if (result < 0) return result;
@@ -246,16 +245,19 @@ int session_receive(struct session *s, uint64_t now, const void *data, size_t le
 int session_eof(struct session *s, const char *why) {
   if (s->phase == PHASE_OVER) return s->error;
   if (why) return session_fail(s, DUNLIN_ENET, "the connection to %s was lost: %s", s->address, why);
-  if (s->phase != PHASE_HANDSHAKE)
-    return session_fail(s, DUNLIN_ENET, "the connection to %s was lost", s->address);
+  if (s->phase != PHASE_HANDSHAKE) return session_fail(s, DUNLIN_ENET, "the connection to %s was lost", s->address);
   if (!s->initiator) return session_fail(s, DUNLIN_ENET, "%s hung up during the handshake", s->address);
   if (s->noise.at > 1 || s->handshake_in.len)
     return session_fail(s, DUNLIN_EAUTH, "%s hung up during the handshake", s->address);
   if (s->joining)
-    return session_fail(s, DUNLIN_EAUTH, "%s does not know this invitation: it has expired or is not meant for it; "
-                        "ask for a new one", s->address);
-  return session_fail(s, DUNLIN_ESTRANGER, "no device that shares a space with this one answers at %s; join one of its "
-                      "spaces with an invitation", s->address);
+    return session_fail(s, DUNLIN_EAUTH,
+                        "%s does not know this invitation: it has expired or is not meant for it; "
+                        "ask for a new one",
+                        s->address);
+  return session_fail(s, DUNLIN_ESTRANGER,
+                      "no device that shares a space with this one answers at %s; join one of its "
+                      "spaces with an invitation",
+                      s->address);
 }
 
 int session_store_changed(struct session *s, uint64_t now) {

@@ -17,12 +17,12 @@
 #define SESSION_SILENCE_MS 60000u
 #define SESSION_EVENTS 16u
 #define SESSION_MAX_SPACES 1024u
-#define SESSION_WANTS 4u                      /* ranges asked for at a time ... */
-#define SESSION_WANT_BYTES (256u * 1024)      /* ... of this many bytes each: together the credit of a link, 1 MiB */
-#define SESSION_SERVES 16u                    /* ranges that the peer may ask for at a time */
-#define SESSION_FILL (256u * 1024)            /* runs are read from the store while less than this waits to be sent */
-#define SESSION_OUTPUT (8u * 1024 * 1024)     /* bytes of messages that may wait */
-#define SESSION_HAVE_LOGS 1024u               /* logs in one HAVE */
+#define SESSION_WANTS 4u                  /* ranges asked for at a time ... */
+#define SESSION_WANT_BYTES (256u * 1024)  /* ... of this many bytes each: together the credit of a link, 1 MiB */
+#define SESSION_SERVES 16u                /* ranges that the peer may ask for at a time */
+#define SESSION_FILL (256u * 1024)        /* runs are read from the store while less than this waits to be sent */
+#define SESSION_OUTPUT (8u * 1024 * 1024) /* bytes of messages that may wait */
+#define SESSION_HAVE_LOGS 1024u           /* logs in one HAVE */
 
 enum message_type {
   MESSAGE_HELLO = 1,
@@ -45,12 +45,12 @@ enum phase { PHASE_HANDSHAKE, PHASE_HELLO, PHASE_JOIN, PHASE_SYNC, PHASE_OVER };
 /* A space that both sides may be members of.  Summaries and `members` are per session: see sync_summary(). */
 struct space_state {
   struct dunlin_id id;
-  struct dunlin_id members;       /* exchange_members_hash() */
-  struct dunlin_id members_told;  /* what it was when the peer had or was sent all of it */
-  uint8_t summary[16], told[16];  /* ours now, and as the peer last heard it */
-  uint8_t theirs[16];             /* the peer's, as last heard */
-  bool listed;                    /* the peer names this space too */
-  bool present;                   /* used while scanning */
+  struct dunlin_id members;      /* exchange_members_hash() */
+  struct dunlin_id members_told; /* what it was when the peer had or was sent all of it */
+  uint8_t summary[16], told[16]; /* ours now, and as the peer last heard it */
+  uint8_t theirs[16];            /* the peer's, as last heard */
+  bool listed;                   /* the peer names this space too */
+  bool present;                  /* used while scanning */
 };
 
 /* A range that we asked for. */
@@ -58,10 +58,10 @@ struct want {
   bool active;
   uint64_t id;
   struct log_name name;
-  uint64_t from;     /* entries held when it was asked for */
-  uint64_t next;     /* entry that is to come */
-  size_t received;   /* bytes */
-  struct buf runs;   /* not ingested yet, in a row ... */
+  uint64_t from;                             /* entries held when it was asked for */
+  uint64_t next;                             /* entry that is to come */
+  size_t received;                           /* bytes */
+  struct buf runs;                           /* not ingested yet, in a row ... */
   size_t *lengths, length_cap, length_count; /* ... of these lengths */
 };
 

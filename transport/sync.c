@@ -123,8 +123,7 @@ static int scan(struct session *s) {
 /* [7, [space, summary, members]...]: of the spaces whose summary the peer has not heard. */
 static int send_summary(struct session *s) {
   size_t count = 0;
-  for (size_t i = 0; i < s->space_count; i++)
-    count += memcmp(s->spaces[i].summary, s->spaces[i].told, 16) != 0;
+  for (size_t i = 0; i < s->space_count; i++) count += memcmp(s->spaces[i].summary, s->spaces[i].told, 16) != 0;
   if (!count && s->phase == PHASE_SYNC) return 0;
   size_t begin = message_begin(s, MESSAGE_SUMMARY, 1);
   struct buf *out = session_out(s);

@@ -45,8 +45,13 @@ bool transfer_idle(const struct session *s) {
 /* [10, id, log name, first entry, bytes] */
 static int send_want(struct session *s, struct want *want, struct log_state *log) {
   buf_free(&want->runs);
-  *want = (struct want){.active = true, .id = s->want_id++, .name = log->name, .from = log->count,
-                        .next = log->count + 1, .lengths = want->lengths, .length_cap = want->length_cap};
+  *want = (struct want){.active = true,
+                        .id = s->want_id++,
+                        .name = log->name,
+                        .from = log->count,
+                        .next = log->count + 1,
+                        .lengths = want->lengths,
+                        .length_cap = want->length_cap};
   buf_init(&want->runs, s->env, SESSION_WANT_BYTES + DUNLIN_MAX_SEALED);
   log->wanted = true;
   size_t begin = message_begin(s, MESSAGE_WANT, 7);
@@ -107,7 +112,8 @@ static int flush(struct session *s, struct want *want) {
     sync_refuse(s, log, result);
     return 0;
   }
-  if (result < 0 && result != DUNLIN_ENOENT) /* ENOENT: a gap; then nothing is new, and the log is not asked for again */
+  if (result < 0 &&
+      result != DUNLIN_ENOENT) /* ENOENT: a gap; then nothing is new, and the log is not asked for again */
     return session_fail(s, result, "cannot store what %s sent: %s", s->address, dunlin_error_text(result));
   s->counts.runs_received += result > 0 ? (uint64_t)result : 0;
   struct exchange_log held;

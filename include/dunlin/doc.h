@@ -87,8 +87,7 @@ struct dunlin_change_info {
 
 /* The change at place `at` of this replica's own order (parents before children, 0 is the oldest), the change
  * named `id`, and actor's change `number` (the first one seen, if it forked).  DUNLIN_ENOENT when absent. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_change_at(const dunlin_doc *doc, size_t at,
-                                                    struct dunlin_change_info *out);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_change_at(const dunlin_doc *doc, size_t at, struct dunlin_change_info *out);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_find_change(const dunlin_doc *doc, const struct dunlin_id *id,
                                                       struct dunlin_change_info *out);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_find_number(const dunlin_doc *doc, const struct dunlin_actor *actor,
@@ -130,29 +129,29 @@ DUNLIN_API int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, const char *ke
 
 /* Gets the live child container of `kind` at the key, or creates it; settles a conflict with children of other
  * kinds and with values.  Two devices that create the same child while apart get one child. */
-DUNLIN_API int dunlin_map_child(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len,
-                                enum dunlin_kind kind, dunlin_obj *out);
+DUNLIN_API int dunlin_map_child(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, enum dunlin_kind kind,
+                                dunlin_obj *out);
 /* Writes the existing child again, so that it survives a concurrent deletion of the key. */
 DUNLIN_API int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len);
 
 /* The winning value; DUNLIN_ENOENT when the key is absent.  Strings are borrowed until the document changes. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, const char *key,
-                                              size_t key_len, struct dunlin_value *out);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len,
+                                              struct dunlin_value *out);
 /* Concurrent value `i` of the key in winner order: 0 is what dunlin_map_get gives.  DUNLIN_ENOENT past the last. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, const char *key,
                                                    size_t key_len, size_t i, struct dunlin_value *out);
 DUNLIN_API size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map);
 /* Key `i` in byte order and its winning value; borrowed until the document changes. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i,
-                                             struct dunlin_bytes *key, struct dunlin_value *value);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin_bytes *key,
+                                             struct dunlin_value *value);
 
 /* ---- Lists -------------------------------------------------------------------------------------------------- */
 
 DUNLIN_API size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index,
                                                struct dunlin_value *out);
-DUNLIN_API DUNLIN_MUST_USE int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index,
-                                                    size_t i, struct dunlin_value *out);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, size_t i,
+                                                    struct dunlin_value *out);
 /* Inserts before `index` (size: at the end). */
 DUNLIN_API int dunlin_list_insert(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
 DUNLIN_API int dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind,
@@ -168,8 +167,8 @@ DUNLIN_API int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, s
 
 DUNLIN_API size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text);
 /* Deletes `remove` scalar values at `index` and inserts `utf8` there. */
-DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove,
-                                  const char *utf8, size_t len);
+DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8,
+                                  size_t len);
 /* The whole text as UTF-8: returns its length in bytes, and writes it when `cap` is at least that. */
 DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap);
 
@@ -185,8 +184,8 @@ DUNLIN_API enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj ob
 
 /* The changes that are in this document and not in the past of `since` (0 heads: all), as one delta.  The caller
  * frees it with dunlin_free(env, ...).  Heads that this document does not know are ignored. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since,
-                                                size_t count, void **out, size_t *len);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since, size_t count,
+                                                void **out, size_t *len);
 
 struct dunlin_applied {
   size_t applied;    /* new changes that took effect, those that had waited included */

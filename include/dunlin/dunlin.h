@@ -61,14 +61,14 @@ enum dunlin_error {
   DUNLIN_EIO = -47,       /* the system failed to read or write */
   DUNLIN_ENOSPC = -48,    /* no space left on the device */
   /* Peers. */
-  DUNLIN_ENET = -60,     /* no connection to the peer */
-  DUNLIN_EPEER = -61,    /* the peer broke the protocol */
-  DUNLIN_ETIMEOUT = -62, /* the peer stopped answering */
-  DUNLIN_EADDR = -63,    /* an address is not understood, or its port is in use */
-  DUNLIN_EINVITE = -64,  /* not an invitation, or damaged in transit */
-  DUNLIN_EUSED = -65,    /* the invitation was used already */
-  DUNLIN_EEXPIRED = -66, /* the invitation has expired */
-  DUNLIN_ESTRANGER = -67,/* the peer shares no space with this device */
+  DUNLIN_ENET = -60,      /* no connection to the peer */
+  DUNLIN_EPEER = -61,     /* the peer broke the protocol */
+  DUNLIN_ETIMEOUT = -62,  /* the peer stopped answering */
+  DUNLIN_EADDR = -63,     /* an address is not understood, or its port is in use */
+  DUNLIN_EINVITE = -64,   /* not an invitation, or damaged in transit */
+  DUNLIN_EUSED = -65,     /* the invitation was used already */
+  DUNLIN_EEXPIRED = -66,  /* the invitation has expired */
+  DUNLIN_ESTRANGER = -67, /* the peer shares no space with this device */
   /* Fatal: after one of these only the object's free or close function may be called. */
   DUNLIN_ENOMEM = -100,
 };
@@ -106,8 +106,7 @@ struct dunlin_env {
   size_t size; /* sizeof(struct dunlin_env) */
   void *ctx;
   void *(*realloc)(void *ctx, void *ptr, size_t old_size, size_t new_size);
-  void (*hash)(void *ctx, const char *label, const struct dunlin_bytes *parts, size_t count,
-               uint8_t out[32]);
+  void (*hash)(void *ctx, const char *label, const struct dunlin_bytes *parts, size_t count, uint8_t out[32]);
   int (*random)(void *ctx, void *out, size_t len);
   int64_t (*now)(void *ctx);
   void (*log)(void *ctx, int level, const char *text);

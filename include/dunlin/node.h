@@ -16,15 +16,15 @@ extern "C" {
 typedef struct dunlin_node dunlin_node;
 
 struct dunlin_node_options {
-  size_t size;                /* sizeof(struct dunlin_node_options) */
-  const char *listen;         /* HOST:PORT to take connections on (port 0: any free one), or NULL */
-  const char *const *peers;   /* HOST:PORT of nodes to connect to, and to connect to again when lost */
+  size_t size;              /* sizeof(struct dunlin_node_options) */
+  const char *listen;       /* HOST:PORT to take connections on (port 0: any free one), or NULL */
+  const char *const *peers; /* HOST:PORT of nodes to connect to, and to connect to again when lost */
   size_t peer_count;
-  const char *invitation;     /* a line to join with, or NULL; the node connects to the address in it */
-  const char *join_alias;     /* the alias of the space that is joined; NULL: as its owner calls it */
-  unsigned handshake_ms;      /* how long a handshake may take; default 5000 */
-  unsigned retry_ms;          /* first delay before connecting again, doubled up to 30 s; default 1000; 0: do not */
-  void (*wake)(void *ctx);    /* called from the node's thread when an event is waiting; may be NULL */
+  const char *invitation;  /* a line to join with, or NULL; the node connects to the address in it */
+  const char *join_alias;  /* the alias of the space that is joined; NULL: as its owner calls it */
+  unsigned handshake_ms;   /* how long a handshake may take; default 5000 */
+  unsigned retry_ms;       /* first delay before connecting again, doubled up to 30 s; default 1000; 0: do not */
+  void (*wake)(void *ctx); /* called from the node's thread when an event is waiting; may be NULL */
   void *wake_ctx;
 };
 DUNLIN_API struct dunlin_node_options dunlin_node_defaults(void);

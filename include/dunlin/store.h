@@ -66,8 +66,8 @@ struct dunlin_store_info {
   struct dunlin_id device; /* Ed25519 public key */
   char device_name[DUNLIN_MAX_NAME + 1];
   enum dunlin_key_kind key_kind;
-  uint64_t runs;      /* sealed runs held */
-  uint64_t entries;   /* changes in them */
+  uint64_t runs;    /* sealed runs held */
+  uint64_t entries; /* changes in them */
   uint64_t disk_bytes;
 };
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_info(dunlin_store *store, struct dunlin_store_info *out);

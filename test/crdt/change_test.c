@@ -56,7 +56,8 @@ static void one_typed_character_hashes_one_block(void **state) {
 #define REFS "\xc4\x10\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 #define ROOT_ID "\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 #define CHANGE(head, number, containers, rows, rest) head REFS number containers rows rest
-#define BYTES(literal) {literal, sizeof literal - 1}
+#define BYTES(literal)                                                                                                 \
+  { literal, sizeof literal - 1 }
 
 static void canonical_or_refused(void **state) {
   (void)state;
@@ -72,25 +73,35 @@ static void canonical_or_refused(void **state) {
       {"trailing byte", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\x01\x00")), DUNLIN_EFORMAT},
       {"over-long number", BYTES(CHANGE("\x96", "\xcc\x05", CONTAINERS, ROWS, "\xa0\x92\xa1k\x01")), DUNLIN_EFORMAT},
       {"over-long value", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\xcd\x00\x01")), DUNLIN_EFORMAT},
-      {"over-long key length", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xd9\x01k\x01")), DUNLIN_EFORMAT},
-      {"over-long array", BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\xdc\x00\x03\x02\x00\x01", "\xa0\x92\xa1k\x01")), DUNLIN_EFORMAT},
+      {"over-long key length", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xd9\x01k\x01")),
+       DUNLIN_EFORMAT},
+      {"over-long array", BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\xdc\x00\x03\x02\x00\x01", "\xa0\x92\xa1k\x01")),
+       DUNLIN_EFORMAT},
       {"bad UTF-8", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1\xff\x01")), DUNLIN_EFORMAT},
-      {"another NaN", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\xcb\x7f\xf8\0\0\0\0\0\x01")), DUNLIN_EFORMAT},
+      {"another NaN", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\xcb\x7f\xf8\0\0\0\0\0\x01")),
+       DUNLIN_EFORMAT},
       {"32-bit float", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\xca\0\0\0\0")), DUNLIN_EFORMAT},
       {"a map as value", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\x80")), DUNLIN_EFORMAT},
       {"an array as value", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\x90")), DUNLIN_EFORMAT},
-      {"empty element at the end", BYTES(CHANGE("\x97", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\x01\x00")), DUNLIN_EFORMAT},
+      {"empty element at the end", BYTES(CHANGE("\x97", "\x00", CONTAINERS, ROWS, "\xa0\x92\xa1k\x01\x00")),
+       DUNLIN_EFORMAT},
       {"value too many", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x93\xa1k\x01\x01")), DUNLIN_EFORMAT},
       {"value too few", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa0\x91\xa1k")), DUNLIN_EFORMAT},
-      {"text without an insertion", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa1x\x92\xa1k\x01")), DUNLIN_EFORMAT},
+      {"text without an insertion", BYTES(CHANGE("\x96", "\x00", CONTAINERS, ROWS, "\xa1x\x92\xa1k\x01")),
+       DUNLIN_EFORMAT},
       {"no rows", BYTES(CHANGE("\x94", "\x00", CONTAINERS, "\x90", "")), DUNLIN_EFORMAT},
       {"half a row", BYTES(CHANGE("\x94", "\x00", CONTAINERS, "\x94\x02\x00\x01\x02", "")), DUNLIN_EFORMAT},
       {"length 0", BYTES(CHANGE("\x94", "\x00", CONTAINERS, "\x93\x00\x00\x00", "")), DUNLIN_EFORMAT},
-      {"container that is not there", BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\xcc\x82\x00\x01", "\xa0\x92\xa1k\x01")), DUNLIN_EFORMAT},
-      {"length 2 of a map write", BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\x02\x00\x02", "\xa0\x94\xa1k\x01\xa1k\x01")), DUNLIN_EFORMAT},
+      {"container that is not there",
+       BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\xcc\x82\x00\x01", "\xa0\x92\xa1k\x01")), DUNLIN_EFORMAT},
+      {"length 2 of a map write",
+       BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\x02\x00\x02", "\xa0\x94\xa1k\x01\xa1k\x01")), DUNLIN_EFORMAT},
       {"negative number", BYTES(CHANGE("\x96", "\xff", CONTAINERS, ROWS, "\xa0\x92\xa1k\x01")), DUNLIN_EFORMAT},
-      {"huge number", BYTES(CHANGE("\x96", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff", CONTAINERS, ROWS, "\xa0\x92\xa1k\x01")), DUNLIN_EFORMAT},
-      {"deletion of 10^9", BYTES(CHANGE("\x94", "\x00", CONTAINERS, "\x93\x00\x00\xce\x3b\x9a\xca\x00", "")), DUNLIN_ELIMIT},
+      {"huge number",
+       BYTES(CHANGE("\x96", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff", CONTAINERS, ROWS, "\xa0\x92\xa1k\x01")),
+       DUNLIN_EFORMAT},
+      {"deletion of 10^9", BYTES(CHANGE("\x94", "\x00", CONTAINERS, "\x93\x00\x00\xce\x3b\x9a\xca\x00", "")),
+       DUNLIN_ELIMIT},
       {"unknown kind, kept", BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\x72\x00\x01", "\xa0\x92\xa1k\x01")), 0},
       {"nothing", BYTES(""), DUNLIN_EFORMAT},
       {"nil", BYTES("\xc0"), DUNLIN_EFORMAT},
@@ -100,14 +111,16 @@ static void canonical_or_refused(void **state) {
     int got = change_parse(cases[i].bytes, &change);
     if (got != cases[i].expected) fail_msg("%s: %s", cases[i].what, dunlin_error_name(got));
     for (size_t cut = 0; !got && cut < cases[i].bytes.len; cut++)
-      if (!change_parse((struct dunlin_bytes){cases[i].bytes.data, cut}, &change)) fail_msg("%s, cut at %zu", cases[i].what, cut);
+      if (!change_parse((struct dunlin_bytes){cases[i].bytes.data, cut}, &change))
+        fail_msg("%s, cut at %zu", cases[i].what, cut);
   }
 }
 
 static void bombs(void **state) {
   (void)state;
   static const struct dunlin_bytes deltas[] = {
-      BYTES("\x92\x01\xdd\x3b\x9a\xca\x00\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0"), /* 10^9 changes in 20 bytes */
+      BYTES(
+          "\x92\x01\xdd\x3b\x9a\xca\x00\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0"), /* 10^9 changes in 20 bytes */
       BYTES("\x92\x01\xdd\xff\xff\xff\xff"),
       BYTES("\x92\x01\x91\x95\xdd\xff\xff\xff\xff\xc4\x00\x00\xc4\x00\x93\x00\x00\x01"),
       BYTES("\x92\x01\x91\x93\xc0\xc0\x93\x00\x00\x01"), /* built on a change before the first */
@@ -248,7 +261,8 @@ static void poisoned_changes(void **state) {
 #define AT(rows, rest) CHANGE("\x96", "\x00", CONTAINERS, rows, rest)
       {"list insertion into a map", BYTES(AT("\x93\x01\x00\x01", "\xa0\x91\x01"))},
       {"counter add to a map", BYTES(AT("\x93\x31\x00\x01", "\xa0\x91\x01"))},
-      {"unknown container", BYTES(CHANGE("\x96", "\x00", "\xc4\x10\x10\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", ROWS, "\xa0\x92\xa1k\x01"))},
+      {"unknown container",
+       BYTES(CHANGE("\x96", "\x00", "\xc4\x10\x10\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", ROWS, "\xa0\x92\xa1k\x01"))},
       {"generation out of nowhere", BYTES(AT("\x93\x0a\x10\x01", "\xa0\x92\xa1k\x05"))},
       {"write, then index out of range in a new list",
        BYTES(AT("\x99\x02\x00\x01\x0a\x11\x01\xcc\x81\x03\x01", "\xa0\x95\xa1k\x01\xa1l\x00\x07"))},
@@ -284,7 +298,8 @@ static void unknown_operation_is_kept(void **state) {
   struct dunlin_applied applied;
   type(a, 0, "abc");
   test_send(a, b);
-  static const struct dunlin_bytes newer = BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\x72\x00\x01", "\xa0\x92\xa1k\x01"));
+  static const struct dunlin_bytes newer =
+      BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\x72\x00\x01", "\xa0\x92\xa1k\x01"));
   apply_raw(a, newer, &applied);
   assert_int_equal(applied.applied, 1);
   OK(dunlin_begin(a));

@@ -151,10 +151,10 @@ static void bad_arguments(void **state) {
     int got, expected;
   } results[16];
   size_t n = 0;
-#define TRY(call, error)                                                        \
-  OK(dunlin_begin(doc));                                                        \
-  results[n].got = (call);                                                      \
-  results[n++].expected = (error);                                              \
+#define TRY(call, error)                                                                                               \
+  OK(dunlin_begin(doc));                                                                                               \
+  results[n].got = (call);                                                                                             \
+  results[n++].expected = (error);                                                                                     \
   dunlin_abort(doc)
   TRY(dunlin_map_put(doc, DUNLIN_ROOT, "\xff", 1, int_value(1)), DUNLIN_EUTF8);
   TRY(dunlin_map_put(doc, DUNLIN_ROOT, KEY("a"), str_value("\xc0\x80")), DUNLIN_EUTF8);
@@ -329,7 +329,8 @@ static void counter_and_delete(void **state) {
   drop(b, "c");
   test_sync(a, b);
   assert_same_doc(a, b);
-  FAILS(dunlin_map_get(a, DUNLIN_ROOT, KEY("c"), &v), DUNLIN_ENOENT); /* the rule: a deletion beats what it has not seen */
+  FAILS(dunlin_map_get(a, DUNLIN_ROOT, KEY("c"), &v),
+        DUNLIN_ENOENT); /* the rule: a deletion beats what it has not seen */
   OK(dunlin_begin(a));
   OK(dunlin_counter_add(a, child(a, "c", DUNLIN_COUNTER), 2));
   commit(a);

@@ -10,10 +10,8 @@ static dunlin_obj somewhere(const dunlin_doc *doc, struct rng *rng) {
     struct dunlin_bytes key;
     enum dunlin_kind kind = dunlin_obj_kind(doc, obj);
     int error = DUNLIN_ENOENT;
-    if (kind == DUNLIN_MAP)
-      error = dunlin_map_at(doc, obj, rng_below(rng, dunlin_map_size(doc, obj)), &key, &v);
-    else if (kind == DUNLIN_LIST)
-      error = dunlin_list_get(doc, obj, rng_below(rng, dunlin_list_size(doc, obj)), &v);
+    if (kind == DUNLIN_MAP) error = dunlin_map_at(doc, obj, rng_below(rng, dunlin_map_size(doc, obj)), &key, &v);
+    else if (kind == DUNLIN_LIST) error = dunlin_list_get(doc, obj, rng_below(rng, dunlin_list_size(doc, obj)), &v);
     if (error || v.kind < DUNLIN_MAP) break;
     obj = v.as.obj;
   }

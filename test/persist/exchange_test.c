@@ -344,8 +344,8 @@ static void restored(void **state) {
   assert_int_equal(system(command), 0);
 
   pair.host = place_open(&pair.places[0]);
-  struct log_name name = {.space = pair.space, .device = device_of(pair.host).device, .actor = actor,
-                          .lane = LANE_NORMAL};
+  struct log_name name = {
+      .space = pair.space, .device = device_of(pair.host).device, .actor = actor, .lane = LANE_NORMAL};
   struct buf sealed;
   buf_init(&sealed, dunlin_env_default(), DUNLIN_MAX_SEALED);
   OK(exchange_run(pair.guest, &name, 2, &sealed));
@@ -387,8 +387,10 @@ static void forked(void **state) {
   assert_int_equal(put_int(doc, "b", 2), 1);
   assert_int_equal(put_int(other, "b", 3), 1);
   copy_runs(pair.host, pair.guest, &pair.space);
-  struct log_name name = {.space = pair.space, .device = device_of(pair.host).device,
-                          .actor = dunlin_store_doc_actor(other), .lane = LANE_NORMAL};
+  struct log_name name = {.space = pair.space,
+                          .device = device_of(pair.host).device,
+                          .actor = dunlin_store_doc_actor(other),
+                          .lane = LANE_NORMAL};
   struct buf sealed;
   buf_init(&sealed, dunlin_env_default(), DUNLIN_MAX_SEALED);
   OK(exchange_run(copy, &name, 2, &sealed));
@@ -509,8 +511,8 @@ static void threads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(round_trip), cmocka_unit_test(membership), cmocka_unit_test(invitations),
-      cmocka_unit_test(forgeries),  cmocka_unit_test(restored),   cmocka_unit_test(forked),
+      cmocka_unit_test(round_trip),       cmocka_unit_test(membership), cmocka_unit_test(invitations),
+      cmocka_unit_test(forgeries),        cmocka_unit_test(restored),   cmocka_unit_test(forked),
       cmocka_unit_test(acknowledgements), cmocka_unit_test(signatures), cmocka_unit_test(threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

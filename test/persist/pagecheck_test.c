@@ -328,8 +328,8 @@ static void flips(int rounds) {
     if (below(3) == 0) at = below(image.len - 8);
     try_bytes(&image, at, bytes, len, "overwriting");
   }
-  printf("page size %ld, %zu pages, %zu branch pages: %u refused, %u passed and were used\n", page_size, pages, branches,
-         refused, passed);
+  printf("page size %ld, %zu pages, %zu branch pages: %u refused, %u passed and were used\n", page_size, pages,
+         branches, refused, passed);
   assert_true(refused > 500);
   free(image.data);
 }
@@ -373,10 +373,11 @@ static void crafted(void **state) {
     size_t at, len;
     uint64_t value;
   } bad[] = {
-      {24, 4, 0},         {24, 4, 512},     {24, 4, 65536},  {24, 4, 1u << 31},  {28, 2, 0x18},     {28, 2, 9},
-      {76, 2, 0x18},      {76, 2, 4},       {76, 2, 8},      {72, 4, 1},         {78, 2, 0},        {78, 2, 33},
-      {78, 2, 65535},     {112, 8, 0},      {112, 8, 1},     {112, 8, UINT64_MAX}, {112, 8, 1u << 30}, {120, 8, 0},
-      {120, 8, 1ull << 60}, {120, 8, UINT64_MAX}, {120, 8, 1u << 20}, {128, 8, 0}, {128, 8, UINT64_MAX}, {104, 8, 0},
+      {24, 4, 0},           {24, 4, 512},       {24, 4, 65536},       {24, 4, 1u << 31},    {28, 2, 0x18},
+      {28, 2, 9},           {76, 2, 0x18},      {76, 2, 4},           {76, 2, 8},           {72, 4, 1},
+      {78, 2, 0},           {78, 2, 33},        {78, 2, 65535},       {112, 8, 0},          {112, 8, 1},
+      {112, 8, UINT64_MAX}, {112, 8, 1u << 30}, {120, 8, 0},          {120, 8, 1ull << 60}, {120, 8, UINT64_MAX},
+      {120, 8, 1u << 20},   {128, 8, 0},        {128, 8, UINT64_MAX}, {104, 8, 0},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     refused = 0;
@@ -656,11 +657,9 @@ int main(int argc, char **argv) {
   printf("seed %llu\n", (unsigned long long)seed);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(sound_files_pass), TEST(crafted),       TEST(flips_in_small_pages),
-      TEST(flips_in_large_pages), TEST(truncation), TEST(cut_in_a_record),
-      TEST(live_page_in_free_list), TEST(every_header_counts),
-      TEST(greedy_records),
-      TEST(keys_are_ordered), TEST(out_of_memory),
+      TEST(sound_files_pass), TEST(crafted),          TEST(flips_in_small_pages),   TEST(flips_in_large_pages),
+      TEST(truncation),       TEST(cut_in_a_record),  TEST(live_page_in_free_list), TEST(every_header_counts),
+      TEST(greedy_records),   TEST(keys_are_ordered), TEST(out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ static void world_init(struct world *w) {
 static void fill(uint8_t *out, size_t len, bool compressible, uint64_t *random) {
   for (size_t i = 0; i < len; i++) {
     uint64_t r = next_random(random);
-    out[i] = compressible ? (uint8_t)"etaoin "[r % 7] : (uint8_t)r;
+    out[i] = compressible ? (uint8_t) "etaoin "[r % 7] : (uint8_t)r;
   }
 }
 
@@ -263,9 +263,10 @@ static void header_is_checked(void **state) {
 
 static void sizes_tell_little(void **state) {
   (void)state;
-  static const size_t table[][2] = {{0, 256},      {256, 256},   {257, 320},       {320, 320},   {1000, 1024},
-                                    {1024, 1024},  {1025, 1088}, {2047, 2048},     {2049, 2176}, {100000, 100352},
-                                    {65536, 65536}, {65537, 67584}, {1032192, 1032192}, {1032193, 1048576}};
+  static const size_t table[][2] = {{0, 256},           {256, 256},        {257, 320},     {320, 320},
+                                    {1000, 1024},       {1024, 1024},      {1025, 1088},   {2047, 2048},
+                                    {2049, 2176},       {100000, 100352},  {65536, 65536}, {65537, 67584},
+                                    {1032192, 1032192}, {1032193, 1048576}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) assert_int_equal(seal_padded(table[i][0]), table[i][1]);
   for (size_t len = 1; len < 300000; len++) {
     size_t padded = seal_padded(len);
@@ -306,7 +307,8 @@ static void key_commitment(void **state) {
   HASH_PARTS(both, 64, w.keys.key, "dunlin.seal.1", {sealed.data, 70});
   assert_memory_equal(both + 32, commitment, 32);
   assert_int_equal(crypto_aead_chacha20poly1305_ietf_decrypt(body, &len, NULL, sealed.data + BODY_AT, 272, sealed.data,
-                                                             BODY_AT, (uint8_t[12]){0}, both), 0);
+                                                             BODY_AT, (uint8_t[12]){0}, both),
+                   0);
   commitment[0] ^= 1;
   crypto_aead_chacha20poly1305_ietf_encrypt(sealed.data + BODY_AT, &len, body, 256, sealed.data, BODY_AT, NULL,
                                             (uint8_t[12]){0}, both);
@@ -410,7 +412,8 @@ static void bodies_are_checked(void **state) {
   memcpy(packed + n, packed, n); /* two frames */
   assert_int_equal(open_crafted((struct body){2 * n, 1200, 1, {packed, 2 * n}, 256, 0}), DUNLIN_EFORMAT);
   assert_int_equal(open_crafted((struct body){2 * n, 600, 1, {packed, 2 * n}, 256, 0}), DUNLIN_EFORMAT);
-  static const uint8_t skippable[8] = {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}; /* an empty frame that a decoder passes over */
+  static const uint8_t skippable[8] = {0x50, 0x2a, 0x4d, 0x18,
+                                       0,    0,    0,    0}; /* an empty frame that a decoder passes over */
   memcpy(packed + n, skippable, 8);
   assert_int_equal(open_crafted((struct body){n + 8, 600, 1, {packed, n + 8}, 256, 0}), DUNLIN_EFORMAT);
   packed[n - 1] ^= 0x40; /* a damaged block */
@@ -551,12 +554,18 @@ int main(int argc, char **argv) {
   printf("seed %llu\n", (unsigned long long)seed);
   if (sodium_init() < 0) return 1;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(round_trip),        cmocka_unit_test(every_bit_counts),
-      cmocka_unit_test(belongs_to_one_log), cmocka_unit_test(signature_binds),
-      cmocka_unit_test(header_is_checked), cmocka_unit_test(sizes_tell_little),
-      cmocka_unit_test(key_commitment),    cmocka_unit_test(salt_is_hedged),
-      cmocka_unit_test(bodies_are_checked), cmocka_unit_test(limits),
-      cmocka_unit_test(failures_leave_no_trace), cmocka_unit_test(vectors),
+      cmocka_unit_test(round_trip),
+      cmocka_unit_test(every_bit_counts),
+      cmocka_unit_test(belongs_to_one_log),
+      cmocka_unit_test(signature_binds),
+      cmocka_unit_test(header_is_checked),
+      cmocka_unit_test(sizes_tell_little),
+      cmocka_unit_test(key_commitment),
+      cmocka_unit_test(salt_is_hedged),
+      cmocka_unit_test(bodies_are_checked),
+      cmocka_unit_test(limits),
+      cmocka_unit_test(failures_leave_no_trace),
+      cmocka_unit_test(vectors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,7 +169,7 @@ static void fill_up(const struct place *place, const struct dunlin_id *space, co
     failures += r < 0;
   }
   assert_true(failures > 0);
-  assert_int_equal(get_int(doc, "a"), last); /* still readable, and rolled back */
+  assert_int_equal(get_int(doc, "a"), last);        /* still readable, and rolled back */
   assert_int_equal(put_int(queued, "q", after), 1); /* queued */
   FAILS(dunlin_store_flush(store), DUNLIN_ENOSPC);
   FAILS(put_int(queued, "r", after), DUNLIN_ENOSPC); /* while that lasts, nobody is told "queued" */
@@ -359,7 +359,7 @@ static void nothing_in_clear(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(processes), cmocka_unit_test(growth),  cmocka_unit_test(killed),
+      cmocka_unit_test(processes), cmocka_unit_test(growth),           cmocka_unit_test(killed),
       cmocka_unit_test(damaged),   cmocka_unit_test(nothing_in_clear),
   };
   const struct CMUnitTest full[] = {cmocka_unit_test(no_space)};

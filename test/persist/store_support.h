@@ -124,7 +124,7 @@ static inline void print_fault(void *ctx, const char *line) {
 #elif !defined FORKS_WITH_THREADS
 #define FORKS_WITH_THREADS 1
 #endif
-#define NEEDS_FORK() \
+#define NEEDS_FORK()                                                                                                   \
   if (!FORKS_WITH_THREADS) skip()
 
 /* Waits for a child that must have ended well; its exit status is a number of the child's choice. */

@@ -352,10 +352,11 @@ static void waiting(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(create_open_reopen), cmocka_unit_test(document_errors), cmocka_unit_test(opening_errors),
-      cmocka_unit_test(passphrase_and_rekey), cmocka_unit_test(twice_and_fork), cmocka_unit_test(creation_cut_off),
-      cmocka_unit_test(two_handles), cmocka_unit_test(group_close), cmocka_unit_test(largest_change),
-      cmocka_unit_test(waiting),
+      cmocka_unit_test(create_open_reopen), cmocka_unit_test(document_errors),
+      cmocka_unit_test(opening_errors),     cmocka_unit_test(passphrase_and_rekey),
+      cmocka_unit_test(twice_and_fork),     cmocka_unit_test(creation_cut_off),
+      cmocka_unit_test(two_handles),        cmocka_unit_test(group_close),
+      cmocka_unit_test(largest_change),     cmocka_unit_test(waiting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

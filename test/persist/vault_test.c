@@ -425,9 +425,9 @@ int main(void) {
   if (sodium_init() < 0) return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(passphrase), TEST(key_file),      TEST(rekey),        TEST(every_bit_of_the_header_counts),
-      TEST(greedy_header), TEST(what_is_there), TEST(disk_refuses), TEST(two_halves), TEST(records),
-      TEST(vector),
+      TEST(passphrase),    TEST(key_file),      TEST(rekey),        TEST(every_bit_of_the_header_counts),
+      TEST(greedy_header), TEST(what_is_there), TEST(disk_refuses), TEST(two_halves),
+      TEST(records),       TEST(vector),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

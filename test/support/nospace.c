@@ -48,23 +48,22 @@ static int full(int fd) {
 #define NEXT(type, name) ((type)(uintptr_t)dlsym(RTLD_NEXT, name))
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at) {
-  return full(fd) ? -1 : NEXT(ssize_t (*)(int, const void *, size_t, off_t), "pwrite")(fd, data, len, at);
+  return full(fd) ? -1 : NEXT(ssize_t(*)(int, const void *, size_t, off_t), "pwrite")(fd, data, len, at);
 }
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at) {
-  return full(fd) ? -1 : NEXT(ssize_t (*)(int, const void *, size_t, off64_t), "pwrite64")(fd, data, len, at);
+  return full(fd) ? -1 : NEXT(ssize_t(*)(int, const void *, size_t, off64_t), "pwrite64")(fd, data, len, at);
 }
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) {
-  return full(fd) ? -1 : NEXT(ssize_t (*)(int, const struct iovec *, int, off_t), "pwritev")(fd, parts, count, at);
+  return full(fd) ? -1 : NEXT(ssize_t(*)(int, const struct iovec *, int, off_t), "pwritev")(fd, parts, count, at);
 }
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at) {
-  return full(fd) ? -1
-                  : NEXT(ssize_t (*)(int, const struct iovec *, int, off64_t), "pwritev64")(fd, parts, count, at);
+  return full(fd) ? -1 : NEXT(ssize_t(*)(int, const struct iovec *, int, off64_t), "pwritev64")(fd, parts, count, at);
 }
 ssize_t write(int fd, const void *data, size_t len) {
-  return full(fd) ? -1 : NEXT(ssize_t (*)(int, const void *, size_t), "write")(fd, data, len);
+  return full(fd) ? -1 : NEXT(ssize_t(*)(int, const void *, size_t), "write")(fd, data, len);
 }
 ssize_t writev(int fd, const struct iovec *parts, int count) {
-  return full(fd) ? -1 : NEXT(ssize_t (*)(int, const struct iovec *, int), "writev")(fd, parts, count);
+  return full(fd) ? -1 : NEXT(ssize_t(*)(int, const struct iovec *, int), "writev")(fd, parts, count);
 }
 int fdatasync(int fd) {
   return full(fd) ? -1 : NEXT(int (*)(int), "fdatasync")(fd);

@@ -15,30 +15,34 @@
 #include <dunlin/doc.h>
 
 /* The call must give 0 (or a count); says which call and which error otherwise. */
-#define OK(call)                                                                                  \
-  do {                                                                                            \
-    int ok_result = (call);                                                                       \
-    if (ok_result < 0) fail_msg("%s: %s", #call, dunlin_error_name(ok_result));                   \
+#define OK(call)                                                                                                       \
+  do {                                                                                                                 \
+    int ok_result = (call);                                                                                            \
+    if (ok_result < 0) fail_msg("%s: %s", #call, dunlin_error_name(ok_result));                                        \
   } while (0)
-#define FAILS(call, expected)                                                                     \
-  do {                                                                                            \
-    int fails_result = (call);                                                                    \
-    if (fails_result != (expected))                                                               \
-      fail_msg("%s: %s instead of %s", #call, dunlin_error_name(fails_result), dunlin_error_name(expected)); \
+#define FAILS(call, expected)                                                                                          \
+  do {                                                                                                                 \
+    int fails_result = (call);                                                                                         \
+    if (fails_result != (expected))                                                                                    \
+      fail_msg("%s: %s instead of %s", #call, dunlin_error_name(fails_result), dunlin_error_name(expected));           \
   } while (0)
 
 /* A small generator (xorshift64*) so that a seed means the same everywhere. */
 struct rng {
   uint64_t state;
 };
-static inline struct rng rng_of(uint64_t seed) { return (struct rng){seed * 0x9e3779b97f4a7c15u + 0x1234567u}; }
+static inline struct rng rng_of(uint64_t seed) {
+  return (struct rng){seed * 0x9e3779b97f4a7c15u + 0x1234567u};
+}
 static inline uint64_t rng_next(struct rng *r) {
   r->state ^= r->state >> 12;
   r->state ^= r->state << 25;
   r->state ^= r->state >> 27;
   return r->state * 0x2545f4914f6cdd1du;
 }
-static inline size_t rng_below(struct rng *r, size_t n) { return n ? (size_t)(rng_next(r) >> 11) % n : 0; }
+static inline size_t rng_below(struct rng *r, size_t n) {
+  return n ? (size_t)(rng_next(r) >> 11) % n : 0;
+}
 
 /* The first seed to try and how many: TEST_SEED=n runs that one alone. */
 static inline uint64_t seed_first(void) {
@@ -51,7 +55,9 @@ static inline uint64_t seed_count(uint64_t usual) {
   return runs ? strtoull(runs, NULL, 10) : usual;
 }
 
-static inline struct dunlin_id test_id(uint8_t n) { return (struct dunlin_id){{n}}; }
+static inline struct dunlin_id test_id(uint8_t n) {
+  return (struct dunlin_id){{n}};
+}
 /* Document number 1 with the actor whose bytes begin with `actor`. */
 static inline dunlin_doc *test_doc(uint8_t actor) {
   dunlin_doc *doc = NULL;

@@ -178,7 +178,9 @@ static void addresses(void **state) {
   (void)state;
   static const struct {
     const char *text, *host, *port;
-  } good[] = {{"host:1", "host", "1"}, {"192.0.2.1:65535", "192.0.2.1", "65535"}, {"[::1]:0", "::1", "0"},
+  } good[] = {{"host:1", "host", "1"},
+              {"192.0.2.1:65535", "192.0.2.1", "65535"},
+              {"[::1]:0", "::1", "0"},
               {"[fe80::1%eth0]:70", "fe80::1%eth0", "70"}};
   static const char *const bad[] = {"",      ":",       "host",     "host:",  ":1",      "host:65536", "host:-1",
                                     "::1:1", "[::1]",   "[::1]1:2", "[]:1",   "[host]x", "ho st:1",    "host:999999",

@@ -456,9 +456,9 @@ int main(void) {
   support_seed();
 #define WITH(test) cmocka_unit_test_setup_teardown(test, make, drop)
   const struct CMUnitTest tests[] = {
-      WITH(greetings),           WITH(out_of_order),  WITH(empty_promise),       WITH(fork_is_reported_once),
-      WITH(runs_not_asked_for),  WITH(forged_runs),   WITH(more_than_asked_for), WITH(other_spaces_stay_hidden),
-      WITH(random_messages),     WITH(oversized),
+      WITH(greetings),          WITH(out_of_order), WITH(empty_promise),       WITH(fork_is_reported_once),
+      WITH(runs_not_asked_for), WITH(forged_runs),  WITH(more_than_asked_for), WITH(other_spaces_stay_hidden),
+      WITH(random_messages),    WITH(oversized),
   };
   return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
 }

@@ -207,7 +207,8 @@ static void both_call(void **state) {
 
 /* ---- Addresses ------------------------------------------------------------------------------------------------------ */
 
-static int start_error(struct device *d, const char *listen, const char *peer, const char *line, struct dunlin_why *why) {
+static int start_error(struct device *d, const char *listen, const char *peer, const char *line,
+                       struct dunlin_why *why) {
   struct dunlin_node_options options = dunlin_node_defaults();
   options.listen = listen;
   options.peers = &peer;
@@ -226,7 +227,8 @@ static void addresses(void **state) {
   assert_int_equal(start_error(&f->b, address_of(a), NULL, NULL, &why), DUNLIN_EADDR);
   assert_non_null(strstr(why.text, "is in use"));
   dunlin_node_stop(a);
-  static const char *const bad[] = {"", "x", ":1", "host:", "host:65536", "host:1x", "::1:70", "[::1]", "[::1]:", "a b:1"};
+  static const char *const bad[] = {"",        "x",      ":1",    "host:",  "host:65536",
+                                    "host:1x", "::1:70", "[::1]", "[::1]:", "a b:1"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     assert_int_equal(start_error(&f->a, bad[i], NULL, NULL, &why), DUNLIN_EADDR);
     assert_int_equal(start_error(&f->a, NULL, bad[i], NULL, &why), DUNLIN_EADDR);
@@ -384,9 +386,18 @@ int main(void) {
   support_seed();
 #define WITH_PAIR(test) cmocka_unit_test_setup_teardown(test, make_pair, drop_pair)
   const struct CMUnitTest tests[] = {
-      WITH_PAIR(live_push),    WITH_PAIR(comes_back),            WITH_PAIR(finds_the_key),        WITH_PAIR(chain),
-      WITH_PAIR(both_call),    WITH_PAIR(addresses),             WITH_PAIR(nobody_there),         WITH_PAIR(http),
-      WITH_PAIR(stranger),     WITH_PAIR(stalls_disturb_nobody), WITH_PAIR(half_open_is_bounded), WITH_PAIR(stops_at_any_time),
+      WITH_PAIR(live_push),
+      WITH_PAIR(comes_back),
+      WITH_PAIR(finds_the_key),
+      WITH_PAIR(chain),
+      WITH_PAIR(both_call),
+      WITH_PAIR(addresses),
+      WITH_PAIR(nobody_there),
+      WITH_PAIR(http),
+      WITH_PAIR(stranger),
+      WITH_PAIR(stalls_disturb_nobody),
+      WITH_PAIR(half_open_is_bounded),
+      WITH_PAIR(stops_at_any_time),
   };
   return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static const char *const static_hex[2] = {"e61ef9919cde45dd5f82166404bd08e38bceb
                                           "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893"};
 static const char *const ephemeral_hex[2] = {"893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
                                              "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b"};
-static const char *const payloads[6] = {"Ludwig von Mises", "Murray Rothbard",    "F. A. Hayek",
+static const char *const payloads[6] = {"Ludwig von Mises", "Murray Rothbard",   "F. A. Hayek",
                                         "Carl Menger",      "Jean-Baptiste Say", "Eugen B\xf6hm von Bawerk"};
 
 static size_t unhex(const char *hex, uint8_t *out, size_t cap) {

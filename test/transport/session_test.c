@@ -32,8 +32,8 @@ struct wire {
 static void wire_open(struct wire *w, struct device *caller, struct device *callee, const uint8_t psk[32],
                       const struct dunlin_invitation *invitation) {
   *w = (struct wire){.now = 1000, .budget = SIZE_MAX};
-  struct session_config config = {.store = caller->store, .address = "callee:1", .initiator = true,
-                                  .invitation = invitation, .handshake_ms = 5000};
+  struct session_config config = {
+      .store = caller->store, .address = "callee:1", .initiator = true, .invitation = invitation, .handshake_ms = 5000};
   memcpy(config.psk, psk, 32);
   assert_int_equal(session_new(&config, w->now, &w->sessions[0]), 0);
   config = (struct session_config){.store = callee->store, .address = "caller:2", .handshake_ms = 5000};
@@ -295,7 +295,7 @@ static void expired_or_wrong(void **state) {
   device_invite(&f->a, &f->space, "127.0.0.1:1", 1, line); /* valid for a microsecond */
   join(&w, &f->a, &c, line);
   assert_int_equal(session_error(w.sessions[1]), DUNLIN_EAUTH); /* not one of the open invitations */
-  assert_true(w.pipes[1].all.len == 0);                        /* and it said nothing */
+  assert_true(w.pipes[1].all.len == 0);                         /* and it said nothing */
   session_eof(w.sessions[0], NULL);
   assert_int_equal(session_error(w.sessions[0]), DUNLIN_EAUTH);
   assert_non_null(strstr(session_why(w.sessions[0]), "expired"));
@@ -510,10 +510,21 @@ int main(void) {
   support_seed();
 #define WITH_PAIR(test) cmocka_unit_test_setup_teardown(test, make_pair, drop_pair)
   const struct CMUnitTest tests[] = {
-      WITH_PAIR(equal_stores_say_little), WITH_PAIR(converges), WITH_PAIR(live_changes), WITH_PAIR(cuts_and_resumes),
-      WITH_PAIR(acknowledgements_arrive), WITH_PAIR(used_twice), WITH_PAIR(cut_joins),   WITH_PAIR(expired_or_wrong),
-      WITH_PAIR(stranger),                WITH_PAIR(replay),    WITH_PAIR(flipped_bits), WITH_PAIR(garbage),
-      WITH_PAIR(canary),                  WITH_PAIR(deadlines), WITH_PAIR(farewell),
+      WITH_PAIR(equal_stores_say_little),
+      WITH_PAIR(converges),
+      WITH_PAIR(live_changes),
+      WITH_PAIR(cuts_and_resumes),
+      WITH_PAIR(acknowledgements_arrive),
+      WITH_PAIR(used_twice),
+      WITH_PAIR(cut_joins),
+      WITH_PAIR(expired_or_wrong),
+      WITH_PAIR(stranger),
+      WITH_PAIR(replay),
+      WITH_PAIR(flipped_bits),
+      WITH_PAIR(garbage),
+      WITH_PAIR(canary),
+      WITH_PAIR(deadlines),
+      WITH_PAIR(farewell),
   };
   return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }
