@@ -305,6 +305,10 @@ int doc_apply_as(dunlin_doc *doc, const struct dunlin_actor *author, const void 
   return error ? error : waiting_error;
 }
 
+bool doc_in_transaction(const dunlin_doc *doc) {
+  return doc->open.is_open;
+}
+
 int dunlin_doc_apply(dunlin_doc *doc, const void *delta, size_t len, struct dunlin_applied *result) {
   return doc_apply_as(doc, NULL, delta, len, result);
 }

@@ -9,4 +9,7 @@
 int doc_apply_as(dunlin_doc *doc, const struct dunlin_actor *author, const void *delta, size_t len,
                  struct dunlin_applied *result);
 
+/* Whether a transaction is open. */
+bool doc_in_transaction(const dunlin_doc *doc);
+
 #endif

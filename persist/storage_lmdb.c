@@ -57,26 +57,21 @@ static struct dunlin_bytes bytes_of(MDB_val val) {
 
 /* ---- The environment ---------------------------------------------------------------------------------------- */
 
-/* The tables are opened once and their handles used by all later transactions. */
-static int open_tables(struct storage *s) {
+/* The tables are opened once and their handles used by all later transactions.  Only a new store gets new ones: where they
+ * should be and are not, the file is damaged, and empty ones would hide it. */
+static int open_tables(struct storage *s, bool create) {
   MDB_txn *txn = NULL;
-  int rc = mdb_txn_begin(s->lmdb, NULL, MDB_RDONLY, &txn);
+  unsigned flags = create ? MDB_CREATE : 0;
+  int rc = mdb_txn_begin(s->lmdb, NULL, create ? 0 : MDB_RDONLY, &txn);
   if (rc) return rc;
-  rc = mdb_dbi_open(txn, "runs", 0, &s->runs);
-  if (!rc) rc = mdb_dbi_open(txn, "meta", 0, &s->meta);
+  rc = mdb_dbi_open(txn, "runs", flags, &s->runs);
+  if (!rc) rc = mdb_dbi_open(txn, "meta", flags, &s->meta);
   if (!rc) return mdb_txn_commit(txn);
   mdb_txn_abort(txn);
-  if (rc != MDB_NOTFOUND) return rc;
-  rc = mdb_txn_begin(s->lmdb, NULL, 0, &txn);
-  if (rc) return rc;
-  rc = mdb_dbi_open(txn, "runs", MDB_CREATE, &s->runs);
-  if (!rc) rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &s->meta);
-  if (!rc) return mdb_txn_commit(txn);
-  mdb_txn_abort(txn);
-  return rc;
+  return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
 }
 
-static int open_lmdb(struct storage *s) {
+static int open_lmdb(struct storage *s, bool create) {
   int dead;
   int rc = mdb_env_create(&s->lmdb);
   if (rc) return rc;
@@ -85,7 +80,7 @@ static int open_lmdb(struct storage *s) {
   /* Full sync.  NOTLS: a read transaction may end on another thread than it began, and threads come and go. */
   if (!rc) rc = mdb_env_open(s->lmdb, s->dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
   if (!rc) rc = mdb_reader_check(s->lmdb, &dead);
-  if (!rc) rc = open_tables(s);
+  if (!rc) rc = open_tables(s, create);
   if (rc) {
     mdb_env_close(s->lmdb);
     s->lmdb = NULL;
@@ -101,7 +96,8 @@ static int sync_directory(const char *dir) {
   return rc;
 }
 
-int storage_open(const struct dunlin_env *env, const char *dir, size_t map_size, struct storage **out) {
+int storage_open(const struct dunlin_env *env, const char *dir, size_t map_size, bool create,
+                 struct storage **out) {
   size_t len = strlen(dir) + 1;
   struct storage *s = env_calloc(env, 1, sizeof *s + len);
   if (!s) return DUNLIN_ENOMEM;
@@ -110,7 +106,7 @@ int storage_open(const struct dunlin_env *env, const char *dir, size_t map_size,
   memcpy(s->dir, dir, len);
   pthread_mutex_init(&s->writing, NULL);
   pthread_rwlock_init(&s->map, NULL);
-  int rc = open_lmdb(s);
+  int rc = open_lmdb(s, create);
   if (!rc) rc = sync_directory(dir);
   if (rc) {
     storage_close(s);
@@ -148,7 +144,7 @@ static int grow(struct storage *s, bool follow) {
 static int reopen(struct storage *s) {
   if (s->lmdb) mdb_env_close(s->lmdb);
   s->lmdb = NULL;
-  return open_lmdb(s);
+  return open_lmdb(s, false);
 }
 
 /* Does what `rc` asks for; 0 when the transaction can be tried again, else `rc`. */

@@ -16,8 +16,9 @@ struct storage_txn;
 /* Address space that a new environment maps at first; it doubles when it is full. */
 #define STORAGE_MAP_SIZE ((size_t)64 << 20)
 
-/* Opens, or makes, the environment in `dir`.  The caller has checked data.mdb (pagecheck.h). */
-int storage_open(const struct dunlin_env *env, const char *dir, size_t map_size, struct storage **out);
+/* Opens the environment in `dir`, or (`create`) makes what is missing of it.  The caller has checked data.mdb (pagecheck.h).
+ * DUNLIN_ECORRUPT when a table is missing. */
+int storage_open(const struct dunlin_env *env, const char *dir, size_t map_size, bool create, struct storage **out);
 void storage_close(struct storage *storage);
 
 /* Runs `work` in a transaction.  A writing one is committed when `work` returns 0 or more, and durable when this returns; it

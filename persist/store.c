@@ -88,7 +88,7 @@ static int create_files(const struct dunlin_env *env, const char *dir, const str
   struct storage *storage = NULL;
   remove_leftovers(dir);
   int r = device_make(env, options->device_name ? options->device_name : "device", &creation.device);
-  if (!r) r = storage_open(env, dir, STORAGE_MAP_SIZE, &storage);
+  if (!r) r = storage_open(env, dir, STORAGE_MAP_SIZE, true, &storage);
   if (!r) r = storage_write(storage, write_device, &creation);
   storage_close(storage);
   sodium_memzero(&creation.device, sizeof creation.device);
@@ -157,7 +157,7 @@ static int read_records(void *ctx, struct storage_txn *txn) {
 static int open_data(dunlin_store *store, bool alone, struct dunlin_why *why) {
   int r = alone ? check_file(store, why) : 0;
   if (r) return r;
-  r = storage_open(store->env, store->dir, STORAGE_MAP_SIZE, &store->storage);
+  r = storage_open(store->env, store->dir, STORAGE_MAP_SIZE, false, &store->storage);
   if (!r && alone) r = lease_share(&store->lease);
   if (!r) r = storage_read(store->storage, read_records, store);
   if (!r) r = index_refresh(store);

@@ -314,9 +314,8 @@ struct dunlin_actor dunlin_store_doc_actor(const dunlin_store_doc *d) {
 int dunlin_store_doc_pull(dunlin_store_doc *d, struct dunlin_applied *result) {
   struct dunlin_applied applied = {0};
   int r = store_usable(d->store);
-  if (!r) r = dunlin_begin(d->doc); /* only to hear whether a transaction is open */
+  if (!r && doc_in_transaction(d->doc)) r = DUNLIN_ESTATE;
   if (r) return r;
-  dunlin_abort(d->doc);
   r = index_refresh(d->store);
   if (r < 0) return r;
   r = doc_load(d->store, d->doc, &d->id, d->space, LANE_NORMAL, &d->actor, &d->cursor, &applied);
