@@ -96,8 +96,7 @@ static int sync_directory(const char *dir) {
   return rc;
 }
 
-int storage_open(const struct dunlin_env *env, const char *dir, size_t map_size, bool create,
-                 struct storage **out) {
+int storage_open(const struct dunlin_env *env, const char *dir, size_t map_size, bool create, struct storage **out) {
   size_t len = strlen(dir) + 1;
   struct storage *s = env_calloc(env, 1, sizeof *s + len);
   if (!s) return DUNLIN_ENOMEM;
