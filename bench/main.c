@@ -19,9 +19,11 @@ static const struct {
   int (*run)(struct bench *b);
   const char *what;
 } suites[] = {
+    {"limits", suite_limits, "what the machine can do: memory, flush, TCP round trip, libsodium"},
     {"text", suite_text, "editing traces: edits, deltas, merging, saving, memory"},
     {"map", suite_map, "100 000 sets on 10 000 keys, merging, nested documents"},
     {"list", suite_list, "100 000 elements: insert, set, move, delete"},
+    {"seal", suite_seal, "sealing and opening runs of changes"},
     {"scale", suite_scale, "10^3 to 10^7 operations: the cost of one"},
 };
 enum { suite_count = sizeof suites / sizeof *suites };
