@@ -24,6 +24,10 @@ static const struct {
     {"map", suite_map, "100 000 sets on 10 000 keys, merging, nested documents"},
     {"list", suite_list, "100 000 elements: insert, set, move, delete"},
     {"seal", suite_seal, "sealing and opening runs of changes"},
+    {"store", suite_store, "durable commits, opening, size on disk; beside SQLite and bare LMDB"},
+    {"sync", suite_sync, "two nodes over TCP: catching up, finding out that nothing is missing"},
+    {"latency", suite_latency, "one typed character until the other device shows it"},
+    {"fanout", suite_fanout, "one change to 1 to 50 peers"},
     {"scale", suite_scale, "10^3 to 10^7 operations: the cost of one"},
 };
 enum { suite_count = sizeof suites / sizeof *suites };
