@@ -269,7 +269,7 @@ def main():
     parser.add_argument("--n", type=int, metavar="N", help="runs a case")
     parser.add_argument("--out", default=OUT, metavar="DIR", help="instead of bench/out")
     parser.add_argument("--report", metavar="FILE", help="no run: writes the report again from this report.json")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     OUT = os.path.abspath(args.out)
     unknown = [suite for suite in args.suites if suite not in SUITES]
     if unknown:
