@@ -10,7 +10,7 @@
 enum { BENCH_MAX_SAMPLES = 1000 };
 
 struct bench_row {
-  char suite[16], peer[24], metric[32], unit[8], name[96];
+  char suite[16], peer[24], metric[48], unit[8], name[96];
   double median, min, max;
   size_t n;
 };
@@ -77,6 +77,9 @@ static inline uint64_t bench_random(uint64_t *state) {
   *state ^= *state << 17;
   return *state;
 }
+
+/* 100 bytes there and back over the loopback, bare TCP. A bench_run. */
+int bench_round_trip(void *ctx, double *ms);
 
 /* ---- Suites ------------------------------------------------------------------------------------------------- */
 

@@ -66,8 +66,7 @@ static int trips(int fd, double *ms) {
   return 0;
 }
 
-/* 100 bytes there and back over the loopback. */
-static int round_trip(void *ctx, double *ms) {
+int bench_round_trip(void *ctx, double *ms) {
   (void)ctx;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t len = sizeof address;
@@ -154,7 +153,7 @@ int suite_limits(struct bench *b) {
   if (!data) return DUNLIN_ENOMEM;
   int error = bench_time_peer(b, "1MiB", "machine", "memcpy", copy_memory, data);
   if (!error) error = bench_time_peer(b, "4KiB", "machine", "flush", flush, b);
-  if (!error) error = bench_time_peer(b, "100B", "machine", "tcp_round_trip", round_trip, NULL);
+  if (!error) error = bench_time_peer(b, "100B", "machine", "tcp_round_trip", bench_round_trip, NULL);
   if (!error) error = time_crypto(b, data);
   free(data);
   return error;

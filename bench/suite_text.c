@@ -347,6 +347,8 @@ static int sequential_cases(struct text *t) {
 static int all_cases(struct text *t) {
   struct bench *b = t->b;
   int error = t->trace->concurrent ? 0 : sequential_cases(t);
+  if (t->trace->concurrent)
+    bench_note(b, "text %s: concurrent, so it has no local_apply, commit_* or remote_apply_bulk", t->name);
   if (!error) error = bench_time(b, t->name, "remote_apply_per_delta", remote_apply_per_delta, t);
   if (!error && t->trace->concurrent) error = bench_time(b, t->name, "rebuild", rebuild, t);
   if (error) return error;
