@@ -17,7 +17,7 @@ EXPECTED = {
     "seal": {"seal", "open", "delta_bytes", "sealed_bytes"},
     "store": {"durable_commit", "group_commit", "disk_bytes", "open_store", "open_document"},
     "sync": {"connect_until_in_sync", "wire_bytes"},
-    "latency": {"shown_at_peer", "shown_at_peer_p95", "shown_at_peer_p99"},
+    "latency": {"shown_at_peer", "shown_at_peer_p95", "shown_at_peer_p99", "round_trip"},
     "fanout": {"resident_per_device", "shown_at_all"},
 }
 SEQUENTIAL = {"startContent": "", "endContent": "héllo", "txns": [
