@@ -233,7 +233,7 @@ static int write_element(dunlin_doc *doc, const struct op *op, const struct reg_
   return error;
 }
 
-static struct reg_write value_write(const dunlin_doc *doc, const struct op *op, uint32_t class) {
+static struct reg_write scalar_write(const dunlin_doc *doc, const struct op *op, uint32_t class) {
   return (struct reg_write){.change = doc->open.change, .index = doc->open.index, .class = class, .value = op->value};
 }
 
@@ -344,7 +344,7 @@ static int apply_unknown(dunlin_doc *doc, const struct op *op, bool unknown, uin
 
 static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made) {
   struct container *c = doc->containers[op->container];
-  struct reg_write write = value_write(doc, op, op->kind == OP_MAP_SET ? op->a : 0);
+  struct reg_write write = scalar_write(doc, op, op->kind == OP_MAP_SET ? op->a : 0);
   enum dunlin_kind need = DUNLIN_NULL;
   switch (op->kind) {
     case OP_TEXT_INSERT: need = DUNLIN_TEXT; break;

@@ -73,26 +73,11 @@ void dunlin_doc_free(dunlin_doc *doc) {
 
 /* ---- A change from elsewhere -------------------------------------------------------------------------------- */
 
-static struct dunlin_value read_value(struct mp_reader *r) {
-  struct dunlin_value v = {.kind = DUNLIN_NULL};
-  switch (mp_peek(r)) {
-    case MP_BOOL: v.kind = DUNLIN_BOOL, v.as.boolean = mp_read_bool(r); break;
-    case MP_UINT:
-    case MP_INT: v.kind = DUNLIN_INT, v.as.integer = mp_read_int(r); break;
-    case MP_FLOAT: v.kind = DUNLIN_FLOAT, v.as.real = mp_read_float(r); break;
-    case MP_STR: v.kind = DUNLIN_STRING, v.as.string = mp_read_str(r, DUNLIN_MAX_VALUE); break;
-    case MP_BIN: v.kind = DUNLIN_BYTES, v.as.string = mp_read_bin(r, DUNLIN_MAX_VALUE); break;
-    case MP_TIME: v.kind = DUNLIN_TIME, v.as.time = mp_read_time(r); break;
-    default: mp_read_nil(r);
-  }
-  return v;
-}
-
 /* Takes the values of one local version. */
 static void read_values(struct mp_reader *r, struct op *op) {
   switch (op->kind) {
     case OP_LIST_INSERT:
-    case OP_LIST_SET: op->value = read_value(r); break;
+    case OP_LIST_SET: op->value = value_read(r); break;
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD:
     case OP_LIST_MOVE: op->number = (uint32_t)mp_read_uint(r, UINT32_MAX); break;
@@ -101,9 +86,9 @@ static void read_values(struct mp_reader *r, struct op *op) {
     case OP_MAP_SET:
     case OP_MAP_CHILD: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
     default:
-      for (unsigned i = 0; i < (op->kind & OP_VALUES) * op->len; i++) read_value(r);
+      for (unsigned i = 0; i < (op->kind & OP_VALUES) * op->len; i++) value_read(r);
   }
-  if (op->kind == OP_MAP_SET) op->value = read_value(r);
+  if (op->kind == OP_MAP_SET) op->value = value_read(r);
   if (op->kind == OP_MAP_CHILD) op->number = (uint32_t)mp_read_uint(r, UINT32_MAX);
 }
 

@@ -3,18 +3,6 @@
 
 static void write_container(const dunlin_doc *doc, uint32_t container, struct buf *out);
 
-static void write_scalar(const struct dunlin_value *v, struct buf *out) {
-  switch (v->kind) {
-    case DUNLIN_BOOL: mp_write_bool(out, v->as.boolean); break;
-    case DUNLIN_INT: mp_write_int(out, v->as.integer); break;
-    case DUNLIN_FLOAT: mp_write_float(out, v->as.real); break;
-    case DUNLIN_STRING: mp_write_str(out, v->as.string.data, v->as.string.len); break;
-    case DUNLIN_BYTES: mp_write_bin(out, v->as.string.data, v->as.string.len); break;
-    case DUNLIN_TIME: mp_write_time(out, v->as.time); break;
-    default: mp_write_nil(out);
-  }
-}
-
 /* All live writes in winner order, each with what orders it; then each container among them, once. */
 static void write_register(const dunlin_doc *doc, const struct reg *reg, struct buf *out) {
   mp_write_array(out, reg->count);
@@ -27,7 +15,7 @@ static void write_register(const dunlin_doc *doc, const struct reg *reg, struct 
     mp_write_bin(out, doc->graph.actors[change->actor].name.bytes, sizeof(struct dunlin_actor));
     mp_write_bin(out, change->id.bytes, sizeof change->id.bytes);
     mp_write_uint(out, (uint64_t)w->value.kind);
-    if (w->value.kind < DUNLIN_MAP) write_scalar(&w->value, out);
+    if (w->value.kind < DUNLIN_MAP) value_write(out, &w->value);
     else mp_write_bin(out, doc->containers[w->value.as.obj.index]->id.bytes, sizeof(struct container_id));
   }
   const struct reg_write *w;

@@ -73,24 +73,6 @@ void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env) {
   *undo = (struct reg_undo){0};
 }
 
-bool value_same(const struct dunlin_value *a, const struct dunlin_value *b) {
-  if (a->kind != b->kind) return false;
-  switch (a->kind) {
-    case DUNLIN_NULL: return true;
-    case DUNLIN_BOOL: return a->as.boolean == b->as.boolean;
-    case DUNLIN_INT:
-    case DUNLIN_TIME: return a->as.integer == b->as.integer;
-    case DUNLIN_FLOAT:
-      return !memcmp(&a->as.real, &b->as.real, sizeof a->as.real) ||
-             (a->as.real != a->as.real && b->as.real != b->as.real);
-    case DUNLIN_STRING:
-    case DUNLIN_BYTES:
-      return a->as.string.len == b->as.string.len &&
-             (!a->as.string.len || !memcmp(a->as.string.data, b->as.string.data, a->as.string.len));
-    default: return a->as.obj.index == b->as.obj.index;
-  }
-}
-
 /* Whether a write of the same container comes before write `i`: two devices that created or touched one child. */
 static bool repeated(const struct reg *reg, uint32_t i) {
   if (reg->writes[i].value.kind < DUNLIN_MAP) return false;

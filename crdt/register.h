@@ -3,6 +3,7 @@
 #define CRDT_REGISTER_H
 
 #include "crdt/graph.h"
+#include "crdt/value.h"
 
 struct reg_write {
   uint32_t change, index; /* the operation */
@@ -31,9 +32,6 @@ int reg_apply(struct reg *reg, const struct graph *graph, const struct reg_write
 /* `change` and `index` name the write that was added. */
 void reg_revert(struct reg *reg, const struct graph *graph, uint32_t change, uint32_t index, struct reg_undo *undo);
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env);
-
-/* Whether two values are the same to the byte: equal kinds, equal bits, the same container. */
-bool value_same(const struct dunlin_value *a, const struct dunlin_value *b);
 
 /* Write `i` in winner order, passing over writes of a container that came before; NULL past the last. */
 const struct reg_write *reg_distinct(const struct reg *reg, size_t i);

@@ -208,25 +208,12 @@ static bool joins(struct txn_row *last, const struct op *op) {
   return true;
 }
 
-static void write_value(struct buf *out, const struct dunlin_value *v) {
-  switch (v->kind) {
-    case DUNLIN_NULL: mp_write_nil(out); break;
-    case DUNLIN_BOOL: mp_write_bool(out, v->as.boolean); break;
-    case DUNLIN_INT: mp_write_int(out, v->as.integer); break;
-    case DUNLIN_FLOAT: mp_write_float(out, v->as.real); break;
-    case DUNLIN_STRING: mp_write_str(out, v->as.string.data, v->as.string.len); break;
-    case DUNLIN_BYTES: mp_write_bin(out, v->as.string.data, v->as.string.len); break;
-    case DUNLIN_TIME: mp_write_time(out, v->as.time); break;
-    default: out->error = DUNLIN_EINVAL;
-  }
-}
-
 static void write_columns(struct txn *txn, const struct op *op) {
   if (op->kind & OP_TEXT) buf_append(&txn->text, op->text.data, op->text.len);
   txn->value_count += (op->kind & OP_VALUES) * (size_t)op->len;
   switch (op->kind) {
     case OP_LIST_INSERT:
-    case OP_LIST_SET: write_value(&txn->values, &op->value); break;
+    case OP_LIST_SET: value_write(&txn->values, &op->value); break;
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD:
     case OP_LIST_MOVE: mp_write_uint(&txn->values, op->number); break;
@@ -236,7 +223,7 @@ static void write_columns(struct txn *txn, const struct op *op) {
     case OP_COUNTER_ADD: mp_write_int(&txn->values, op->amount); break;
     default: break;
   }
-  if (op->kind == OP_MAP_SET) write_value(&txn->values, &op->value);
+  if (op->kind == OP_MAP_SET) value_write(&txn->values, &op->value);
   if (op->kind == OP_MAP_CHILD) mp_write_uint(&txn->values, op->number);
 }
 
