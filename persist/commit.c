@@ -262,24 +262,40 @@ static bool has_work(const struct commit_queue *queue) {
   return queue->head && (!queue->error || queue->retry);
 }
 
-static bool acks_due(const struct commit_queue *queue) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return queue->acks && (now.tv_sec > queue->acks_at.tv_sec ||
-                         (now.tv_sec == queue->acks_at.tv_sec && now.tv_nsec >= queue->acks_at.tv_nsec));
+/* Milliseconds of a clock that does not go back: the caller's in a stepped store. */
+static uint64_t clock_ms(const struct commit_queue *queue) {
+  struct timespec t;
+  if (queue->stepped) return queue->now_ms;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void save_acks_when_due(dunlin_store *store) {
+  struct commit_queue *queue = &store->queue;
+  if (!queue->acks || clock_ms(queue) < queue->acks_at) return;
+  queue->acks = false;
+  pthread_mutex_unlock(&queue->lock);
+  if (store_save_acks(store)) store_log(store, "acknowledgements were not saved; they will be with the next");
+  pthread_mutex_lock(&queue->lock);
+}
+
+static void wait_until(struct commit_queue *queue, uint64_t ms) {
+#ifdef __APPLE__ /* has no other clock than the wall's for this */
+  uint64_t now = clock_ms(queue), left = ms > now ? ms - now : 0;
+  struct timespec t = {.tv_sec = (time_t)(left / 1000), .tv_nsec = (long)(left % 1000) * 1000000};
+  pthread_cond_timedwait_relative_np(&queue->work, &queue->lock, &t);
+#else
+  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  pthread_cond_timedwait(&queue->work, &queue->lock, &t);
+#endif
 }
 
 static void wait_for_work(dunlin_store *store) {
   struct commit_queue *queue = &store->queue;
   for (;;) {
-    if (acks_due(queue)) {
-      queue->acks = false;
-      pthread_mutex_unlock(&queue->lock);
-      if (store_save_acks(store)) store_log(store, "acknowledgements were not saved; they will be with the next");
-      pthread_mutex_lock(&queue->lock);
-    }
+    save_acks_when_due(store);
     if (has_work(queue) || queue->stop) return;
-    if (queue->acks) pthread_cond_timedwait(&queue->work, &queue->lock, &queue->acks_at);
+    if (queue->acks) wait_until(queue, queue->acks_at);
     else pthread_cond_wait(&queue->work, &queue->lock);
   }
 }
@@ -288,12 +304,28 @@ void commit_acks_soon(dunlin_store *store) {
   struct commit_queue *queue = &store->queue;
   pthread_mutex_lock(&queue->lock);
   if (!queue->acks) {
-    clock_gettime(CLOCK_REALTIME, &queue->acks_at);
-    queue->acks_at.tv_sec++;
+    queue->acks_at = clock_ms(queue) + COMMIT_ACKS_MS;
     queue->acks = true;
     pthread_cond_signal(&queue->work);
   }
   pthread_mutex_unlock(&queue->lock);
+}
+
+/* Writes all that is queued in one transaction. */
+static void write_queued(dunlin_store *store) {
+  struct commit_queue *queue = &store->queue;
+  struct commit_item *items = queue->head;
+  queue->head = NULL;
+  queue->tail = &queue->head;
+  queue->taken++;
+  /* Who comes while this is written and waits asks for another try, not for this one's. */
+  queue->retry = false;
+  pthread_mutex_unlock(&queue->lock);
+  int r = write_items(store, items);
+  pthread_mutex_lock(&queue->lock);
+  bool retry = queue->retry;
+  settle(store, items, r);
+  queue->retry = retry && queue->head;
 }
 
 static void *writer_thread(void *ctx) {
@@ -303,21 +335,15 @@ static void *writer_thread(void *ctx) {
   for (;;) {
     wait_for_work(store);
     if (!has_work(queue)) break;
-    struct commit_item *items = queue->head;
-    queue->head = NULL;
-    queue->tail = &queue->head;
-    queue->taken++;
-    /* Who comes while this is written and waits asks for another try, not for this one's. */
-    queue->retry = false;
-    pthread_mutex_unlock(&queue->lock);
-    int r = write_items(store, items);
-    pthread_mutex_lock(&queue->lock);
-    bool retry = queue->retry;
-    settle(store, items, r);
-    queue->retry = retry && queue->head;
+    write_queued(store);
   }
   pthread_mutex_unlock(&queue->lock);
   return NULL;
+}
+
+/* A stepped store has no thread: whoever waits does its work. */
+static void work_inline(dunlin_store *store) {
+  while (store->queue.stepped && has_work(&store->queue)) write_queued(store);
 }
 
 static void enqueue(struct commit_queue *queue, struct commit_item *item) {
@@ -331,6 +357,7 @@ static void enqueue(struct commit_queue *queue, struct commit_item *item) {
 
 /* Waits for an item, takes it and gives its result. */
 static int await(dunlin_store *store, struct commit_item *item) {
+  work_inline(store);
   while (!item->done) pthread_cond_wait(&store->queue.done, &store->queue.lock);
   int result = item->result;
   env_free(store->env, item, item->size);
@@ -339,13 +366,20 @@ static int await(dunlin_store *store, struct commit_item *item) {
 
 /* ---- From outside ------------------------------------------------------------------------------------------- */
 
-int commit_start(dunlin_store *store) {
+int commit_start(dunlin_store *store, bool stepped) {
   struct commit_queue *queue = &store->queue;
+  pthread_condattr_t steady;
+  pthread_condattr_init(&steady);
+#ifndef __APPLE__
+  pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+#endif
   pthread_mutex_init(&queue->lock, NULL);
-  pthread_cond_init(&queue->work, NULL);
+  pthread_cond_init(&queue->work, &steady);
   pthread_cond_init(&queue->done, NULL);
+  pthread_condattr_destroy(&steady);
   queue->tail = &queue->head;
-  queue->running = !pthread_create(&queue->thread, NULL, writer_thread, store);
+  queue->stepped = stepped;
+  queue->running = stepped || !pthread_create(&queue->thread, NULL, writer_thread, store);
   return queue->running ? 0 : DUNLIN_ENOMEM;
 }
 
@@ -357,7 +391,7 @@ int commit_stop(dunlin_store *store) {
   queue->stop = true;
   pthread_cond_signal(&queue->work);
   pthread_mutex_unlock(&queue->lock);
-  pthread_join(queue->thread, NULL);
+  if (!queue->stepped) pthread_join(queue->thread, NULL);
   queue->running = false;
   for (struct commit_item *item = queue->head, *next; item; item = next) {
     next = item->next;
@@ -443,6 +477,7 @@ int commit_change(dunlin_store *store, struct writer *writer, const struct log_n
   if (r) return r;
   item->writer = writer;
   pthread_mutex_lock(&queue->lock);
+  if (queue->bytes + item->size > COMMIT_MAX_QUEUED) work_inline(store);
   while (!wait && !queue->error && queue->head && queue->bytes + item->size > COMMIT_MAX_QUEUED)
     pthread_cond_wait(&queue->done, &queue->lock);
   /* While the last flush has failed nobody is told "queued": the commit tries again and hears how it went. */
@@ -474,8 +509,21 @@ int commit_flush(dunlin_store *store) {
   uint64_t wanted = queue->taken + (queue->head ? 1 : 0);
   queue->retry = queue->head;
   pthread_cond_signal(&queue->work);
+  work_inline(store);
   while (queue->finished < wanted) pthread_cond_wait(&queue->done, &queue->lock);
   int r = queue->error;
   pthread_mutex_unlock(&queue->lock);
   return r;
+}
+
+uint64_t commit_step(dunlin_store *store, uint64_t now_ms) {
+  struct commit_queue *queue = &store->queue;
+  pthread_mutex_lock(&queue->lock);
+  if (now_ms > queue->now_ms) queue->now_ms = now_ms;
+  queue->retry = queue->head;
+  work_inline(store);
+  save_acks_when_due(store);
+  uint64_t next = queue->head ? queue->now_ms + COMMIT_RETRY_MS : queue->acks ? queue->acks_at : UINT64_MAX;
+  pthread_mutex_unlock(&queue->lock);
+  return next;
 }

@@ -10,7 +10,6 @@
 #define PERSIST_COMMIT_H
 
 #include <pthread.h>
-#include <time.h>
 
 #include "crdt/change.h"
 #include "persist/seal.h"
@@ -32,6 +31,10 @@ struct writer {
   uint64_t durable; /* its changes in `doc` that are durable */
 };
 
+/* How long acknowledgements wait for others to be saved with them, and a stepped store with a write that failed. */
+#define COMMIT_ACKS_MS 1000u
+#define COMMIT_RETRY_MS 1000u
+
 struct commit_item;
 struct commit_queue {
   pthread_mutex_t lock;
@@ -42,11 +45,13 @@ struct commit_queue {
   uint64_t taken, finished; /* transactions begun and ended */
   int error;                /* of the last one, while something of it is still queued */
   bool running, retry, stop;
-  bool acks; /* acknowledgements are to be saved at `acks_at` */
-  struct timespec acks_at;
+  bool stepped;     /* no thread: commit_step() and those who wait write */
+  uint64_t now_ms;  /* of the last step */
+  bool acks;        /* acknowledgements are to be saved at `acks_at` */
+  uint64_t acks_at; /* milliseconds of a steady clock */
 };
 
-int commit_start(dunlin_store *store);
+int commit_start(dunlin_store *store, bool stepped);
 /* Tries what is queued a last time and ends the thread; the result is that of the last attempt. */
 int commit_stop(dunlin_store *store);
 
@@ -78,5 +83,8 @@ void commit_acks_soon(dunlin_store *store);
 
 /* Waits until everything queued before is durable. */
 int commit_flush(dunlin_store *store);
+
+/* Stepped: writes what is queued and due.  When to call again. */
+uint64_t commit_step(dunlin_store *store, uint64_t now_ms);
 
 #endif

@@ -154,7 +154,7 @@ static int read_records(void *ctx, struct storage_txn *txn) {
   return r == DUNLIN_ENOENT ? DUNLIN_ECORRUPT : r;
 }
 
-static int open_data(dunlin_store *store, bool alone, struct dunlin_why *why) {
+static int open_data(dunlin_store *store, bool alone, bool stepped, struct dunlin_why *why) {
   int r = alone ? check_file(store, why) : 0;
   if (r) return r;
   r = storage_open(store->env, store->dir, STORAGE_MAP_SIZE, false, &store->storage);
@@ -162,7 +162,7 @@ static int open_data(dunlin_store *store, bool alone, struct dunlin_why *why) {
   if (!r) r = storage_read(store->storage, read_records, store);
   if (!r) r = index_refresh(store);
   if (r >= 0) r = watch_open(&store->watch, store->env, store->dir);
-  if (!r) r = commit_start(store);
+  if (!r) r = commit_start(store, stepped);
   if (!r) return 0;
   return why_fail(why, r, r == DUNLIN_ECORRUPT ? "the data in %s is damaged" : "cannot open the data in %s",
                   store->dir);
@@ -216,7 +216,7 @@ int dunlin_store_open(const char *dir, const struct dunlin_store_options *option
     if (r == DUNLIN_EBUSY) why_fail(why, r, "the store in %s is open already in this process", dir);
     else if (r) why_fail(why, r, "cannot lock %s/lease", dir);
   }
-  if (!r) r = open_data(store, alone, why);
+  if (!r) r = open_data(store, alone, options->stepped, why);
   if (r) {
     if (store) store_free(store);
     return r;
@@ -260,6 +260,14 @@ int dunlin_store_info(dunlin_store *store, struct dunlin_store_info *out) {
   struct stat st;
   snprintf(path, sizeof path, "%s/data.mdb", store->dir);
   if (!stat(path, &st)) out->disk_bytes = (uint64_t)st.st_blocks * 512; /* the unit of st_blocks, by POSIX custom */
+  return 0;
+}
+
+int dunlin_store_step(dunlin_store *store, uint64_t now_ms, uint64_t *next_ms) {
+  int r = store_usable(store);
+  if (!r && !store->queue.stepped) r = DUNLIN_ESTATE;
+  if (r) return r;
+  *next_ms = commit_step(store, now_ms);
   return 0;
 }
 

@@ -37,6 +37,7 @@ struct dunlin_store_options {
   const struct dunlin_env *env; /* NULL: default */
   struct dunlin_store_key key;
   const char *device_name; /* dunlin_store_create: shown to other members */
+  bool stepped;            /* dunlin_store_open: no thread of its own; see dunlin_store_step() */
 };
 DUNLIN_API struct dunlin_store_options dunlin_store_defaults(void);
 
@@ -79,6 +80,11 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_store_verify(dunlin_store *store, void (*r
 
 /* Returns once everything committed before the call is durable, or an error. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_flush(dunlin_store *store);
+
+/* For a store opened with `stepped`: does what is due, that is writes the commits of DUNLIN_GROUP and notes for later; what
+ * must be durable when a call returns is written inside that call.  `now_ms` is of any clock that does not go back.  `*next_ms`:
+ * when to call again at the latest, UINT64_MAX when only a commit will give it something to do.  DUNLIN_ESTATE: has a thread. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_store_step(dunlin_store *store, uint64_t now_ms, uint64_t *next_ms);
 
 /* Waits until something has been committed to the store since `*seen` (0 at first), by whomever (another thread, a
  * peer, another process), or until `timeout_ms` is over (-1: never) or dunlin_store_interrupt() is called.

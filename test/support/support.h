@@ -14,6 +14,8 @@
 
 #include <dunlin/doc.h>
 
+#include "test/support/rng.h"
+
 /* The call must give 0 (or a count); says which call and which error otherwise. */
 #define OK(call)                                                                                                       \
   do {                                                                                                                 \
@@ -26,23 +28,6 @@
     if (fails_result != (expected))                                                                                    \
       fail_msg("%s: %s instead of %s", #call, dunlin_error_name(fails_result), dunlin_error_name(expected));           \
   } while (0)
-
-/* A small generator (xorshift64*) so that a seed means the same everywhere. */
-struct rng {
-  uint64_t state;
-};
-static inline struct rng rng_of(uint64_t seed) {
-  return (struct rng){seed * 0x9e3779b97f4a7c15u + 0x1234567u};
-}
-static inline uint64_t rng_next(struct rng *r) {
-  r->state ^= r->state >> 12;
-  r->state ^= r->state << 25;
-  r->state ^= r->state >> 27;
-  return r->state * 0x2545f4914f6cdd1du;
-}
-static inline size_t rng_below(struct rng *r, size_t n) {
-  return n ? (size_t)(rng_next(r) >> 11) % n : 0;
-}
 
 /* The first seed to try and how many: TEST_SEED=n runs that one alone. */
 static inline uint64_t seed_first(void) {
