@@ -2,6 +2,9 @@
 #ifndef TRANSPORT_ADDRESS_H
 #define TRANSPORT_ADDRESS_H
 
+#include <stddef.h>
+#include <sys/socket.h>
+
 #include <dunlin/limits.h>
 
 struct address {
@@ -12,5 +15,8 @@ struct address {
 /* "host:7000", "192.0.2.1:7000", "[2001:db8::1]:7000".  DUNLIN_EADDR for anything else; an IPv6 address without brackets is
  * refused, because its port cannot be told from its last group. */
 int address_parse(const char *text, struct address *out);
+
+/* "127.0.0.1:5000", "[::1]:5000". */
+void address_text(const struct sockaddr *from, char *out, size_t cap);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "transport/address.h"
+
 struct connection {
   struct hub *hub;
   struct connection *next;
@@ -18,7 +20,7 @@ struct connection {
 };
 
 static uint64_t now_of(struct hub *hub) {
-  return uv_now(&hub->loop.uv);
+  return hub->driver.now(hub->driver.ctx);
 }
 
 static void rearm(struct hub *hub);
@@ -73,6 +75,13 @@ static uint32_t jitter(struct hub *hub) {
   return value;
 }
 
+static void drop(struct connection *c) {
+  link_close(c->link);
+  session_free(c->session);
+  sodium_memzero(c->psk, sizeof c->psk);
+  env_free(c->hub->env, c, sizeof *c);
+}
+
 /* Tells of the end, unless another key is tried first, and forgets the connection. */
 static void close_connection(struct connection *c, int error, const char *text) {
   struct hub *hub = c->hub;
@@ -92,10 +101,7 @@ static void close_connection(struct connection *c, int error, const char *text) 
       *at = c->next;
       break;
     }
-  link_close(c->link);
-  session_free(c->session);
-  sodium_memzero(c->psk, sizeof c->psk);
-  env_free(hub->env, c, sizeof *c);
+  drop(c);
   rearm(hub);
 }
 
@@ -192,8 +198,7 @@ static size_t half_open(const struct hub *hub) {
   return count;
 }
 
-static void on_accepted(void *ctx, struct link *link, const struct sockaddr *from) {
-  struct hub *hub = ctx;
+void hub_accept(struct hub *hub, struct link *link, const struct sockaddr *from) {
   struct connection *c = NULL;
   if (hub->stopping || half_open(hub) >= HUB_HALF_OPEN || !limiter_take(&hub->limiter, from, now_of(hub) + 1) ||
       !(c = env_calloc(hub->env, 1, sizeof *c))) {
@@ -201,16 +206,12 @@ static void on_accepted(void *ctx, struct link *link, const struct sockaddr *fro
     return;
   }
   *c = (struct connection){.hub = hub, .link = link, .caller = SIZE_MAX, .next = hub->connections};
-  link_address_text(from, c->address, sizeof c->address);
+  address_text(from, c->address, sizeof c->address);
   hub->connections = c;
   int error = begin_session(c);
   if (!error) error = link_own(link, &link_calls, c);
   if (error) close_connection(c, error, dunlin_error_text(error));
   else rearm(hub);
-}
-
-int hub_listen(struct hub *hub, const struct address *address, unsigned *port, struct dunlin_why *why) {
-  return link_listen(&hub->loop, address, on_accepted, hub, &hub->listener, port, why);
 }
 
 /* ---- Calling ------------------------------------------------------------------------------------------------------ */
@@ -226,11 +227,9 @@ static void call_failed(struct hub *hub, struct caller *caller, int error) {
 
 static void call(struct hub *hub, size_t index) {
   struct caller *caller = &hub->callers[index];
-  struct address address;
   struct connection *c = env_calloc(hub->env, 1, sizeof *c);
   int error = c ? caller_psk(caller, hub->store, c->psk) : DUNLIN_ENOMEM;
-  if (!error) error = address_parse(caller->address, &address);
-  if (!error) error = link_connect(&hub->loop, &address, &link_calls, c, &c->link);
+  if (!error) error = hub->driver.connect(hub->driver.ctx, caller->address, &link_calls, c, &c->link);
   if (error) {
     if (c) sodium_memzero(c->psk, sizeof c->psk);
     env_free(hub->env, c, sizeof *c);
@@ -276,8 +275,8 @@ static void tick(struct connection *c) {
   }
 }
 
-static void on_timer(uv_timer_t *timer) {
-  struct hub *hub = timer->data;
+void hub_tick(struct hub *hub) {
+  hub->wake_at = UINT64_MAX;
   uint64_t now = now_of(hub);
   for (struct connection *c = hub->connections, *next; c; c = next) {
     next = c->next;
@@ -288,33 +287,31 @@ static void on_timer(uv_timer_t *timer) {
   rearm(hub);
 }
 
-/* Sets the one timer to what comes first. */
+/* Asks to be woken at what comes first. */
 static void rearm(struct hub *hub) {
-  uint64_t first = UINT64_MAX, now = now_of(hub);
-  if (uv_is_closing((uv_handle_t *)&hub->timer)) return;
-  if (hub->stopping && !hub->connections) {
-    uv_close((uv_handle_t *)&hub->timer, NULL); /* the last handle that keeps the loop going */
-    return;
-  }
+  uint64_t first = UINT64_MAX;
   for (const struct connection *c = hub->connections; c; c = c->next)
     if (deadline_of(c) < first) first = deadline_of(c);
   for (size_t i = 0; i < hub->caller_count && !hub->stopping; i++)
     if (caller_deadline(&hub->callers[i]) < first) first = caller_deadline(&hub->callers[i]);
-  if (first == UINT64_MAX) uv_timer_stop(&hub->timer);
-  else uv_timer_start(&hub->timer, on_timer, first > now ? first - now : 0, 0);
+  if (first != hub->wake_at) hub->driver.wake_at(hub->driver.ctx, first);
+  hub->wake_at = first;
+  if (!hub->stopping || hub->connections || !hub->stopped) return;
+  void (*stopped)(void *ctx) = hub->stopped;
+  hub->stopped = NULL;
+  stopped(hub->ctx);
 }
 
 /* ---- Life --------------------------------------------------------------------------------------------------------- */
 
-int hub_init(struct hub *hub, dunlin_store *store, const struct dunlin_node_options *options) {
-  hub->store = store;
-  hub->env = hub->loop.env = exchange_env(store);
-  hub->handshake_ms = options->handshake_ms;
-  hub->alias = options->join_alias;
-  if (uv_loop_init(&hub->loop.uv)) return DUNLIN_ENOMEM;
-  uv_timer_init(&hub->loop.uv, &hub->timer);
-  hub->timer.data = hub;
-  return 0;
+void hub_init(struct hub *hub, dunlin_store *store, const struct dunlin_node_options *options,
+              const struct link_driver *driver) {
+  *hub = (struct hub){.driver = *driver,
+                      .store = store,
+                      .env = exchange_env(store),
+                      .handshake_ms = options->handshake_ms,
+                      .alias = options->join_alias,
+                      .wake_at = UINT64_MAX};
 }
 
 void hub_start(struct hub *hub) {
@@ -332,8 +329,6 @@ void hub_store_changed(struct hub *hub) {
 
 void hub_stop(struct hub *hub) {
   hub->stopping = true;
-  link_listener_close(hub->listener);
-  hub->listener = NULL;
   for (struct connection *c = hub->connections, *next; c; c = next) {
     next = c->next;
     if (!c->session) {
@@ -347,6 +342,11 @@ void hub_stop(struct hub *hub) {
 }
 
 void hub_free(struct hub *hub) {
+  for (struct connection *c = hub->connections, *next; c; c = next) {
+    next = c->next;
+    drop(c);
+  }
+  hub->connections = NULL;
   if (hub->callers) sodium_memzero(hub->callers, hub->caller_cap * sizeof *hub->callers);
   ENV_FREE_ARRAY(hub->env, hub->callers, hub->caller_cap);
 }

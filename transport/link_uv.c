@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-struct link {
+#include "crdt/buf.h"
+
+struct link_uv {
+  struct link link;
   struct link_loop *loop;
   const struct link_owner *owner;
   void *ctx;
@@ -24,9 +27,15 @@ struct link_listener {
   void *ctx;
 };
 
+static const struct link_kind kind;
+
+static struct link_uv *uv_of(struct link *link) {
+  return (struct link_uv *)link;
+}
+
 /* ---- Ending ---------------------------------------------------------------------------------------------------- */
 
-static void link_free(struct link *link) {
+static void link_free(struct link_uv *link) {
   uv_freeaddrinfo(link->addresses);
   buf_free(&link->out);
   env_free(link->loop->env, link, sizeof *link);
@@ -34,12 +43,13 @@ static void link_free(struct link *link) {
 
 /* The link goes when neither libuv's handle nor a resolver request knows of it any more. */
 static void on_closed(uv_handle_t *handle) {
-  struct link *link = handle->data;
+  struct link_uv *link = handle->data;
   link->has_tcp = false;
   if (!link->resolving) link_free(link);
 }
 
-void link_close(struct link *link) {
+static void close_link(struct link *base) {
+  struct link_uv *link = uv_of(base);
   if (link->closing) return;
   link->closing = true;
   if (link->resolving) uv_cancel((uv_req_t *)&link->resolve);
@@ -47,13 +57,14 @@ void link_close(struct link *link) {
   else if (!link->has_tcp && !link->resolving) link_free(link);
 }
 
-void link_reset(struct link *link) {
+static void reset_link(struct link *base) {
+  struct link_uv *link = uv_of(base);
   if (link->closing) return;
   link->closing = true;
   if (uv_tcp_close_reset(&link->tcp, on_closed)) uv_close((uv_handle_t *)&link->tcp, on_closed);
 }
 
-static void tell_end(struct link *link, const char *why) {
+static void tell_end(struct link_uv *link, const char *why) {
   if (link->ended || link->closing || !link->owner) return;
   link->ended = true;
   link->open = false;
@@ -64,12 +75,12 @@ static void tell_end(struct link *link, const char *why) {
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
   (void)suggested;
-  struct link *link = handle->data;
+  struct link_uv *link = handle->data;
   *out = uv_buf_init((char *)link->loop->read, LINK_READ);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *data) {
-  struct link *link = stream->data;
+  struct link_uv *link = stream->data;
   if (link->closing || len == 0) return;
   if (len > 0) {
     link->owner->received(link->ctx, (const uint8_t *)data->base, (size_t)len);
@@ -79,7 +90,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *data) {
   tell_end(link, len == UV_EOF ? NULL : uv_strerror((int)len));
 }
 
-static int begin(struct link *link) {
+static int begin(struct link_uv *link) {
   link->open = true;
   uv_tcp_nodelay(&link->tcp, 1);
   return uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read);
@@ -87,7 +98,8 @@ static int begin(struct link *link) {
 
 /* ---- Writing --------------------------------------------------------------------------------------------------- */
 
-bool link_busy(const struct link *link) {
+static bool is_busy(const struct link *base) {
+  const struct link_uv *link = (const struct link_uv *)base;
   return !link->open || link->writing || link->finishing;
 }
 
@@ -96,12 +108,12 @@ static void on_shutdown(uv_shutdown_t *request, int status) {
 }
 
 /* What fails here shows in the next read, or in the owner's patience. */
-static void shut_down(struct link *link) {
+static void shut_down(struct link_uv *link) {
   if (uv_shutdown(&link->shutdown, (uv_stream_t *)&link->tcp, on_shutdown)) uv_read_stop((uv_stream_t *)&link->tcp);
 }
 
 static void on_written(uv_write_t *request, int status) {
-  struct link *link = request->handle->data;
+  struct link_uv *link = request->handle->data;
   link->writing = false;
   if (link->closing) return;
   if (status) tell_end(link, uv_strerror(status));
@@ -109,8 +121,9 @@ static void on_written(uv_write_t *request, int status) {
   else link->owner->drained(link->ctx);
 }
 
-size_t link_write(struct link *link, const void *data, size_t len) {
-  if (link_busy(link) || !len) return 0;
+static size_t write_link(struct link *base, const void *data, size_t len) {
+  struct link_uv *link = uv_of(base);
+  if (is_busy(base) || !len) return 0;
   if (len > LINK_WRITE) len = LINK_WRITE;
   buf_clear(&link->out);
   buf_append(&link->out, data, len);
@@ -121,7 +134,8 @@ size_t link_write(struct link *link, const void *data, size_t len) {
   return len; /* after an error the next read tells */
 }
 
-void link_finish(struct link *link) {
+static void finish_link(struct link *base) {
+  struct link_uv *link = uv_of(base);
   if (link->finishing || !link->open) return;
   link->finishing = true;
   if (!link->writing) shut_down(link);
@@ -129,9 +143,10 @@ void link_finish(struct link *link) {
 
 /* ---- Connecting ------------------------------------------------------------------------------------------------ */
 
-static struct link *link_new(struct link_loop *loop) {
-  struct link *link = env_calloc(loop->env, 1, sizeof *link);
+static struct link_uv *link_new(struct link_loop *loop) {
+  struct link_uv *link = env_calloc(loop->env, 1, sizeof *link);
   if (!link) return NULL;
+  link->link.kind = &kind;
   link->loop = loop;
   link->tcp.data = link->resolve.data = link->connect.data = link;
   buf_init(&link->out, loop->env, LINK_WRITE);
@@ -143,11 +158,11 @@ static struct link *link_new(struct link_loop *loop) {
   return link;
 }
 
-static void connect_next(struct link *link, int status);
+static void connect_next(struct link_uv *link, int status);
 
 /* A handle that failed to connect cannot be used again: closed, and a new one made in its place. */
 static void on_replaced(uv_handle_t *handle) {
-  struct link *link = handle->data;
+  struct link_uv *link = handle->data;
   link->has_tcp = false;
   if (link->closing) {
     link_free(link);
@@ -159,7 +174,7 @@ static void on_replaced(uv_handle_t *handle) {
 }
 
 static void on_connected(uv_connect_t *request, int status) {
-  struct link *link = request->data;
+  struct link_uv *link = request->data;
   if (link->closing) return;
   if (!status) status = begin(link);
   if (!status) link->owner->opened(link->ctx);
@@ -167,7 +182,7 @@ static void on_connected(uv_connect_t *request, int status) {
   else tell_end(link, uv_strerror(status));
 }
 
-static void connect_next(struct link *link, int status) {
+static void connect_next(struct link_uv *link, int status) {
   if (!status && link->next) {
     const struct sockaddr *to = link->next->ai_addr;
     link->next = link->next->ai_next;
@@ -178,7 +193,7 @@ static void connect_next(struct link *link, int status) {
 }
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses) {
-  struct link *link = request->data;
+  struct link_uv *link = request->data;
   link->resolving = false;
   link->addresses = link->next = addresses;
   if (link->closing) {
@@ -190,40 +205,45 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 
 static const struct addrinfo tcp_hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 
-int link_connect(struct link_loop *loop, const struct address *address, const struct link_owner *owner, void *ctx,
-                 struct link **out) {
-  struct link *link = link_new(loop);
-  if (!link) return DUNLIN_ENOMEM;
+int link_uv_connect(struct link_loop *loop, const char *text, const struct link_owner *owner, void *ctx,
+                    struct link **out) {
+  struct address address;
+  int error = address_parse(text, &address);
+  struct link_uv *link = error ? NULL : link_new(loop);
+  if (!link) return error ? error : DUNLIN_ENOMEM;
   link->owner = owner;
   link->ctx = ctx;
-  if (uv_getaddrinfo(&loop->uv, &link->resolve, on_resolved, address->host, address->port, &tcp_hints)) {
-    link_close(link);
+  if (uv_getaddrinfo(&loop->uv, &link->resolve, on_resolved, address.host, address.port, &tcp_hints)) {
+    close_link(&link->link);
     return DUNLIN_EADDR;
   }
   link->resolving = true;
-  *out = link;
+  *out = &link->link;
   return 0;
 }
 
-int link_own(struct link *link, const struct link_owner *owner, void *ctx) {
+static int own_link(struct link *base, const struct link_owner *owner, void *ctx) {
+  struct link_uv *link = uv_of(base);
   link->owner = owner;
   link->ctx = ctx;
   return begin(link) ? DUNLIN_ENET : 0;
 }
 
+static const struct link_kind kind = {own_link, is_busy, write_link, finish_link, close_link, reset_link};
+
 /* ---- Listening ------------------------------------------------------------------------------------------------- */
 
 static void on_connection(uv_stream_t *stream, int status) {
   struct link_listener *listener = stream->data;
-  struct link *link = status ? NULL : link_new(listener->loop);
+  struct link_uv *link = status ? NULL : link_new(listener->loop);
   if (!link) return;
   struct sockaddr_storage from;
   int len = sizeof from;
   if (uv_accept(stream, (uv_stream_t *)&link->tcp) || uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &len)) {
-    link_close(link);
+    close_link(&link->link);
     return;
   }
-  listener->accepted(listener->ctx, link, (struct sockaddr *)&from);
+  listener->accepted(listener->ctx, &link->link, (struct sockaddr *)&from);
 }
 
 static void on_listener_closed(uv_handle_t *handle) {
@@ -254,8 +274,8 @@ static int refuse_address(struct dunlin_why *why, const struct address *address,
   return DUNLIN_EADDR;
 }
 
-int link_listen(struct link_loop *loop, const struct address *address, link_accepted *accepted, void *ctx,
-                struct link_listener **out, unsigned *port, struct dunlin_why *why) {
+int link_uv_listen(struct link_loop *loop, const struct address *address, link_accepted *accepted, void *ctx,
+                   struct link_listener **out, unsigned *port, struct dunlin_why *why) {
   struct link_listener *listener = env_calloc(loop->env, 1, sizeof *listener);
   if (!listener) return DUNLIN_ENOMEM;
   *listener = (struct link_listener){.loop = loop, .accepted = accepted, .ctx = ctx};
@@ -280,19 +300,4 @@ int link_listen(struct link_loop *loop, const struct address *address, link_acce
   *port = port_of(&listener->tcp);
   *out = listener;
   return 0;
-}
-
-void link_address_text(const struct sockaddr *from, char *out, size_t cap) {
-  char host[64] = "?";
-  unsigned port = 0;
-  if (from->sa_family == AF_INET) {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
-    uv_ip4_name(v4, host, sizeof host);
-    port = ntohs(v4->sin_port);
-  } else if (from->sa_family == AF_INET6) {
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
-    uv_ip6_name(v6, host, sizeof host);
-    port = ntohs(v6->sin6_port);
-  }
-  snprintf(out, cap, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
 }

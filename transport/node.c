@@ -10,12 +10,15 @@
 
 #include "persist/exchange.h"
 #include "transport/hub.h"
+#include "transport/link_uv.h"
 
 #define QUEUE 256u      /* events that wait; then the oldest one that only repeats a state makes place */
 #define REFRESH_MS 250u /* how often other processes' commits are looked for when nothing wakes us */
 
 struct dunlin_node {
   struct hub hub;
+  struct link_loop loop;
+  struct link_listener *listener;
   dunlin_store *store;
   const struct dunlin_env *env;
   void (*wake)(void *ctx);
@@ -24,7 +27,7 @@ struct dunlin_node {
   uv_thread_t thread;
   uv_async_t store_changed, stop;
   uv_fs_event_t watch;
-  uv_timer_t refresh;
+  uv_timer_t refresh, alarm;
   bool watching;
 
   uv_mutex_t lock; /* for what follows */
@@ -131,6 +134,43 @@ static void on_watch(uv_fs_event_t *watch, const char *name, int events, int sta
   look(watch->data);
 }
 
+/* ---- What the hub asks for -------------------------------------------------------------------------------------------- */
+
+static uint64_t loop_now(void *ctx) {
+  struct dunlin_node *node = ctx;
+  return uv_now(&node->loop.uv);
+}
+
+static int loop_connect(void *ctx, const char *address, const struct link_owner *owner, void *owner_ctx,
+                        struct link **out) {
+  struct dunlin_node *node = ctx;
+  return link_uv_connect(&node->loop, address, owner, owner_ctx, out);
+}
+
+static void on_alarm(uv_timer_t *timer) {
+  struct dunlin_node *node = timer->data;
+  hub_tick(&node->hub);
+}
+
+static void loop_wake_at(void *ctx, uint64_t at) {
+  struct dunlin_node *node = ctx;
+  uint64_t now = uv_now(&node->loop.uv);
+  if (uv_is_closing((uv_handle_t *)&node->alarm)) return;
+  if (at == UINT64_MAX) uv_timer_stop(&node->alarm);
+  else uv_timer_start(&node->alarm, on_alarm, at > now ? at - now : 0, 0);
+}
+
+/* The last handle that kept the loop going. */
+static void on_stopped(void *ctx) {
+  struct dunlin_node *node = ctx;
+  uv_close((uv_handle_t *)&node->alarm, NULL);
+}
+
+static void on_accepted(void *ctx, struct link *link, const struct sockaddr *from) {
+  struct dunlin_node *node = ctx;
+  hub_accept(&node->hub, link, from);
+}
+
 /* ---- The thread ------------------------------------------------------------------------------------------------------- */
 
 static void on_stop(uv_async_t *async) {
@@ -139,13 +179,14 @@ static void on_stop(uv_async_t *async) {
   uv_close((uv_handle_t *)&node->stop, NULL);
   uv_close((uv_handle_t *)&node->refresh, NULL);
   if (node->watching) uv_close((uv_handle_t *)&node->watch, NULL);
+  link_listener_close(node->listener);
   hub_stop(&node->hub);
 }
 
 static void run(void *ctx) {
   struct dunlin_node *node = ctx;
   hub_start(&node->hub);
-  uv_run(&node->hub.loop.uv, UV_RUN_DEFAULT);
+  uv_run(&node->loop.uv, UV_RUN_DEFAULT);
 }
 
 /* Signals are for the program's own threads, SIGPIPE for none: a thread inherits what is blocked where it is made. */
@@ -189,7 +230,8 @@ static int add_all(struct dunlin_node *node, const struct dunlin_node_options *o
   struct address address;
   int error = 0;
   if (options->listen && address_parse(options->listen, &address)) return explain_address(why, options->listen);
-  if (options->listen) error = hub_listen(&node->hub, &address, &node->port, why);
+  if (options->listen)
+    error = link_uv_listen(&node->loop, &address, on_accepted, node, &node->listener, &node->port, why);
   for (size_t i = 0; i < options->peer_count && !error; i++) {
     if (address_parse(options->peers[i], &address)) return explain_address(why, options->peers[i]);
     error = hub_add_caller(&node->hub, options->peers[i], options->retry_ms, NULL);
@@ -200,11 +242,12 @@ static int add_all(struct dunlin_node *node, const struct dunlin_node_options *o
 }
 
 static void init_handles(struct dunlin_node *node) {
-  uv_loop_t *loop = &node->hub.loop.uv;
+  uv_loop_t *loop = &node->loop.uv;
   uv_async_init(loop, &node->store_changed, on_store_changed);
   uv_async_init(loop, &node->stop, on_stop);
   uv_timer_init(loop, &node->refresh);
-  node->store_changed.data = node->stop.data = node->refresh.data = node->watch.data = node;
+  uv_timer_init(loop, &node->alarm);
+  node->alarm.data = node->store_changed.data = node->stop.data = node->refresh.data = node->watch.data = node;
   uv_timer_start(&node->refresh, on_refresh, REFRESH_MS, REFRESH_MS);
   const char *path = exchange_wake_path(node->store);
   uv_fs_event_init(loop, &node->watch);
@@ -228,8 +271,8 @@ static void release(struct dunlin_node *node) {
 /* Runs the loop once more without a thread, to close what is open, after a start that failed. */
 static void unwind(struct dunlin_node *node) {
   on_stop(&node->stop);
-  uv_run(&node->hub.loop.uv, UV_RUN_DEFAULT);
-  uv_loop_close(&node->hub.loop.uv);
+  uv_run(&node->loop.uv, UV_RUN_DEFAULT);
+  uv_loop_close(&node->loop.uv);
   release(node);
 }
 
@@ -245,12 +288,16 @@ int dunlin_node_start(dunlin_store *store, const struct dunlin_node_options *opt
   node->env = env;
   node->wake = options->wake;
   node->wake_ctx = options->wake_ctx;
-  if (hub_init(&node->hub, store, options)) {
+  node->loop.env = env;
+  if (uv_loop_init(&node->loop.uv)) {
     env_free(env, node, sizeof *node);
     return explain(why, DUNLIN_ENOMEM, "cannot make an event loop");
   }
+  const struct link_driver driver = {node, loop_now, loop_connect, loop_wake_at};
+  hub_init(&node->hub, store, options, &driver);
   node->hub.event = on_event;
   node->hub.count = on_count;
+  node->hub.stopped = on_stopped;
   node->hub.ctx = node;
   if (uv_mutex_init(&node->lock) || uv_cond_init(&node->arrived)) abort();
   init_handles(node);
@@ -273,7 +320,7 @@ void dunlin_node_stop(struct dunlin_node *node) {
   exchange_unsubscribe(node->store, on_commit, node);
   uv_async_send(&node->stop);
   uv_thread_join(&node->thread);
-  int left = uv_loop_close(&node->hub.loop.uv);
+  int left = uv_loop_close(&node->loop.uv);
   assert(!left); /* every handle is closed, or uv_run() would not have returned */
   (void)left;
   release(node);
