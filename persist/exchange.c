@@ -83,6 +83,14 @@ int exchange_run(dunlin_store *store, const struct log_name *name, uint64_t n, s
   return arrival ? index_sealed(store, arrival, sealed) : DUNLIN_ENOENT;
 }
 
+uint64_t exchange_version(dunlin_store *store) {
+  struct index *index = &store->index;
+  pthread_mutex_lock(&index->lock);
+  uint64_t version = index->place_count + index->generation; /* neither ever goes back */
+  pthread_mutex_unlock(&index->lock);
+  return version;
+}
+
 /* ---- Taking in ---------------------------------------------------------------------------------------------- */
 
 struct intake {

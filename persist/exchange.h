@@ -91,6 +91,9 @@ void exchange_acknowledged(dunlin_store *store, const struct dunlin_id *peer, co
 /* Entries of all logs of common spaces that `peer` has not acknowledged. */
 uint64_t exchange_unacknowledged(dunlin_store *store, const struct dunlin_id *peer);
 
+/* A number that grows whenever what is told here about logs or membership changes. */
+uint64_t exchange_version(dunlin_store *store);
+
 /* ---- Being told --------------------------------------------------------------------------------------------- */
 
 /* `wake` is called, from any thread and with no lock held by the caller's code, after something new became durable here by

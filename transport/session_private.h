@@ -106,6 +106,7 @@ struct session {
   struct logtable logs;
   bool started;    /* the peer's first summary is here */
   bool dirty;      /* the store may hold something new */
+  uint64_t seen;   /* exchange_version() when it was last looked at */
   bool unreported; /* something has changed since the last IN_SYNC event */
   struct want wants[SESSION_WANTS];
   uint64_t want_id;

@@ -106,6 +106,7 @@ static void drop_absent_spaces(struct session *s) {
 
 static int scan(struct session *s) {
   s->dirty = false;
+  s->seen = exchange_version(s->store);
   int error = scan_spaces(s);
   if (error) return scan_failed(s, error);
   drop_absent_spaces(s);
@@ -380,7 +381,8 @@ int sync_step(struct session *s) {
   int error = s->dirty ? scan(s) : 0;
   if (!error) error = tell_news(s);
   if (!error) error = transfer_request(s);
-  if (!error && s->dirty) error = scan(s);
+  /* What another session has just brought counts too, or we would call ourselves in step without it. */
+  if (!error && (s->dirty || exchange_version(s->store) != s->seen)) error = scan(s);
   if (!error) error = settle(s);
   if (!error) error = transfer_serve(s);
   return error;
