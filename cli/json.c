@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "crdt/msgpack.h"
+
 #define US 1000000 /* microseconds in a second */
 #define KEY_TAG "$key:"
 #define KEY_TAG_LEN (sizeof KEY_TAG - 1)
@@ -320,12 +322,13 @@ static int check_object(json_t *json, unsigned depth, struct dunlin_why *why) {
     const char *key = json_object_iter_key(it);
     size_t len = 0;
     char *name = json_key_to(key, json_object_iter_key_len(it), &len);
-    if (!name) {
+    bool valid = name && utf8_valid(name, len, NULL); /* base64 may hold anything */
+    free(name);
+    if (!valid) {
       snprintf(why->text, sizeof why->text,
                "\"%.64s\" is not a form that dunlin knows; for a key that begins with $ write $$", key);
       return DUNLIN_EFORMAT;
     }
-    free(name);
     int rc = check(json_object_iter_value(it), depth + 1, why);
     if (rc) return rc;
   }

@@ -127,6 +127,7 @@ static void test_bad_forms(void **state) {
                        "{\"$bytes\": []}",
                        "[{\"a\": {\"$b\": 1}}]",
                        "{\"$text\": \"x\"}",
+                       "{\"$key:YBiQ\": 1}",
                        "{\"$bytes\": \"\", \"$time\": 1}"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct dunlin_why why = {""};
