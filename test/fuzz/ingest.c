@@ -1,6 +1,6 @@
-/* A run that a member wrote, sealed and signed, with anything in it: exchange_ingest() refuses it and holds nothing of its log, or
- * keeps it whole, and then the document it names can still be read, verify finds no fault but changes that are invalid
- * or lack a parent, and the same run again is nothing new.
+/* A run that a member wrote, sealed and signed, with anything in it: exchange_ingest() refuses it and holds nothing of its log, as it
+ * must when heads, count or place are wrong; or it keeps the run whole, and then the document it names can still be read,
+ * verify finds no fault but changes that are invalid or lack a parent, and the same run again is nothing new.
  *
  * Input: flags; with FLAG_RAW the rest is the run's data.  Else groups: a byte for document and heads, and a chunk, the delta; see
  * put_group(). */
@@ -21,6 +21,7 @@ struct input {
   struct log_name log;
   uint64_t first;
   uint32_t extra;
+  bool wrong; /* must be refused: heads that are not known, or another count than there are entries */
   struct buf data;
 };
 
@@ -44,6 +45,7 @@ static struct input read_input(const struct fuzz_store *s, struct fuzz_in *in) {
   input.log = fuzz_guest_log(s, input.flags & FLAG_URGENT ? LANE_URGENT : LANE_NORMAL);
   if (input.flags & FLAG_COUNT) input.extra = fuzz_byte(in);
   if (input.flags & FLAG_FIRST) input.first = fuzz_byte(in);
+  input.wrong = input.extra || input.first != 1;
   if (input.flags & FLAG_RAW) {
     buf_append(&input.data, in->at, in->left);
     return input;
@@ -52,6 +54,7 @@ static struct input read_input(const struct fuzz_store *s, struct fuzz_in *in) {
   mp_write_array(&input.data, groups);
   for (size_t i = 0; i < groups; i++) {
     uint8_t what = fuzz_byte(in);
+    input.wrong |= what & 12;
     put_group(s, &input.data, what, fuzz_chunk(in));
   }
   return input;
@@ -118,7 +121,8 @@ static bool ingest(struct fuzz_store *s, const struct input *input, uint64_t bef
         result == DUNLIN_ENOENT || result == DUNLIN_ENEWER || result == DUNLIN_ECONFLICT);
   CHECK(s->memory.peak - live <= FUZZ_MEMORY);
   if (result == 1) {
-    check_held(s, input, first + count + input->extra - 1, tip, &sealed);
+    CHECK(!input->wrong);
+    check_held(s, input, first + count - 1, tip, &sealed);
   } else {
     CHECK(exchange_log_find(s->store, &input->log, &held) == (before ? 0 : DUNLIN_ENOENT) && held.count == before);
   }

@@ -28,6 +28,8 @@ static int copy_change(void *ctx, const struct change_id_bytes *change) {
 
 static int copy_group(void *ctx, const struct run_group *group) {
   struct copy *c = ctx;
+  CHECK(group->heads_len && group->heads_len % 32 == 0 && group->heads_len <= RUN_MAX_HEADS * 32);
+  for (size_t i = 32; i < group->heads_len; i += 32) CHECK(memcmp(group->heads + i - 32, group->heads + i, 32) < 0);
   c->group = group;
   mp_write_array(&c->groups, 3);
   mp_write_bin(&c->groups, group->doc.bytes, 32);

@@ -1,5 +1,5 @@
-/* A sealed run whose author holds the keys and is malicious: what seal_open() opens has exactly the length that it declares, within
- * the limit, and seals and opens again to the same; what it refuses leaves nothing behind; and neither costs more memory than the
+/* A sealed run whose author holds the keys and is malicious: what seal_open() opens has exactly the lengths that it declares, within
+ * the limits, fills its bucket with zeros and nothing else, and seals and opens again to the same; what it refuses leaves nothing behind; and neither costs more memory than the
  * body and what it declares.
  *
  * Input: flags, count, then the body that is encrypted here: signature, lengths, codec, data; or, without FLAG_ENCRYPT, a
@@ -47,23 +47,31 @@ static void encrypt(struct buf *out, const struct log_keys *keys, uint8_t count,
   crypto_aead_chacha20poly1305_ietf_encrypt(at + PREFIX, NULL, body, len, at, PREFIX, NULL, nonce, both);
 }
 
-static void build(struct fuzz_in *in, const struct log_keys *keys, struct buf *sealed) {
+/* Leaves the body that it sealed in `body`, if it did. */
+static void build(struct fuzz_in *in, const struct log_keys *keys, struct buf *body, struct buf *sealed) {
   uint8_t flags = fuzz_byte(in), count = fuzz_byte(in);
   if (!(flags & FLAG_ENCRYPT)) {
     buf_append(sealed, in->at, in->left);
     return;
   }
-  struct buf body = fuzz_buf();
-  buf_append(&body, in->at, in->left);
-  while (body.len < BODY_HEADER) fuzz_put_byte(&body, 0);
-  if (flags & FLAG_LENGTHS) put_be32(body.data + 64, (uint32_t)(body.len - BODY_HEADER));
+  buf_append(body, in->at, in->left);
+  while (body->len < BODY_HEADER) fuzz_put_byte(body, 0);
+  if (flags & FLAG_LENGTHS) put_be32(body->data + 64, (uint32_t)(body->len - BODY_HEADER));
   if (flags & FLAG_PAD) {
-    size_t more = seal_padded(body.len) - body.len;
-    uint8_t *zeros = buf_extend(&body, more);
+    size_t more = seal_padded(body->len) - body->len;
+    uint8_t *zeros = buf_extend(body, more);
     if (more) memset(zeros, 0, more);
   }
-  encrypt(sealed, keys, count, body.data, body.len);
-  buf_free(&body);
+  encrypt(sealed, keys, count, body->data, body->len);
+}
+
+/* What docs/format.md asks of a body. */
+static void check_body(const struct buf *body, const uint8_t signature[64], size_t raw_len) {
+  size_t len = get_be32(body->data + 64);
+  CHECK(!memcmp(signature, body->data, 64) && get_be32(body->data + 68) == raw_len);
+  CHECK(len <= body->len - BODY_HEADER && seal_padded(BODY_HEADER + len) == body->len);
+  CHECK(body->data[72] == 0 ? len == raw_len : body->data[72] == 1 && len < raw_len);
+  for (size_t i = BODY_HEADER + len; i < body->len; i++) CHECK(!body->data[i]);
 }
 
 static void check_opened(const struct log_keys *keys, const struct log_name *log, const struct buf *raw) {
@@ -85,9 +93,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct log_keys keys = keys_of(&log);
   struct seal_header header;
   struct seeded memory;
-  struct buf sealed = fuzz_buf(), raw;
+  struct buf sealed = fuzz_buf(), body = fuzz_buf(), raw;
   uint8_t signature[64];
-  build(&in, &keys, &sealed);
+  build(&in, &keys, &body, &sealed);
   uint8_t *copy = fuzz_copy((struct dunlin_bytes){sealed.data, sealed.len});
   seeded_init(&memory, 1);
   buf_init(&raw, &memory.env, DUNLIN_MAX_RAW);
@@ -98,12 +106,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CHECK(!raw.len);
   } else {
     CHECK(!seal_header_read(copy, sealed.len, &header) && header.first && header.count);
+    if (body.len) check_body(&body, signature, raw.len);
     check_opened(&keys, &log, &raw);
     fuzz_accepted++;
   }
   buf_free(&raw);
   CHECK(!memory.live);
   buf_free(&sealed);
+  buf_free(&body);
   free(copy);
   return 0;
 }
