@@ -14,14 +14,16 @@
 #define FLAG_RAW 1u
 #define FLAG_UNCHECKED 2u /* as a store reads what it has sealed itself */
 
-enum { OWNER, GUEST, STRANGER, PEOPLE };
+enum { OWNER, GUEST, STRANGER, PEOPLE, CREATE = PEOPLE, SIGNER };
 static struct device people[PEOPLE];
+static unsigned signer; /* of the operation that is being built */
 
 static struct dunlin_bytes known(void *ctx, uint8_t which) {
   const struct space *space = ctx;
   const struct dunlin_id *id = &space->ops[which % space->op_count].id;
   if (which < PEOPLE) id = &people[which].self.device;
-  if (which == PEOPLE) id = &space->id;
+  if (which == SIGNER) id = &people[signer].self.device;
+  if (which == CREATE) id = &space->id;
   return (struct dunlin_bytes){id->bytes, sizeof id->bytes};
 }
 
@@ -53,13 +55,13 @@ static void sign_op(struct buf *message, const struct space *space, const struct
 static int read_built(struct space *space, struct fuzz_in *in) {
   int added = 0;
   while (in->left) {
-    uint8_t who = fuzz_byte(in);
+    signer = fuzz_byte(in) % PEOPLE;
     struct buf op = fuzz_substitute(fuzz_chunk(in), known, space), message = fuzz_buf();
     mp_write_array(&message, 1);
-    sign_op(&message, space, &people[who % PEOPLE], &op);
+    sign_op(&message, space, &people[signer], &op);
     int result = space_read_ops(space, (struct dunlin_bytes){message.data, message.len}, true);
     CHECK(result <= 1 && result != DUNLIN_ENOMEM);
-    if (result == 1) CHECK(who % PEOPLE == OWNER);
+    if (result == 1) CHECK(signer == OWNER);
     added += result > 0;
     buf_free(&op);
     buf_free(&message);
@@ -138,7 +140,7 @@ static void put_grant(struct buf *input, uint8_t parent, uint8_t device, const c
   mp_write_array(&op, 8);
   mp_write_uint(&op, 2);
   put_mark(&op, parent);
-  put_mark(&op, OWNER);
+  put_mark(&op, SIGNER);
   put_mark(&op, device);
   mp_write_bin(&op, people[GUEST].self.noise_public, 32);
   mp_write_bin(&op, people[GUEST].self.contact, 32);
@@ -154,9 +156,9 @@ void fuzz_seeds(fuzz_emit *emit, void *ctx) {
   struct space *space = make_space(&memory);
   struct buf input = fuzz_buf();
   fuzz_put_byte(&input, 0);
-  put_grant(&input, PEOPLE, GUEST, "guest");
-  put_grant(&input, PEOPLE, STRANGER, "\xc3\xa9t\xc3\xa9");
-  put_grant(&input, PEOPLE, GUEST, "again");
+  put_grant(&input, CREATE, GUEST, "guest");
+  put_grant(&input, CREATE, STRANGER, "\xc3\xa9t\xc3\xa9");
+  put_grant(&input, CREATE, GUEST, "again");
   fuzz_emit_buf(emit, ctx, "grants", &input);
   CHECK(space_grant(space, &people[OWNER], &people[GUEST].self) == 1);
   CHECK(space_grant(space, &people[OWNER], &people[STRANGER].self) == 1);

@@ -9,10 +9,11 @@
 #include "test/fuzz/fuzz_store.h"
 #include "transport/session_private.h"
 
-#define FLAG_HELLO 1u /* the greeting is still to come */
-#define FLAG_GUEST 2u /* with it: the session calls with an invitation, and waits for the welcome */
-#define FLAG_HOST 4u  /* with it: the session was called with an invitation */
-#define FLAG_QUIET 8u /* what the session says is not taken */
+#define FLAG_HELLO 1u  /* the greeting is still to come */
+#define FLAG_GUEST 2u  /* with it: the session calls with an invitation, and waits for the welcome */
+#define FLAG_HOST 4u   /* with it: the session was called with an invitation */
+#define FLAG_QUIET 8u  /* what the session says is not taken */
+#define FLAG_TWICE 16u /* every message comes twice */
 #define MESSAGES_MAX 64u
 
 enum { SPACE, SECRET, DEVICE, HOST, ACTOR, SIGNATURE, TIP, RUN, WELCOME, HOST_ACTOR, KNOWN };
@@ -27,6 +28,7 @@ struct talk {
   struct frame_writer writer;
   struct frame_reader reader;
   uint64_t now;
+  bool twice;
 };
 
 /* ---- What a stranger cannot make up -------------------------------------------------------------------------------- */
@@ -189,13 +191,14 @@ static void step(struct talk *t, struct dunlin_bytes chunk) {
   struct dunlin_node_event event;
   if (chunk.len) {
     struct buf message = fuzz_substitute(chunk, known, NULL);
-    say(t, (struct dunlin_bytes){message.data, message.len});
+    for (int i = 0; i < (t->twice ? 2 : 1); i++) say(t, (struct dunlin_bytes){message.data, message.len});
     buf_free(&message);
   } else {
     t->now += 30000;
     session_tick(t->session, t->now);
   }
   while (session_next_event(t->session, &event)) CHECK(event.kind);
+  CHECK(t->session->serve_count <= SESSION_SERVES);
 }
 
 /* Whether the store has something now that it had not. */
@@ -211,6 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct talk t = {.s = fuzz_store(), .now = 1};
   make(t.s);
   uint8_t flags = fuzz_byte(&in);
+  t.twice = flags & FLAG_TWICE;
   know_signature(t.s, !(flags & FLAG_GUEST));
   size_t live = t.s->memory.live;
   t.s->memory.peak = live;
@@ -352,7 +356,16 @@ static void seed_of(fuzz_emit *emit, void *ctx, const char *name, uint8_t flags)
   fuzz_emit_buf(emit, ctx, name, &input);
 }
 
+/* As many requests as may wait: before the first summary nothing is served. */
+static void seed_wants(fuzz_emit *emit, void *ctx) {
+  struct buf input = fuzz_buf();
+  fuzz_put_byte(&input, FLAG_QUIET);
+  for (unsigned i = 0; i < SESSION_SERVES; i++) put_want(&input, SPACE);
+  fuzz_emit_buf(emit, ctx, "wants", &input);
+}
+
 void fuzz_seeds(fuzz_emit *emit, void *ctx) {
+  seed_wants(emit, ctx);
   seed_of(emit, ctx, "member", 0);
   seed_of(emit, ctx, "hello", FLAG_HELLO);
   seed_of(emit, ctx, "host", FLAG_HELLO | FLAG_HOST);

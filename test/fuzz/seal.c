@@ -14,6 +14,7 @@
 #define FLAG_ENCRYPT 1u /* the bytes are a body, and get a header and encryption that are right */
 #define FLAG_PAD 2u     /* zeros up to the next bucket, so that lengths can be right */
 #define FLAG_LENGTHS 4u /* the data length is that of the data */
+#define FLAG_WIDE 8u    /* with FLAG_PAD: zeros up to the bucket after that */
 #define BODY_HEADER 73u
 #define PREFIX (SEAL_HEADER_LEN + 56u) /* header, salt, commitment */
 
@@ -58,7 +59,7 @@ static void build(struct fuzz_in *in, const struct log_keys *keys, struct buf *b
   while (body->len < BODY_HEADER) fuzz_put_byte(body, 0);
   if (flags & FLAG_LENGTHS) put_be32(body->data + 64, (uint32_t)(body->len - BODY_HEADER));
   if (flags & FLAG_PAD) {
-    size_t more = seal_padded(body->len) - body->len;
+    size_t bucket = seal_padded(body->len), more = (flags & FLAG_WIDE ? seal_padded(bucket + 1) : bucket) - body->len;
     uint8_t *zeros = buf_extend(body, more);
     if (more) memset(zeros, 0, more);
   }
