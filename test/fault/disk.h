@@ -27,10 +27,10 @@ void disk_free(struct disk *disk); /* the files stay */
 
 enum disk_call {
   DISK_OPEN = 1,    /* open of an existing file, for reading or writing */
-  DISK_READ = 2,    /* read, pread, and stat */
+  DISK_READ = 2,    /* read, pread */
   DISK_WRITE = 4,   /* write, pwrite, writev, pwritev */
-  DISK_SYNC = 8,    /* fsync, fdatasync, msync, sync_file_range */
-  DISK_RESIZE = 16, /* ftruncate, fallocate */
+  DISK_SYNC = 8,    /* fsync, fdatasync */
+  DISK_RESIZE = 16, /* ftruncate */
   DISK_NAME = 32,   /* open that creates, rename, unlink, mkdir */
   DISK_CHANGE = DISK_WRITE | DISK_SYNC | DISK_RESIZE | DISK_NAME,
 };
@@ -44,11 +44,16 @@ void disk_fail(struct disk *disk, unsigned calls, uint64_t at, uint64_t times, i
 uint64_t disk_calls(const struct disk *disk, unsigned calls);
 /* The sizes of all files together may not grow beyond this: ENOSPC, after the part that fits. UINT64_MAX: no limit. */
 void disk_limit(struct disk *disk, uint64_t bytes);
+/* The sizes of all its files together, as disk_limit() counts them. */
+uint64_t disk_size(const struct disk *disk);
 
 /* ---- Losing power ------------------------------------------------------------------------------------------- */
 
 /* From now on every change is answered with success and does nothing: the program's last words, while it is being torn down. */
 void disk_power_off(struct disk *disk);
+/* The same in the middle of something: after `changes` more successful changing calls (0: at once). */
+void disk_power_off_after(struct disk *disk, uint64_t changes);
+bool disk_powered(const struct disk *disk);
 /* No file of the disk is open any more.  Of what was not on the medium each sector of each write, each change of a size and each
  * change of names is there or not, as `rng` decides (names of one directory in their order: a prefix of them; rename whole or
  * not at all); then all that is left is on the medium, and calls work again.  NULL: everything was kept (only the program died). */
