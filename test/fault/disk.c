@@ -195,7 +195,7 @@ static size_t fitting(const struct disk *disk, off_t size, size_t len, off_t at)
 
 ssize_t file_pwrite(struct file *file, int fd, const void *data, size_t len, off_t at, bool durable) {
   struct disk *disk = file->disk;
-  if (disk->off || !len) return (ssize_t)len;
+  if (!len) return 0;
   off_t size = size_of(fd);
   len = fitting(disk, size, len, at);
   if (!len) {
@@ -203,10 +203,14 @@ ssize_t file_pwrite(struct file *file, int fd, const void *data, size_t len, off
     return -1;
   }
   /* A durable write with nothing before it that is not is simply on the medium. */
-  if (!durable || file->count) {
+  if (!durable || file->count || disk->off) {
     size_t old_len = at >= size ? 0 : (size_t)(size - at) < len ? (size_t)(size - at) : len;
-    struct change_of_file change = {
-        .durable = durable, .at = at, .len = (off_t)len, .old_size = size, .old_len = old_len};
+    struct change_of_file change = {.durable = durable && !disk->off,
+                                    .lost = disk->off,
+                                    .at = at,
+                                    .len = (off_t)len,
+                                    .old_size = size,
+                                    .old_len = old_len};
     change.data = keep_bytes(file, data, len);
     change.old = keep_old(file, fd, at, old_len);
     *new_change(file) = change;
@@ -220,13 +224,12 @@ ssize_t file_pwrite(struct file *file, int fd, const void *data, size_t len, off
 
 int file_resize(struct file *file, int fd, off_t size) {
   struct disk *disk = file->disk;
-  if (disk->off) return 0;
   off_t old = size_of(fd);
   if (size > old && (uint64_t)(size - old) > (disk->limit > disk->size ? disk->limit - disk->size : 0)) {
     errno = ENOSPC;
     return -1;
   }
-  struct change_of_file change = {.is_resize = true, .at = size, .old_size = old};
+  struct change_of_file change = {.is_resize = true, .lost = disk->off, .at = size, .old_size = old};
   change.old_len = size < old ? (size_t)(old - size) : 0;
   change.old = keep_old(file, fd, size, change.old_len);
   *new_change(file) = change;
@@ -273,6 +276,7 @@ static void add_name(struct disk *disk, struct change_of_name change) {
   char parent[PATH_MAX];
   struct directory *d = disk_directory(disk, disk_parent(change.path, parent));
   d->changes = roomy(d->changes, &d->cap, d->count + 1, sizeof *d->changes);
+  change.lost = disk->off;
   d->changes[d->count++] = change;
 }
 
@@ -292,7 +296,6 @@ static char *keep_file(struct disk *disk, const char *path) {
 }
 
 int name_rename(struct disk *disk, const char *from, const char *to) {
-  if (disk->off) return 0;
   char *kept = keep_file(disk, to);
   if (real.rename(from, to)) {
     if (kept) real.unlink(kept);
@@ -302,14 +305,14 @@ int name_rename(struct disk *disk, const char *from, const char *to) {
   for (struct file *file = disk->files; file; file = file->next)
     if (!strcmp(file->path, from)) snprintf(file->path, sizeof file->path, "%s", to);
   record_name(disk, NAME_RENAME, from, to, NULL);
-  add_name(disk, (struct change_of_name){NAME_RENAME, must(strdup(from)), must(strdup(to)), kept});
+  add_name(disk, (struct change_of_name){
+                     .what = NAME_RENAME, .path = must(strdup(from)), .to = must(strdup(to)), .kept = kept});
   disk_changed(disk);
   return 0;
 }
 
 int name_unlink(struct disk *disk, const char *path) {
   struct stat st = {.st_size = 0};
-  if (disk->off) return 0;
   char *kept = keep_file(disk, path);
   if (!kept) {
     errno = ENOENT;
@@ -318,7 +321,7 @@ int name_unlink(struct disk *disk, const char *path) {
   if (lstat(path, &st) || real.unlink(path)) abort();
   disk->size -= (uint64_t)st.st_size;
   record_name(disk, NAME_UNLINK, path, NULL, NULL);
-  add_name(disk, (struct change_of_name){NAME_UNLINK, must(strdup(path)), NULL, kept});
+  add_name(disk, (struct change_of_name){.what = NAME_UNLINK, .path = must(strdup(path)), .kept = kept});
   disk_changed(disk);
   return 0;
 }
@@ -333,7 +336,7 @@ void directory_synced(struct disk *disk, struct directory *directory) {
 /* ---- Losing power ------------------------------------------------------------------------------------------------ */
 
 void disk_changed(struct disk *disk) {
-  if (disk->off_after == UINT64_MAX) return;
+  if (disk->off || disk->off_after == UINT64_MAX) return;
   if (disk->off_after) disk->off_after--;
   if (!disk->off_after) disk->off = true;
 }
@@ -393,21 +396,23 @@ static void do_again(const struct file *file, int fd, const struct change_of_fil
   }
 }
 
+/* What came after the power went is taken back; of the rest each change has its own fate, when `rng` draws one. */
 static void settle_file(struct file *file, struct rng *rng) {
-  if (!file->count || !rng) return;
+  size_t kept = rng ? 0 : file->count;
+  while (kept && file->changes[kept - 1].lost) kept--;
+  if (kept == file->count) return;
   int fd = real.open(file->path, O_RDWR | O_CLOEXEC);
-  if (fd >= 0) { /* or else it has been removed */
-    for (size_t i = file->count; i--;) take_back(file, fd, &file->changes[i]);
-    /* Most often all writes or none arrived; the states between are the interesting ones. */
-    unsigned usual = (unsigned)rng_below(rng, 3);
-    for (size_t i = 0; i < file->count; i++) {
-      const struct change_of_file *c = &file->changes[i];
-      unsigned fate = rng_chance(rng, 1, 2) ? usual : (unsigned)rng_below(rng, 3); /* kept, dropped, torn */
-      if (c->durable || fate == 0) do_again(file, fd, c, NULL);
-      else if (fate == 2) do_again(file, fd, c, rng);
-    }
-    real.close(fd);
+  if (fd < 0) return; /* it has been removed */
+  for (size_t i = file->count; i-- > kept;) take_back(file, fd, &file->changes[i]);
+  /* Most often all writes or none arrived; the states between are the interesting ones. */
+  unsigned usual = rng ? (unsigned)rng_below(rng, 3) : 0;
+  for (size_t i = kept; i < file->count && !file->changes[i].lost; i++) {
+    const struct change_of_file *c = &file->changes[i];
+    unsigned fate = rng_chance(rng, 1, 2) ? usual : (unsigned)rng_below(rng, 3); /* kept, dropped, torn */
+    if (c->durable || fate == 0) do_again(file, fd, c, NULL);
+    else if (fate == 2) do_again(file, fd, c, rng);
   }
+  real.close(fd);
 }
 
 static void undo_name(const struct change_of_name *c) {
@@ -434,7 +439,9 @@ void disk_power_on(struct disk *disk, struct rng *rng) {
   disk_lock();
   for (struct file *file = disk->files; file; file = file->next) settle_file(file, rng);
   for (struct directory *d = disk->directories; d; d = d->next) {
-    size_t survive = rng ? rng_below(rng, d->count + 1) : d->count;
+    size_t survive = d->count;
+    while (survive && d->changes[survive - 1].lost) survive--;
+    if (rng) survive = rng_below(rng, survive + 1);
     for (size_t i = d->count; i-- > survive;) undo_name(&d->changes[i]);
     forget_names(d);
   }

@@ -49,7 +49,8 @@ uint64_t disk_size(const struct disk *disk);
 
 /* ---- Losing power ------------------------------------------------------------------------------------------- */
 
-/* From now on every change is answered with success and does nothing: the program's last words, while it is being torn down. */
+/* From now on nothing reaches the medium any more, and nothing of it will be there after disk_power_on(), although the program sees
+ * its calls succeed: they are the last words of a program that is being torn down. */
 void disk_power_off(struct disk *disk);
 /* The same in the middle of something: after `changes` more successful changing calls (0: at once). */
 void disk_power_off_after(struct disk *disk, uint64_t changes);

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,12 +53,6 @@ static struct watched *watch_of(int fd) {
 
 /* ---- Opening --------------------------------------------------------------------------------------------------------- */
 
-/* What is left of a call on a disk without power. */
-static int open_without_power(const char *path, int flags) {
-  int fd = real.open(path, flags & ~(O_CREAT | O_EXCL | O_TRUNC));
-  return fd < 0 && (flags & O_CREAT) && errno == ENOENT ? memfd_create("lost", MFD_CLOEXEC) : fd;
-}
-
 static int open_watched(struct disk *disk, const char *path, int flags, mode_t mode) {
   bool there = !faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW), creates = (flags & O_CREAT) && !there;
   int error = disk_call(disk, creates ? DISK_NAME : DISK_OPEN);
@@ -67,9 +60,8 @@ static int open_watched(struct disk *disk, const char *path, int flags, mode_t m
     errno = error;
     return -1;
   }
-  int fd = disk->off ? open_without_power(path, flags) : real.open(path, flags & ~O_TRUNC, mode);
+  int fd = real.open(path, flags & ~O_TRUNC, mode);
   if (fd < 0 || fd >= FDS) return fd;
-  if (disk->off && creates) return fd;
   struct stat st;
   if (fstat(fd, &st)) abort();
   if (S_ISDIR(st.st_mode)) {
@@ -314,8 +306,8 @@ int mkdir(const char *path, mode_t mode) {
   int error, result = -1;
   struct disk *disk = begin_name(path, &error);
   if (!disk) return real.mkdir(path, mode);
-  if (error <= 0) result = disk->off ? 0 : real.mkdir(path, mode);
-  if (!result && !disk->off) {
+  if (error <= 0) result = real.mkdir(path, mode);
+  if (!result) {
     record_name(disk, NAME_MKDIR, path, NULL, NULL);
     name_created(disk, path, true);
   }

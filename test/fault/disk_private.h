@@ -31,6 +31,7 @@ void disk_unlock(void);
 /* A change of a file's content or size that is not on the medium, or (`durable`) is, while others before it are not. */
 struct change_of_file {
   bool is_resize, durable;
+  bool lost;        /* made after the power went */
   off_t at, len;    /* bytes written at `at`; resize: new size `at` */
   off_t old_size;   /* of the file before */
   size_t data, old; /* in file->bytes: what was written; what was there before, of the range or cut off */
@@ -55,6 +56,7 @@ enum name_change { NAME_CREATE, NAME_MKDIR, NAME_RENAME, NAME_UNLINK };
 /* A change of names in one directory that is not on the medium. */
 struct change_of_name {
   enum name_change what;
+  bool lost;
   char *path, *to; /* absolute; `to` of a rename */
   char *kept;      /* a hard link to what was replaced or removed; NULL: nothing was */
 };
