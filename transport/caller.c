@@ -55,8 +55,11 @@ int caller_psk(struct caller *c, dunlin_store *store, uint8_t psk[32]) {
 
 void caller_connected(struct caller *c, const struct dunlin_id *device) {
   c->known = *device;
-  c->delay_ms = c->retry_ms;
   c->tried = 0;
+}
+
+void caller_settled(struct caller *c) {
+  c->delay_ms = c->retry_ms;
 }
 
 void caller_joined(struct caller *c) {

@@ -36,6 +36,9 @@ uint64_t caller_deadline(const struct caller *c);
 int caller_psk(struct caller *c, dunlin_store *store, uint8_t psk[32]);
 /* The peer has proved who it is. */
 void caller_connected(struct caller *c, const struct dunlin_id *device);
+/* The conversation has come to something: the next failure counts as the first.  Merely having connected does not count, or a
+ * peer that cannot store anything would be called every second for as long as its disk is full. */
+void caller_settled(struct caller *c);
 /* The invitation has done its work. */
 void caller_joined(struct caller *c);
 /* The connection is gone or was not made.  `key_refused`: the peer does not know the key.  `jitter` is random.  Returns

@@ -53,6 +53,7 @@ static void take_events(struct connection *c) {
     struct caller *caller = caller_of(c);
     if (caller && event.kind == DUNLIN_NODE_CONNECTED) caller_connected(caller, &event.device);
     if (caller && event.kind == DUNLIN_NODE_JOINED) caller_joined(caller);
+    if (caller && (event.kind == DUNLIN_NODE_IN_SYNC || event.kind == DUNLIN_NODE_RECEIVED)) caller_settled(caller);
     memcpy(event.address, c->address, sizeof event.address);
     c->hub->event(c->hub->ctx, &event);
   }

@@ -35,8 +35,11 @@ static void delays_double(void **state) {
   }
   assert_int_equal(delay, CALLER_MAX_DELAY_MS);
   caller_connected(&c, &(struct dunlin_id){{1}});
+  caller_ended(&c, NULL, DUNLIN_ENOSPC, false, now, 0);
+  assert_int_equal(caller_deadline(&c), now + CALLER_MAX_DELAY_MS); /* a handshake alone has achieved nothing */
+  caller_settled(&c);
   caller_ended(&c, NULL, DUNLIN_ENET, false, now, 0);
-  assert_int_equal(caller_deadline(&c), now + 1000); /* a finished handshake begins anew */
+  assert_int_equal(caller_deadline(&c), now + 1000);
 }
 
 static void no_retry(void **state) {
