@@ -300,7 +300,7 @@ static void put_log(struct buf *m, uint8_t space) {
 
 static void put_want(struct buf *input, uint8_t space) {
   struct buf m = begin(MESSAGE_WANT, 7);
-  mp_write_uint(&m, 5);
+  mp_write_uint(&m, 100); /* more than requests may wait */
   put_log(&m, space);
   mp_write_uint(&m, 1);
   mp_write_uint(&m, 1000);

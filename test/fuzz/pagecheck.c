@@ -1,8 +1,8 @@
-/* A data file with damage of any kind: when pagecheck() calls it sound, LMDB opens it and reads both tables, looks every record up
- * and (when the input says so) writes and frees pages without a signal, an assertion or a hang.
+/* A data file with damage of any kind: when pagecheck() calls it sound, LMDB opens it, reads both tables, looks every record up and
+ * (when the input says so) writes and frees pages without a signal, an assertion or a hang; and then the file is still sound.
  *
  * Input: flags; then patches of a valid file: a page, a place in it, a length up to 16 and the bytes.  With FLAG_NEAR places lie
- * in the first 160 bytes of a page, where the headers are. */
+ * in the first 160 bytes of a page, where the headers are; with FLAG_FREE in the list of free pages. */
 #include <fcntl.h>
 #include <lmdb.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 
 #define FLAG_WRITE 1u
 #define FLAG_NEAR 2u
+#define FLAG_FREE 4u
 #define PAGE 4096u
 #define MAP_SIZE ((size_t)4 << 20)
 #define PATCHES_MAX 64u
@@ -20,7 +21,8 @@
 static struct {
   char dir[300], path[320];
   struct dunlin_bytes file;
-  bool dirty; /* LMDB may have written to the file */
+  size_t free_end; /* of the page with the lists of free pages, which lie before its end */
+  bool dirty;      /* LMDB may have written to the file */
 } f;
 
 static MDB_env *open_env(unsigned flags) {
@@ -62,6 +64,19 @@ static void fill(MDB_env *env, unsigned round) {
   CHECK(!mdb_txn_commit(txn));
 }
 
+static uint64_t number_at(size_t at) {
+  uint64_t v;
+  memcpy(&v, (const uint8_t *)f.file.data + at, sizeof v);
+  return v;
+}
+
+/* The root of the free tree, a leaf in a file of this size, by the newer meta; persist/pagecheck.c has the layout. */
+static void find_free(void) {
+  size_t meta = number_at(16 + 128) > number_at(PAGE + 16 + 128) ? 16 : PAGE + 16;
+  f.free_end = (size_t)(number_at(meta + 24 + 40) + 1) * PAGE;
+  CHECK(f.free_end <= f.file.len);
+}
+
 static void make(void) {
   if (f.file.data) return;
   snprintf(f.dir, sizeof f.dir, "%.250s", fuzz_directory());
@@ -74,6 +89,7 @@ static void make(void) {
   struct dunlin_why why = {""};
   if (pagecheck(NULL, f.path, &why)) fuzz_fail(__FILE__, __LINE__, why.text);
   CHECK(f.file.len % PAGE == 0);
+  find_free();
 }
 
 /* ---- Using a file that passed ------------------------------------------------------------------------------------- */
@@ -137,6 +153,7 @@ static void use(bool writing) {
 
 static size_t place(struct fuzz_in *in, uint8_t flags) {
   size_t page = fuzz_below(in, f.file.len / PAGE), at = fuzz_u16(in);
+  if (flags & FLAG_FREE) return f.free_end - 1 - at % 256;
   return page * PAGE + at % (flags & FLAG_NEAR ? 160 : PAGE);
 }
 
@@ -167,6 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   CHECK(!error || (error == DUNLIN_ECORRUPT && why.text[0]));
   if (!error) {
     use(flags & FLAG_WRITE);
+    if (f.dirty && pagecheck(NULL, f.path, &why)) fuzz_fail(__FILE__, __LINE__, why.text);
     fuzz_accepted++;
   }
   for (size_t i = 0; i < count && !f.dirty; i++) {
@@ -178,9 +196,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 
 void fuzz_seeds(fuzz_emit *emit, void *ctx) {
-  static const uint8_t untouched[] = {0}, written[] = {FLAG_WRITE};
+  static const uint8_t untouched[] = {0}, written[] = {FLAG_WRITE}, freed[] = {FLAG_WRITE | FLAG_FREE};
   emit(ctx, "read", (struct dunlin_bytes){untouched, sizeof untouched});
   emit(ctx, "written", (struct dunlin_bytes){written, sizeof written});
+  emit(ctx, "free", (struct dunlin_bytes){freed, sizeof freed});
   make();
   /* A byte of each page that is padding or a value's, so that the file stays sound; the fuzzer moves them. */
   for (size_t page = 2, made = 0; page < f.file.len / PAGE && made < 12; page++) {
