@@ -7,7 +7,7 @@
 #include "crdt/change.h"
 
 #define REPLICAS 3u
-#define STEPS_MAX 60u
+#define STEPS_MAX 40u
 #define CHANGES_MAX STEPS_MAX
 
 static const char *const keys[] = {"a", "b", "c", "d"};
@@ -222,7 +222,7 @@ void fuzz_seeds(fuzz_emit *emit, void *ctx) {
   for (uint64_t seed = 1; seed <= sizeof names / sizeof *names; seed++) {
     struct rng rng = rng_of(seed);
     struct buf input = fuzz_buf();
-    for (size_t i = 0; i < 25 * seed; i++) fuzz_put_byte(&input, (uint8_t)rng_next(&rng));
+    for (size_t i = 0; i < 20 * seed; i++) fuzz_put_byte(&input, (uint8_t)rng_next(&rng));
     fuzz_emit_buf(emit, ctx, names[seed - 1], &input);
   }
 }
