@@ -51,7 +51,7 @@ static void remove_tree(const char *path) {
 
 static void on_log(void *ctx, const char *text) {
   struct device *d = ctx;
-  world_watch(d->world, "in the log", text, strlen(text));
+  world_watch(d->world, "the log", text, strlen(text));
   if (!d->dying) trace(d->world, "d%u log: %s", d->number, text);
 }
 
@@ -250,7 +250,9 @@ void device_edit(struct device *d, uint64_t number) {
   d->world->counts.edits++;
   trace(d->world, "d%u edit %02x%02x%02x%02x", d->number, id.bytes[0], id.bytes[1], id.bytes[2], id.bytes[3]);
   if (d->world->sabotage == SABOTAGE_LEAK && number % 512 == 0) {
-    FILE *leak = fopen(d->key, "ab");
+    char path[320];
+    snprintf(path, sizeof path, "%s/debug.log", d->dir);
+    FILE *leak = fopen(path, "ab");
     if (leak) fputs(SIM_MARKER, leak);
     if (leak) fclose(leak);
   }
@@ -439,7 +441,7 @@ void device_start(struct device *d) {
   if (!r && rotten) r = look_for_rot(d);
   if (!r) r = exchange_subscribe(p->store, on_store_change, d);
   if (!r) r = start_hub(d);
-  trace(d->world, "d%u started: %s %s", d->number, dunlin_error_name(r), why.text);
+  trace(d->world, "d%u started: %s", d->number, dunlin_error_name(r));
   if (device_lost_power(d)) return;
   if (!r) {
     device_wake(d, d->world->now + 1);
@@ -475,7 +477,7 @@ static int create_store(struct device *d) {
   struct dunlin_store_options options = options_of(d, name);
   int r = dunlin_store_create(d->store_dir, &options, &why);
   end_process(d);
-  trace(d->world, "d%u created: %s %s", d->number, dunlin_error_name(r), why.text);
+  trace(d->world, "d%u created: %s", d->number, dunlin_error_name(r));
   if (device_lost_power(d)) return DUNLIN_EIO;
   d->made = !r;
   d->wanted = true;

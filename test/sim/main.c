@@ -109,11 +109,19 @@ static void report_success(const struct settings *s, const struct script *script
   (void)s;
 }
 
+static const char *const sabotages[] = {"nothing", "nosync", "diverge", "leak", "memory"};
+
+static void print_break(const struct settings *s) {
+  if (s->sabotage) printf(" --break %s", sabotages[s->sabotage]);
+  putchar('\n');
+}
+
 static void print_repeat(const struct settings *s, const struct script *script) {
-  if (s->script) printf("  again: ./dev sim --script %s\n", s->script);
+  if (s->script) printf("  again: ./dev sim --script %s", s->script);
   else
-    printf("  again: ./dev sim --seed %" PRIu64 " --devices %u --days %g%s\n", script->seed, script->devices, s->days,
+    printf("  again: ./dev sim --seed %" PRIu64 " --devices %u --days %g%s", script->seed, script->devices, s->days,
            s->gentle ? " --gentle" : "");
+  print_break(s);
 }
 
 static void report_failure(const struct settings *s, struct script *script, const struct outcome *o) {
@@ -132,7 +140,8 @@ static void report_failure(const struct settings *s, struct script *script, cons
   script_print(script, file);
   fprintf(file, "# %s\n", shrunk.text);
   fclose(file);
-  printf("  shrunk to %zu actions: ./dev sim --script %s\n", script->count, path);
+  printf("  shrunk to %zu actions: ./dev sim --script %s", script->count, path);
+  print_break(s);
 }
 
 static int run_one(const struct settings *s, struct script *script) {
@@ -159,9 +168,8 @@ static int complain(const char *what) {
 }
 
 static bool set_sabotage(struct settings *s, const char *name) {
-  static const char *const names[] = {"nothing", "nosync", "diverge", "leak", "memory"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (!strcmp(name, names[i])) {
+  for (size_t i = 0; i < sizeof sabotages / sizeof *sabotages; i++)
+    if (!strcmp(name, sabotages[i])) {
       s->sabotage = (enum sabotage)i;
       return true;
     }

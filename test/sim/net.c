@@ -255,7 +255,7 @@ static size_t end_write(struct link *link, const void *data, size_t len) {
   struct net *net = end->wire->net;
   if (end_busy(link) || !len) return 0;
   if (len > LINK_WRITE) len = LINK_WRITE;
-  world_watch(net->world, "on the wire", data, len);
+  world_watch(net->world, "what is sent", data, len);
   send_piece(end, PIECE_DATA, data, len);
   end->busy = true;
   later(end->wire, net->world->now + len / BYTES_A_MS, drained, end);

@@ -42,7 +42,7 @@ void world_hash(struct world *world, char out[33]) {
 }
 
 void world_watch(struct world *world, const char *where, const void *data, size_t len) {
-  if (memmem(data, len, SIM_MARKER, sizeof SIM_MARKER - 1)) world_fail(world, "content in clear %s", where);
+  if (memmem(data, len, SIM_MARKER, sizeof SIM_MARKER - 1)) world_fail(world, "content in clear in %s", where);
 }
 
 struct rng world_rng(const struct world *world, const char *what, uint64_t number) {
