@@ -15,8 +15,8 @@
 #define LENGTH_MAX 8192u
 
 struct inputs {
-  struct dunlin_bytes *list;
-  size_t count, cap;
+  struct dunlin_bytes *list; /* the seeds first */
+  size_t seeds, count, cap;
 };
 
 /* What is being done, for whoever reads of a crash. */
@@ -140,7 +140,9 @@ static size_t change_once(uint8_t *data, size_t size, const struct inputs *input
 static void run_changed(const struct inputs *inputs, uint64_t seed) {
   static uint8_t data[LENGTH_MAX];
   struct rng rng = rng_of(seed);
-  const struct dunlin_bytes *base = &inputs->list[rng_below(&rng, inputs->count)];
+  /* Most inputs of a corpus are there because they are refused in some way; every second change is made to a seed. */
+  const struct dunlin_bytes *base =
+      &inputs->list[rng_below(&rng, rng_chance(&rng, 1, 2) ? inputs->seeds : inputs->count)];
   size_t size = base->len < LENGTH_MAX ? base->len : LENGTH_MAX;
   if (size) memcpy(data, base->data, size);
   for (size_t times = 1 + rng_below(&rng, 4); times; times--) size = change_once(data, size, inputs, &rng);
@@ -169,12 +171,12 @@ int main(int argc, char **argv) {
   if (wanted) runs = number_of(wanted);
   if (seed) runs = 1;
   fuzz_seeds(keep_seed, &inputs);
-  size_t seeds = inputs.count;
+  inputs.seeds = inputs.count;
   for (; at < argc; at++) run_path(&inputs, argv[at]);
   size_t kept = inputs.count;
   for (uint64_t i = 0; i < runs; i++) run_changed(&inputs, first + i);
-  printf("%zu seeds, %zu files, %llu changed inputs from seed %llu on: %llu accepted\n", seeds, kept - seeds,
-         (unsigned long long)runs, (unsigned long long)first, (unsigned long long)fuzz_accepted);
+  printf("%zu seeds, %zu files, %llu changed inputs from seed %llu on: %llu accepted\n", inputs.seeds,
+         kept - inputs.seeds, (unsigned long long)runs, (unsigned long long)first, (unsigned long long)fuzz_accepted);
   for (size_t i = 0; i < inputs.count; i++) free((void *)(uintptr_t)inputs.list[i].data);
   free(inputs.list);
   return 0;
