@@ -47,6 +47,11 @@ class Rig:
         subprocess.run([self.build / "test/fuzz" / f"replay-{name}", "--seeds", folder], check=True, env=self.env(name))
         return folder
 
+    @staticmethod
+    def dictionary(name, option):
+        path = REPOSITORY.parent / "dict" / f"{name}.dict"
+        return [option + str(path)] if path.exists() else []
+
     def env(self, name, **more):
         own = pathlib.Path(self.temporary.name) / name
         own.mkdir(exist_ok=True)
@@ -76,7 +81,7 @@ def libfuzzer(rig, name, seconds):
     before = set(prefix.parent.iterdir())
     command = [rig.targets[name], f"-max_total_time={seconds}", f"-timeout={HANG_S}", f"-max_len={LENGTH}",
                f"-malloc_limit_mb={MEMORY_MB}", "-rss_limit_mb=2048", "-print_final_stats=1", "-reload=0",
-               f"-artifact_prefix={prefix}", rig.corpus(name), REPOSITORY / name]
+               f"-artifact_prefix={prefix}", *rig.dictionary(name, "-dict="), rig.corpus(name), REPOSITORY / name]
     log = rig.build / "log" / f"{name}.txt"
     with open(log, "wb") as out:
         status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=rig.env(name), check=False).returncode
@@ -106,8 +111,8 @@ def afl(rig, name, seconds):
     env = rig.env(name, AFL_SKIP_CPUFREQ="1", AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1", AFL_NO_UI="1", AFL_NO_AFFINITY="1",
                   AFL_SKIP_CRASHES="1", AFL_FAST_CAL="1")
     log = rig.build / "log" / f"{name}.txt"
-    command = ["afl-fuzz", "-V", str(seconds), "-t", f"{HANG_S * 1000}", "-G", str(LENGTH), "-i", corpus, "-o", out, "--",
-               rig.targets[name]]
+    command = ["afl-fuzz", "-V", str(seconds), "-t", f"{HANG_S * 1000}", "-G", str(LENGTH), *rig.dictionary(name, "-x"),
+               "-i", corpus, "-o", out, "--", rig.targets[name]]
     with open(log, "wb") as text:
         status = subprocess.run(command, stdout=text, stderr=subprocess.STDOUT, env=env, check=False).returncode
     stats = out / "default/fuzzer_stats"
