@@ -86,6 +86,8 @@ static const char *event_words(enum dunlin_node_event_kind kind) {
     case DUNLIN_NODE_GUEST: return "guest";
     case DUNLIN_NODE_CLOSED: return "closed";
     case DUNLIN_NODE_REFUSED: return "refused";
+    case DUNLIN_NODE_FORKED: return "forked";
+    case DUNLIN_NODE_COPIED: return "copied";
   }
   return "unknown";
 }
@@ -120,6 +122,8 @@ static void tell(struct talk *talk, const struct dunlin_node_event *event) {
   } else if (event->kind == DUNLIN_NODE_CLOSED || event->kind == DUNLIN_NODE_REFUSED) {
     const char *reason = event->text[0] ? event->text : dunlin_error_text(event->error);
     app_note(app, "%s: %s", event->address, event->error ? reason : "the peer left");
+  } else if (event->kind == DUNLIN_NODE_FORKED || event->kind == DUNLIN_NODE_COPIED) {
+    app_note(app, "note: %s", event->text);
   } else {
     space_alias(app, &event->space, alias);
     app_note(app, "%s has joined %s", event->kind == DUNLIN_NODE_GUEST ? name : "this device", alias);

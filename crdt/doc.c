@@ -39,6 +39,18 @@ int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, con
   return error;
 }
 
+void doc_on_begin(dunlin_doc *doc, int (*hook)(void *ctx), void *ctx) {
+  doc->begin_hook = hook;
+  doc->begin_ctx = ctx;
+}
+
+int doc_set_actor(dunlin_doc *doc, const struct dunlin_actor *actor) {
+  uint32_t number = graph_actor(&doc->graph, actor);
+  if (number == IDMAP_NONE) return DUNLIN_ENOMEM;
+  doc->actor = number;
+  return 0;
+}
+
 static void free_containers(dunlin_doc *doc) {
   for (size_t i = 0; i < doc->container_count; i++) container_free(doc, doc->containers[i]);
   ENV_FREE_ARRAY(doc->env, doc->containers, doc->container_cap);

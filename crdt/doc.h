@@ -12,4 +12,11 @@ int doc_apply_as(dunlin_doc *doc, const struct dunlin_actor *author, const void 
 /* Whether a transaction is open. */
 bool doc_in_transaction(const dunlin_doc *doc);
 
+/* Called when a transaction is about to begin, before anything else; a result other than 0 makes that fail with it.  May call
+ * doc_set_actor(). */
+void doc_on_begin(dunlin_doc *doc, int (*hook)(void *ctx), void *ctx);
+/* From now on the document's changes are made by this actor: a fresh one, since the old one's numbers are used elsewhere.  Not
+ * inside a transaction.  DUNLIN_ENOMEM. */
+int doc_set_actor(dunlin_doc *doc, const struct dunlin_actor *actor);
+
 #endif

@@ -122,6 +122,8 @@ struct dunlin_doc {
   struct txn txn;
   dunlin_commit_hook *hook;
   void *hook_ctx;
+  int (*begin_hook)(void *ctx); /* may be NULL */
+  void *begin_ctx;
   struct pending *pending; /* `change.bytes.data` NULL: a free place */
   size_t pending_count, pending_cap, pending_used, pending_bytes;
   struct idmap waiting;    /* missing parent -> first pending */

@@ -6,7 +6,6 @@
 /* ---- Begin, commit, abort ----------------------------------------------------------------------------------- */
 
 static int begin(dunlin_doc *doc, const uint32_t *heads, size_t count) {
-  if (doc->open.is_open) return DUNLIN_ESTATE;
   if (count > DUNLIN_MAX_PARENTS) return DUNLIN_ELIMIT;
   int error = doc_walk(doc, heads, count);
   if (error) return error;
@@ -23,11 +22,21 @@ static int begin(dunlin_doc *doc, const uint32_t *heads, size_t count) {
   return 0;
 }
 
+/* What somebody else wants done first. */
+static int before_begin(dunlin_doc *doc) {
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  return doc->begin_hook ? doc->begin_hook(doc->begin_ctx) : 0;
+}
+
 int dunlin_begin(dunlin_doc *doc) {
+  int error = before_begin(doc);
+  if (error) return error;
   return begin(doc, doc->graph.heads, doc->graph.head_count);
 }
 
 int dunlin_begin_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count) {
+  int error = before_begin(doc);
+  if (error) return error;
   if (count > DUNLIN_MAX_PARENTS) return DUNLIN_ELIMIT;
   if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, count)) return DUNLIN_ENOMEM;
   size_t distinct = 0;

@@ -98,10 +98,10 @@ int store_save_acks(dunlin_store *store) {
   return r;
 }
 
-void exchange_acknowledged(dunlin_store *store, const struct dunlin_id *peer, const struct log_name *name, uint64_t n) {
-  struct dunlin_id log = chain_start(name);
+void exchange_acknowledged(dunlin_store *store, const struct dunlin_id *peer, const struct dunlin_id *branch,
+                           uint64_t n) {
   pthread_mutex_lock(&store->acks.lock);
-  int raised = raise_ack(store, peer, &log, n, true);
+  int raised = raise_ack(store, peer, branch, n, true);
   pthread_mutex_unlock(&store->acks.lock);
   if (raised < 0) store_log(store, "out of memory: an acknowledgement was not kept");
   if (raised > 0) commit_acks_soon(store);
@@ -116,8 +116,8 @@ uint64_t exchange_unacknowledged(dunlin_store *store, const struct dunlin_id *pe
     const struct log *log = index->logs[i];
     /* What a peer wrote itself it has. */
     if (!space_member(log->space, peer) || !id_compare(&log->name.device, peer)) continue;
-    const struct ack *ack = find(&store->acks, peer, &log->start);
-    uint64_t count = log_count(log), known = ack ? ack->count : 0;
+    const struct ack *ack = find(&store->acks, peer, &log->id);
+    uint64_t count = log_count(log), known = ack && ack->count > log->base ? ack->count : log->base;
     if (count > known) missing += count - known;
   }
   pthread_mutex_unlock(&store->acks.lock);

@@ -12,7 +12,7 @@ struct commit_item {
   struct writer *writer;
   struct log_name log;
   struct run_entry entry; /* points into `bytes` */
-  const struct commit_runs *runs;
+  struct commit_runs *runs;
   bool wait; /* somebody waits, and frees it */
   bool done;
   bool built; /* is in a run of the batch */
@@ -29,6 +29,7 @@ struct built_run {
   struct log_keys keys;
   uint64_t before, last; /* number of the last entry before it, and of its own last */
   bool first_of_log;     /* in this batch */
+  uint64_t arrival;
   struct dunlin_id tip;
   struct buf sealed;
 };
@@ -128,12 +129,23 @@ static void batch_free(struct batch *batch) {
 
 /* ---- Writing them ------------------------------------------------------------------------------------------- */
 
-static uint64_t held(dunlin_store *store, const struct log_name *name, struct log **log) {
+/* What a log is like in the transaction: its last run so far, and of its first branch the count and the last run. */
+struct log_state {
+  struct log *log; /* NULL: there is none yet */
+  uint64_t count, end, latest;
+};
+
+static struct log_state state_of(dunlin_store *store, const struct log_name *name) {
   pthread_mutex_lock(&store->index.lock);
-  *log = index_log(&store->index, name);
-  uint64_t count = *log ? log_count(*log) : 0;
+  struct log *log = index_log(&store->index, name);
+  struct log_state state = {.log = log};
+  if (log) {
+    state.count = log_count(log);
+    state.latest = log->latest;
+    state.end = log->run_count ? log->runs[log->run_count - 1].arrival : 0;
+  }
   pthread_mutex_unlock(&store->index.lock);
-  return count;
+  return state;
 }
 
 static int introduce(struct batch *batch, struct storage_txn *txn, const struct log_name *name) {
@@ -141,38 +153,75 @@ static int introduce(struct batch *batch, struct storage_txn *txn, const struct 
   return r ? r : record_bump_generation(&batch->store->records, txn);
 }
 
+static int put_parent(struct batch *batch, struct storage_txn *txn, uint64_t arrival, uint64_t parent, uint64_t entry) {
+  const struct parent_record record = {.arrival = arrival, .parent = parent, .entry = entry};
+  int r = record_put_parent(&batch->store->records, txn, &record);
+  return r ? r : record_bump_generation(&batch->store->records, txn);
+}
+
 static int write_built(struct batch *batch, struct storage_txn *txn) {
   int r = 0;
   for (size_t i = 0; !r && i < batch->count; i++) {
     struct built_run *run = &batch->runs[i];
-    struct log *log;
+    uint64_t arrival = ++batch->arrival;
     if (run->first_of_log) {
-      /* Only the holder of the slot writes its logs: it must end where it ended when the run was built. */
-      if (held(batch->store, run->name, &log) != run->before) return DUNLIN_ECONFLICT;
-      if (!log) r = introduce(batch, txn, run->name);
+      /* Only the holder of the slot writes its logs; but a copy's entries may have come since the run was built. */
+      struct log_state state = state_of(batch->store, run->name);
+      if (state.count != run->before) return DUNLIN_ECONFLICT;
+      if (!state.log) r = introduce(batch, txn, run->name);
+      if (!r && state.end != state.latest) r = put_parent(batch, txn, arrival, state.end, run->before);
     }
-    if (!r) r = storage_add_run(txn, ++batch->arrival, (struct dunlin_bytes){run->sealed.data, run->sealed.len});
+    run->arrival = arrival;
+    if (!r) r = storage_add_run(txn, arrival, (struct dunlin_bytes){run->sealed.data, run->sealed.len});
   }
   return r;
 }
 
-static int write_runs(struct batch *batch, struct storage_txn *txn, struct commit_item *item) {
-  const struct commit_runs *runs = item->runs;
-  struct log *log;
-  int r = 0;
-  item->result = 0;
-  if (held(batch->store, runs->log, &log) != runs->base) {
-    item->result = DUNLIN_ECONFLICT;
-    return 0;
+/* The slot of an actor that must not write any more: its next holder makes a new one. */
+static int retire_actor(struct batch *batch, struct storage_txn *txn, const struct dunlin_actor *actor) {
+  const struct records *records = &batch->store->records;
+  for (unsigned i = 0; i < DUNLIN_MAX_WRITERS; i++) {
+    struct dunlin_actor holder;
+    uint8_t slot = (uint8_t)i;
+    int r = record_get_slot(records, txn, slot, &holder);
+    if (r == DUNLIN_ENOENT || (!r && actor_compare(&holder, actor))) continue;
+    if (r) return r;
+    struct record_key key = record_key(RECORD_SLOT, &slot, 1, NULL, 0);
+    r = storage_drop_meta(txn, (struct dunlin_bytes){key.bytes, key.len});
+    return r ? r : record_bump_generation(records, txn);
   }
-  /* Two items of one log in one batch: the second looks again. */
-  for (struct commit_item *other = batch->items; other != item; other = other->next)
-    if (other->runs && same_name(other->runs->log, runs->log) &&
-        !id_compare(&other->runs->log->device, &runs->log->device) && !other->result)
-      item->result = DUNLIN_ECONFLICT;
+  return 0;
+}
+
+/* Whether something earlier in this batch goes into the same log. */
+static bool crosses(const struct batch *batch, const struct commit_item *item) {
+  for (size_t i = 0; i < batch->count; i++)
+    if (same_name(batch->runs[i].name, item->runs->log) &&
+        !id_compare(&batch->runs[i].name->device, &item->runs->log->device))
+      return true;
+  for (const struct commit_item *other = batch->items; other != item; other = other->next)
+    if (other->runs && same_name(other->runs->log, item->runs->log) &&
+        !id_compare(&other->runs->log->device, &item->runs->log->device) && !other->result)
+      return true;
+  return false;
+}
+
+static int write_runs(struct batch *batch, struct storage_txn *txn, struct commit_item *item) {
+  struct commit_runs *runs = item->runs;
+  struct log_state state = state_of(batch->store, runs->log);
+  int r = 0;
+  item->result = state.latest != runs->latest || crosses(batch, item) ? DUNLIN_ECONFLICT : 0;
   if (item->result) return 0;
-  if (!log) r = introduce(batch, txn, runs->log);
-  for (size_t i = 0; !r && i < runs->count; i++) r = storage_add_run(txn, ++batch->arrival, runs->runs[i].sealed);
+  if (!state.log) r = introduce(batch, txn, runs->log);
+  for (size_t i = 0; !r && i < runs->count; i++) {
+    struct commit_run *run = &runs->runs[i];
+    run->arrival = ++batch->arrival;
+    bool plain = run->follows || (run->plain && run->parent == state.latest);
+    if (!plain) r = put_parent(batch, txn, run->arrival, run->parent, run->entry);
+    if (!r) r = storage_add_run(txn, run->arrival, run->sealed);
+    state.latest = run->arrival;
+  }
+  if (!r && runs->own) r = retire_actor(batch, txn, &runs->log->actor);
   return r;
 }
 
@@ -190,19 +239,13 @@ static int write_batch(void *ctx, struct storage_txn *txn) {
 static void learn(struct batch *batch) {
   dunlin_store *store = batch->store;
   if (index_refresh(store) < 0) return; /* out of memory: the next refresh will do */
-  for (size_t i = 0; i < batch->count; i++) {
-    struct log *log = index_find_log(&store->index, batch->runs[i].name);
-    if (log) index_set_tip(&store->index, log, batch->runs[i].last, &batch->runs[i].tip);
-  }
-  for (struct commit_item *item = batch->items; item; item = item->next) {
-    if (!item->runs || item->result) continue;
-    struct log *log = index_find_log(&store->index, item->runs->log);
-    for (size_t i = 0; log && i < item->runs->count; i++)
-      index_set_tip(&store->index, log, item->runs->runs[i].last, &item->runs->runs[i].tip);
-  }
+  for (size_t i = 0; i < batch->count; i++) index_set_tip(&store->index, batch->runs[i].arrival, &batch->runs[i].tip);
+  for (struct commit_item *item = batch->items; item; item = item->next)
+    for (size_t i = 0; item->runs && !item->result && i < item->runs->count; i++)
+      index_set_tip(&store->index, item->runs->runs[i].arrival, &item->runs->runs[i].tip);
 }
 
-static int write_items(dunlin_store *store, struct commit_item *items) {
+static int try_items(dunlin_store *store, struct commit_item *items) {
   struct batch batch = {.store = store, .items = items};
   int r = build(&batch);
   if (!r) r = storage_write(store->storage, write_batch, &batch);
@@ -211,6 +254,15 @@ static int write_items(dunlin_store *store, struct commit_item *items) {
     watch_tell(&store->watch, batch.arrival);
   }
   batch_free(&batch);
+  return r;
+}
+
+/* More often than another process can put entries of a copy into our log between our building a run and writing it. */
+#define BUILD_TRIES 8
+
+static int write_items(dunlin_store *store, struct commit_item *items) {
+  int r = DUNLIN_ECONFLICT;
+  for (int tries = 0; r == DUNLIN_ECONFLICT && tries < BUILD_TRIES; tries++) r = try_items(store, items);
   return r;
 }
 
@@ -439,6 +491,16 @@ int writer_open(dunlin_store *store, const struct dunlin_id *doc, struct writer 
   return r;
 }
 
+int writer_renew(dunlin_store *store, struct writer *writer) {
+  struct dunlin_actor actor;
+  struct slot_actor s = {.store = store, .slot = writer->slot, .actor = &actor};
+  int r = storage_read(store->storage, read_actor, &s);
+  if (r == DUNLIN_ENOENT) r = storage_write(store->storage, make_actor, &s);
+  if (r || !actor_compare(&actor, &writer->actor)) return r;
+  writer->actor = actor;
+  return 1;
+}
+
 void writer_close(dunlin_store *store, struct writer *writer) {
   if (!writer) return;
   pthread_mutex_lock(&store->queue.lock);
@@ -489,7 +551,7 @@ int commit_change(dunlin_store *store, struct writer *writer, const struct log_n
   return r;
 }
 
-int commit_runs(dunlin_store *store, const struct commit_runs *runs) {
+int commit_runs(dunlin_store *store, struct commit_runs *runs) {
   struct commit_item *item = env_calloc(store->env, 1, sizeof *item);
   if (!item) return DUNLIN_ENOMEM;
   item->size = sizeof *item;

@@ -58,25 +58,33 @@ int commit_stop(dunlin_store *store);
 /* Leases a slot for a document.  DUNLIN_EBUSY. */
 int writer_open(dunlin_store *store, const struct dunlin_id *doc, struct writer **out);
 void writer_close(dunlin_store *store, struct writer *writer);
+/* Gives the writer a new actor when its own has been retired: 1; 0 when it has not. */
+int writer_renew(dunlin_store *store, struct writer *writer);
 
 /* Queues a change.  `wait`: returns when it is durable, or the error. */
 int commit_change(dunlin_store *store, struct writer *writer, const struct log_name *log, const struct dunlin_id *doc,
                   const struct change_id_bytes *change, bool wait);
 
-/* Runs of a peer's log, checked, that continue it after entry `base`. */
+/* Runs of a peer's log, checked. */
 struct commit_run {
   struct dunlin_bytes sealed;
   uint64_t last; /* number and chain value of its last entry */
   struct dunlin_id tip;
+  bool follows;     /* goes on from the run before it here; else: */
+  uint64_t parent;  /* arrival number of the run with the entry that it goes on from; 0: the log's beginning */
+  uint64_t entry;   /* the number of that entry */
+  bool plain;       /* that is the parent's last, and this one's first is the next */
+  uint64_t arrival; /* where it was put */
 };
 struct commit_runs {
   const struct log_name *log;
-  const struct commit_run *runs;
+  struct commit_run *runs;
   size_t count;
-  uint64_t base;
+  uint64_t latest; /* arrival number of the log's last run when this was decided; 0: none */
+  bool own;        /* of this device, and written elsewhere: its actor writes no more */
 };
-/* Returns when they are durable.  DUNLIN_ECONFLICT: the log does not end at `base` (any more). */
-int commit_runs(dunlin_store *store, const struct commit_runs *runs);
+/* Returns when they are durable.  DUNLIN_ECONFLICT: the log has got another run meanwhile. */
+int commit_runs(dunlin_store *store, struct commit_runs *runs);
 
 /* There are acknowledgements to be saved: the thread does it within a second or so, all that came by then in one go. */
 void commit_acks_soon(dunlin_store *store);

@@ -9,35 +9,50 @@
 
 /* ---- Giving out --------------------------------------------------------------------------------------------- */
 
+struct listed {
+  struct log *log;
+  struct dunlin_id tip;
+};
+
 static int by_name(const void *a, const void *b) {
-  const struct log_name *x = &(*(struct log *const *)a)->name, *y = &(*(struct log *const *)b)->name;
+  const struct listed *l = a, *m = b;
+  const struct log_name *x = &l->log->name, *y = &m->log->name;
   if (x->lane != y->lane) return x->lane < y->lane ? -1 : 1;
   int order = id_compare(&x->device, &y->device);
-  return order ? order : actor_compare(&x->actor, &y->actor);
+  if (!order) order = actor_compare(&x->actor, &y->actor);
+  return order ? order : id_compare(&l->tip, &m->tip);
 }
 
 static int fill(dunlin_store *store, struct log *log, struct exchange_log *out) {
   out->name = log->name;
+  out->branch = log->id;
   return index_chain(store, log, &out->count, &out->tip);
+}
+
+/* The branches of a log by their tips: told apart only where there are several. */
+static int fill_tips(dunlin_store *store, struct listed *list, size_t count) {
+  int r = 0;
+  uint64_t number;
+  for (size_t i = 0; !r && i < count; i++)
+    if (list[i].log->trunk->next) r = index_chain(store, list[i].log, &number, &list[i].tip);
+  return r;
 }
 
 int exchange_log(dunlin_store *store, const struct dunlin_id *space, size_t i, struct exchange_log *out) {
   struct index *index = &store->index;
-  struct log *found = NULL;
   size_t count = 0;
   pthread_mutex_lock(&index->lock);
-  size_t size = index->log_count * sizeof(struct log *);
-  struct log **sorted = env_alloc(store->env, size);
-  for (size_t k = 0; sorted && k < index->log_count; k++)
-    if (!id_compare(&index->logs[k]->name.space, space)) sorted[count++] = index->logs[k];
+  size_t cap = index->log_count;
+  struct listed *list = env_calloc(store->env, cap ? cap : 1, sizeof *list);
+  for (size_t k = 0; list && k < cap; k++)
+    if (!id_compare(&index->logs[k]->name.space, space)) list[count++].log = index->logs[k];
   pthread_mutex_unlock(&index->lock);
-  if (!sorted) return DUNLIN_ENOMEM;
-  if (i < count) {
-    qsort(sorted, count, sizeof *sorted, by_name);
-    found = sorted[i];
-  }
-  env_free(store->env, sorted, size);
-  return found ? fill(store, found, out) : DUNLIN_ENOENT;
+  if (!list) return DUNLIN_ENOMEM;
+  int r = i < count ? fill_tips(store, list, count) : DUNLIN_ENOENT;
+  if (!r) qsort(list, count, sizeof *list, by_name);
+  if (!r) r = fill(store, list[i].log, out);
+  env_free(store->env, list, (cap ? cap : 1) * sizeof *list);
+  return r;
 }
 
 int exchange_log_find(dunlin_store *store, const struct log_name *name, struct exchange_log *out) {
@@ -45,42 +60,59 @@ int exchange_log_find(dunlin_store *store, const struct log_name *name, struct e
   return log ? fill(store, log, out) : DUNLIN_ENOENT;
 }
 
-/* The chain value of entry `n` of a log whose chain has been computed. */
-static int chain_at(struct index *index, const struct log *log, uint64_t n, struct dunlin_id *out) {
-  int r = DUNLIN_ENOENT;
-  if (n == 0) {
-    *out = log->start;
-    return 0;
-  }
-  pthread_mutex_lock(&index->lock);
-  const struct run_ref *run = log_run_of(log, n);
-  if (run && run->first + run->count - 1 == n && (size_t)(run - log->runs) < log->chained) {
-    *out = run->tip;
-    r = 0;
-  }
-  pthread_mutex_unlock(&index->lock);
-  return r;
+bool exchange_is_own(dunlin_store *store, const struct log_name *name) {
+  return !id_compare(&name->device, &store->device.self.device);
 }
 
-int exchange_chain_at(dunlin_store *store, const struct log_name *name, uint64_t n, struct dunlin_id *out) {
-  struct exchange_log tip;
-  struct log *log = index_find_log(&store->index, name);
-  int r = log ? fill(store, log, &tip) : DUNLIN_ENOENT;
-  return r ? r : chain_at(&store->index, log, n, out);
+size_t exchange_branches(dunlin_store *store, const struct log_name *name) {
+  pthread_mutex_lock(&store->index.lock);
+  const struct log *log = index_log(&store->index, name);
+  size_t count = log ? log->branch_count : 0;
+  pthread_mutex_unlock(&store->index.lock);
+  return count;
 }
 
-/* Where the run that holds entry `n` lies, 0: nowhere. */
-static uint64_t arrival_of(struct index *index, const struct log *log, uint64_t n) {
+/* `branch` NULL: the first. */
+static struct log *find_branch(dunlin_store *store, const struct log_name *name, const struct dunlin_id *branch) {
+  pthread_mutex_lock(&store->index.lock);
+  struct log *log = index_log(&store->index, name);
+  if (log && branch) log = log_branch(log, branch);
+  pthread_mutex_unlock(&store->index.lock);
+  return log;
+}
+
+int exchange_entry(dunlin_store *store, const struct log_name *name, const struct dunlin_id *branch, uint64_t n,
+                   struct dunlin_id *out) {
+  struct log *log = find_branch(store, name, branch);
+  return log ? index_entry(store, log, n, out) : DUNLIN_ENOENT;
+}
+
+/* Where the run lies that holds entry `n` of the branch's past, 0: nowhere. */
+static uint64_t arrival_of(struct index *index, struct log *log, uint64_t n, uint64_t *reaches) {
+  uint64_t arrival = 0;
   pthread_mutex_lock(&index->lock);
-  const struct run_ref *run = log ? log_run_of(log, n) : NULL;
-  uint64_t arrival = run ? run->arrival : 0;
+  struct log *holder = log && n ? log_holder(log, n) : NULL;
+  const struct run_ref *run = holder ? log_run_of(holder, n) : NULL;
+  if (run) {
+    arrival = run->arrival;
+    *reaches = run_last(run);
+    /* On its way to this branch the past leaves the holder at the base of the branch after it. */
+    for (struct log *at = log; at != holder; at = at->parent)
+      if (at->base < *reaches) *reaches = at->base;
+  }
   pthread_mutex_unlock(&index->lock);
   return arrival;
 }
 
-int exchange_run(dunlin_store *store, const struct log_name *name, uint64_t n, struct buf *sealed) {
-  uint64_t arrival = arrival_of(&store->index, index_find_log(&store->index, name), n);
+int exchange_branch_run(dunlin_store *store, const struct log_name *name, const struct dunlin_id *branch, uint64_t n,
+                        struct buf *sealed, uint64_t *reaches) {
+  uint64_t last, arrival = arrival_of(&store->index, find_branch(store, name, branch), n, &last);
+  if (arrival && reaches) *reaches = last;
   return arrival ? index_sealed(store, arrival, sealed) : DUNLIN_ENOENT;
+}
+
+int exchange_run(dunlin_store *store, const struct log_name *name, uint64_t n, struct buf *sealed) {
+  return exchange_branch_run(store, name, NULL, n, sealed, NULL);
 }
 
 uint64_t exchange_version(dunlin_store *store) {
@@ -97,12 +129,13 @@ struct intake {
   dunlin_store *store;
   const struct log_name *name;
   struct space *space;
-  struct log *log; /* NULL: nothing of it is held */
+  struct log *log; /* the first branch; NULL: nothing of it is held */
   struct log_keys keys;
-  uint64_t count; /* entries held, then those accepted too */
-  struct dunlin_id tip;
+  size_t branches;         /* held, and to be begun */
+  uint64_t latest;         /* arrival number of the last run held */
   struct commit_run *runs; /* those accepted */
   size_t accepted;
+  size_t begun; /* of `branches` */
 };
 
 /* Finds the log, and whether its author may write. */
@@ -122,10 +155,11 @@ static int intake_begin(struct intake *in) {
     if (index->logs[i]->name.lane == in->name->lane && !memcmp(index->logs[i]->keys.log_tag, in->keys.log_tag, 8) &&
         !memcmp(index->logs[i]->keys.space_tag, in->keys.space_tag, 8))
       r = DUNLIN_ECONFLICT;
+  in->branches = in->log ? in->log->branch_count : 0;
+  in->latest = in->log ? in->log->latest : 0;
   pthread_mutex_unlock(&index->lock);
-  in->count = in->accepted = 0;
-  in->tip = chain_start(in->name);
-  return r || !in->log ? r : index_chain(in->store, in->log, &in->count, &in->tip);
+  in->accepted = in->begun = 0;
+  return r;
 }
 
 /* Every head must be an operation that we have: the author has seen nothing that we have not. */
@@ -139,125 +173,193 @@ static int check_heads(void *ctx, const struct run_group *group) {
   return r;
 }
 
-/* Opens a run and checks all there is to check, `*tip` being the chain value before it; moves `*tip` to its end. */
-static int check_run(struct intake *in, const struct dunlin_bytes *sealed, const struct seal_header *header,
-                     struct dunlin_id *tip) {
+/* A run on its way in. */
+struct arriving {
+  struct dunlin_bytes sealed;
+  struct seal_header header;
+  uint64_t last;
   uint8_t signature[64];
-  uint64_t count = 0;
   struct buf raw;
-  buf_init(&raw, in->store->env, DUNLIN_MAX_RAW);
-  int r = seal_open(&raw, &in->keys, sealed->data, sealed->len, signature);
-  struct dunlin_bytes data = {raw.data, raw.len};
-  if (!r) r = run_chain(in->store->env, data, &in->name->actor, tip, &count);
-  if (!r && count != header->count) r = DUNLIN_EFORMAT;
-  if (!r) r = seal_check_signature(&in->keys, in->name, header, tip, signature);
+  bool tried;           /* there was an entry that it could have gone on from */
+  struct dunlin_id tip; /* once it is known what it goes on from */
+};
+
+/* Whether the run goes on from the entry `before`: 1, and it is checked in full and its tip is known; 0 when it does not. */
+static int follows(struct intake *in, struct arriving *run, const struct dunlin_id *before) {
+  uint64_t count = 0;
+  struct dunlin_bytes data = {run->raw.data, run->raw.len};
+  run->tip = *before;
+  run->tried = true;
+  int r = run_chain(in->store->env, data, &in->name->actor, &run->tip, &count);
+  if (!r && count != run->header.count) r = DUNLIN_EFORMAT;
+  if (r) return r;
+  r = seal_check_signature(&in->keys, in->name, &run->header, &run->tip, run->signature);
+  if (r == DUNLIN_EAUTH) return 0; /* not signed as what it would be here */
   if (!r) r = run_groups(data, check_heads, in);
-  buf_free(&raw);
-  return r;
+  return r ? r : 1;
 }
 
-/* A run whose entries are held: 0 when it is the same, DUNLIN_ECONFLICT when its author has signed something else there. */
-static int check_held(struct intake *in, const struct dunlin_bytes *sealed, const struct seal_header *header) {
-  struct index *index = &in->store->index;
-  uint64_t last = header->first + header->count - 1;
-  struct dunlin_id tip, ours;
+/* Branch `i` of the log; NULL past the last. */
+static struct log *branch_at(struct intake *in, size_t i) {
+  pthread_mutex_lock(&in->store->index.lock);
+  struct log *log = in->log;
+  while (log && i--) log = log->next;
+  pthread_mutex_unlock(&in->store->index.lock);
+  return log;
+}
+
+static uint64_t count_of(struct intake *in, const struct log *log) {
+  pthread_mutex_lock(&in->store->index.lock);
+  uint64_t count = log_count(log);
+  pthread_mutex_unlock(&in->store->index.lock);
+  return count;
+}
+
+/* The same bytes are held. */
+static int is_held(struct intake *in, const struct arriving *run) {
+  bool same = false;
+  int r = 0;
   struct buf stored;
   buf_init(&stored, in->store->env, DUNLIN_MAX_SEALED);
-  int r = index_sealed(in->store, arrival_of(index, in->log, header->first), &stored);
-  bool same = !r && stored.len == sealed->len && !memcmp(stored.data, sealed->data, sealed->len);
+  struct log *log;
+  for (size_t i = 0; !r && !same && (log = branch_at(in, i)); i++) {
+    uint64_t reaches = 0, arrival = arrival_of(&in->store->index, log, run->last, &reaches);
+    if (arrival) r = index_sealed(in->store, arrival, &stored);
+    same = !r && arrival && stored.len == run->sealed.len && !memcmp(stored.data, run->sealed.data, stored.len);
+  }
   buf_free(&stored);
-  if (r || same) return r;
-  if (chain_at(index, in->log, header->first - 1, &tip) || chain_at(index, in->log, last, &ours))
-    return DUNLIN_ECONFLICT;
-  r = check_run(in, sealed, header, &tip);
-  return !r && id_compare(&tip, &ours) ? DUNLIN_ECONFLICT : r;
+  return r ? r : same;
 }
 
-static int intake_run(struct intake *in, const struct dunlin_bytes *sealed, uint64_t held) {
-  struct seal_header header;
-  int r = seal_header_read(sealed->data, sealed->len, &header);
-  if (r) return r;
-  uint64_t last = header.first + header.count - 1;
-  if (last <= held) return check_held(in, sealed, &header);
-  if (header.first <= in->count) return DUNLIN_ECONFLICT;
-  if (header.first > in->count + 1) return DUNLIN_ENOENT;
-  r = check_run(in, sealed, &header, &in->tip);
-  if (r) return r;
-  in->count = last;
-  in->runs[in->accepted++] = (struct commit_run){.sealed = *sealed, .last = last, .tip = in->tip};
+static struct commit_run *accept(struct intake *in, const struct arriving *run) {
+  struct commit_run *accepted = &in->runs[in->accepted++];
+  *accepted = (struct commit_run){.sealed = run->sealed, .last = run->last, .tip = run->tip};
+  return accepted;
+}
+
+/* It goes on from the run before it, or from the end of a branch: as good as always. */
+static int accept_at_end(struct intake *in, struct arriving *run) {
+  if (in->accepted && in->runs[in->accepted - 1].last + 1 == run->header.first) {
+    int r = follows(in, run, &in->runs[in->accepted - 1].tip);
+    if (r == 1) accept(in, run)->follows = true;
+    if (r) return r;
+  }
+  if (!in->log && run->header.first == 1) {
+    struct dunlin_id start = chain_start(in->name);
+    int r = in->accepted ? 0 : follows(in, run, &start);
+    if (r == 1) accept(in, run)->plain = true;
+    return r;
+  }
+  struct log *log;
+  for (size_t i = 0; (log = branch_at(in, i)); i++) {
+    struct dunlin_id tip;
+    uint64_t count;
+    int r = index_chain(in->store, log, &count, &tip);
+    if (!r && count + 1 == run->header.first) r = follows(in, run, &tip);
+    if (r < 0) return r;
+    if (r == 0) continue;
+    struct commit_run *accepted = accept(in, run);
+    uint64_t reaches;
+    accepted->parent = arrival_of(&in->store->index, log, count, &reaches);
+    accepted->entry = count;
+    accepted->plain = true;
+    return 1;
+  }
   return 0;
 }
 
-/* ---- Our own log, coming back --------------------------------------------------------------------------------- */
+/* ---- A run that goes on from the middle ------------------------------------------------------------------------- */
 
-struct own_slot {
-  dunlin_store *store;
-  const struct dunlin_actor *actor;
-  uint8_t slot;
+struct crossing {
+  struct intake *in;
+  uint64_t at;     /* number of the entry that comes next */
+  struct log *log; /* the branch that holds the last entry that is known, and its number */
+  uint64_t known;
+  int error;
 };
 
-static int find_slot(void *ctx, struct storage_txn *txn) {
-  struct own_slot *own = ctx;
-  for (unsigned i = 0; i < DUNLIN_MAX_WRITERS; i++) {
-    struct dunlin_actor actor;
-    int r = record_get_slot(&own->store->records, txn, (uint8_t)i, &actor);
-    own->slot = (uint8_t)i;
-    if (!r && !actor_compare(&actor, own->actor)) return 0;
+/* Whether one of the branches holds this entry. */
+static int cross_entry(void *ctx, const struct dunlin_id *entry) {
+  struct crossing *c = ctx;
+  struct log *log;
+  struct dunlin_id ours;
+  for (size_t i = 0; (log = branch_at(c->in, i)); i++) {
+    pthread_mutex_lock(&c->in->store->index.lock);
+    bool own = log_holder(log, c->at) == log;
+    pthread_mutex_unlock(&c->in->store->index.lock);
+    int r = own ? index_entry(c->in->store, log, c->at, &ours) : DUNLIN_ENOENT;
     if (r && r != DUNLIN_ENOENT) return r;
+    if (r || id_compare(&ours, entry)) continue;
+    c->log = log;
+    c->known = c->at;
   }
-  return DUNLIN_ENOENT;
+  c->at++;
+  return 0;
 }
 
-static int retire_slot(void *ctx, struct storage_txn *txn) {
-  struct own_slot *own = ctx;
-  struct record_key key = record_key(RECORD_SLOT, &own->slot, 1, NULL, 0);
-  return storage_drop_meta(txn, (struct dunlin_bytes){key.bytes, key.len});
+/* `before` is the entry of `log`'s past that the run goes on from.  Finds the last of its entries that is held: what comes after
+ * that goes on from there. */
+static int accept_crossing(struct intake *in, struct arriving *run, struct log *log, const struct dunlin_id *before) {
+  uint64_t entry = run->header.first - 1, reaches = 0;
+  struct crossing c = {.in = in, .at = run->header.first, .known = entry};
+  pthread_mutex_lock(&in->store->index.lock);
+  c.log = log_holder(log, entry); /* NULL: the log's beginning */
+  pthread_mutex_unlock(&in->store->index.lock);
+  int r = run_entries(in->store->env, (struct dunlin_bytes){run->raw.data, run->raw.len}, before, cross_entry, &c);
+  if (r || c.known == run->last) return r; /* held already, cut otherwise */
+  bool begins = !c.log || c.known < count_of(in, c.log);
+  if (begins && in->branches >= LOG_MAX_BRANCHES) return DUNLIN_ELIMIT;
+  struct commit_run *accepted = accept(in, run);
+  accepted->entry = c.known;
+  accepted->parent = c.log ? arrival_of(&in->store->index, c.log, c.known, &reaches) : 0;
+  accepted->plain = c.log && c.known == reaches && run->header.first == c.known + 1;
+  in->branches += begins;
+  in->begun += begins;
+  return 0;
 }
 
-/* A peer knows more of our own log than we do: this store was copied, or restored from a backup.  Its actor must not write
- * again, since numbers that we would use are used already; the slot gets a new one.  While the slot is leased somebody may
- * be using them just now, so the runs have to wait.  `*fd` holds the slot until they are in. */
-static int retire_own(dunlin_store *store, const struct log_name *name, uint8_t *slot, int *fd) {
-  struct own_slot own = {.store = store, .actor = &name->actor};
-  *fd = -1;
-  if (id_compare(&name->device, &store->device.self.device)) return 0;
-  int r = storage_read(store->storage, find_slot, &own);
-  if (r) return r == DUNLIN_ENOENT ? 0 : r;
-  store_log(store, "a peer holds more of this store's own log: the store was copied or restored");
-  r = lease_slot_try(store->dir, own.slot, fd);
-  if (r) return r == DUNLIN_EBUSY ? DUNLIN_ECONFLICT : r;
-  *slot = own.slot;
-  return storage_write(store->storage, retire_slot, &own);
+static int accept_in_the_middle(struct intake *in, struct arriving *run) {
+  struct log *log;
+  for (size_t i = 0; (log = branch_at(in, i)); i++) {
+    struct dunlin_id before;
+    int r = index_entry(in->store, log, run->header.first - 1, &before);
+    if (r == DUNLIN_ENOENT) continue;
+    if (!r) r = follows(in, run, &before);
+    if (r == 1) return accept_crossing(in, run, log, &before);
+    if (r) return r;
+  }
+  return run->tried ? DUNLIN_EAUTH : DUNLIN_ENOENT;
 }
 
-/* Somebody else may take in the same runs at the same time; then we look again, each time at less. */
+static int intake_run(struct intake *in, const struct dunlin_bytes *sealed) {
+  struct arriving run = {.sealed = *sealed};
+  int r = seal_header_read(sealed->data, sealed->len, &run.header);
+  if (r) return r;
+  run.last = run.header.first + run.header.count - 1;
+  r = is_held(in, &run);
+  if (r) return r < 0 ? r : 0;
+  buf_init(&run.raw, in->store->env, DUNLIN_MAX_RAW);
+  r = seal_open(&run.raw, &in->keys, sealed->data, sealed->len, run.signature);
+  if (!r) r = accept_at_end(in, &run);
+  if (!r) r = accept_in_the_middle(in, &run);
+  buf_free(&run.raw);
+  return r < 0 ? r : 0;
+}
+
+/* Somebody else may take in runs of the same log at the same time; then we look again, each time at less. */
 #define INTAKE_TRIES 16
 
-static int intake_commit(struct intake *in, uint64_t base) {
-  struct commit_runs runs = {.log = in->name, .runs = in->runs, .count = in->accepted, .base = base};
-  uint8_t slot = 0;
-  int fd = -1;
-  int r = retire_own(in->store, in->name, &slot, &fd);
-  if (!r) r = commit_runs(in->store, &runs);
-  if (fd >= 0) lease_slot_release(slot, fd);
-  return r ? r : (int)in->accepted;
-}
-
-static int intake_all(struct intake *in, const struct dunlin_bytes *runs, size_t count) {
-  for (int tries = 0; tries < INTAKE_TRIES; tries++) {
-    int r = intake_begin(in);
-    uint64_t base = in->count;
-    for (size_t i = 0; !r && i < count; i++) r = intake_run(in, &runs[i], base);
-    if (!r && in->accepted) r = intake_commit(in, base);
-    if (r != DUNLIN_ECONFLICT) return r;
-    /* Only when the log has moved meanwhile is there a point in looking again. */
-    struct exchange_log now = {.count = 0};
-    int found = exchange_log_find(in->store, in->name, &now);
-    if (found && found != DUNLIN_ENOENT) return found;
-    if (now.count == base) break;
-  }
-  store_log(in->store, "a log of a member has two branches: a store was copied, or its author cheats");
-  return DUNLIN_ECONFLICT;
+static int intake_commit(struct intake *in) {
+  struct commit_runs runs = {.log = in->name, .runs = in->runs, .count = in->accepted, .latest = in->latest};
+  /* A peer knows of entries in this device's own log that we do not: they were written by a copy of this store, or by this store
+   * before it was set back. */
+  runs.own = exchange_is_own(in->store, in->name);
+  int r = commit_runs(in->store, &runs);
+  if (r) return r;
+  if (runs.own) store_log(in->store, "a peer holds more of this store's own log: the store was copied or set back");
+  if (in->begun)
+    store_log(in->store, "a log has two branches: a store was copied, or its author cheats; both are kept");
+  return (int)in->accepted;
 }
 
 int exchange_ingest(dunlin_store *store, const struct log_name *name, const struct dunlin_bytes *runs, size_t count) {
@@ -265,7 +367,13 @@ int exchange_ingest(dunlin_store *store, const struct log_name *name, const stru
   if (count > DUNLIN_MAX_DELTA_CHANGES) return DUNLIN_ELIMIT;
   struct intake in = {.store = store, .name = name, .runs = env_calloc(store->env, count, sizeof(struct commit_run))};
   if (!in.runs) return DUNLIN_ENOMEM;
-  int r = intake_all(&in, runs, count);
+  int r = DUNLIN_ECONFLICT;
+  for (int tries = 0; r == DUNLIN_ECONFLICT && tries < INTAKE_TRIES; tries++) {
+    r = intake_begin(&in);
+    if (r == DUNLIN_ECONFLICT) break;
+    for (size_t i = 0; !r && i < count; i++) r = intake_run(&in, &runs[i]);
+    if (!r && in.accepted) r = intake_commit(&in);
+  }
   env_free(store->env, in.runs, count * sizeof(struct commit_run));
   return r;
 }

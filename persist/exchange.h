@@ -64,30 +64,44 @@ int exchange_members_hash(dunlin_store *store, const struct dunlin_id *space, st
 
 /* ---- Logs and runs ------------------------------------------------------------------------------------------ */
 
+/* A branch of a log.  There is one, unless the log's author was copied or cheats; see index.h. */
 struct exchange_log {
   struct log_name name;
-  uint64_t count;       /* entries held; the tip's number */
-  struct dunlin_id tip; /* its chain value; e_0 when count is 0 */
+  struct dunlin_id branch; /* names it in this store, and nowhere else */
+  uint64_t count;          /* number of its last entry */
+  struct dunlin_id tip;    /* the chain value of that; e_0 when count is 0 */
 };
-/* Log `i` of a space, in the order of (lane, device, actor).  DUNLIN_ENOENT past the last. */
+/* Branch `i` of the logs of a space, in the order of (lane, device, actor, tip).  DUNLIN_ENOENT past the last. */
 int exchange_log(dunlin_store *store, const struct dunlin_id *space, size_t i, struct exchange_log *out);
-/* That log by name; DUNLIN_ENOENT when this store has nothing of it. */
+/* The log of that name: its first branch; DUNLIN_ENOENT when this store has nothing of it. */
 int exchange_log_find(dunlin_store *store, const struct log_name *name, struct exchange_log *out);
-/* The chain value of entry `n`; exact at the ends of runs, DUNLIN_ENOENT elsewhere. */
-int exchange_chain_at(dunlin_store *store, const struct log_name *name, uint64_t n, struct dunlin_id *out);
+/* Whether it is a log of this device. */
+bool exchange_is_own(dunlin_store *store, const struct log_name *name);
+/* How many branches this store has of a log. */
+size_t exchange_branches(dunlin_store *store, const struct log_name *name);
+/* The chain value of entry `n` in the past of a branch (NULL: the first); DUNLIN_ENOENT when it has no such entry. */
+int exchange_entry(dunlin_store *store, const struct log_name *name, const struct dunlin_id *branch, uint64_t n,
+                   struct dunlin_id *out);
 
-/* The stored run that holds entry `n` (1 is the first) of the log: its sealed bytes.  DUNLIN_ENOENT. */
+/* The stored run that holds entry `n` (1 is the first) in the past of a branch (NULL: the first): its sealed bytes, and up to
+ * which entry of that past it reaches (NULL: not wanted).  DUNLIN_ENOENT. */
+int exchange_branch_run(dunlin_store *store, const struct log_name *name, const struct dunlin_id *branch, uint64_t n,
+                        struct buf *sealed, uint64_t *reaches);
+/* The same of the first branch. */
 int exchange_run(dunlin_store *store, const struct log_name *name, uint64_t n, struct buf *sealed);
 
 /* Takes `count` sealed runs of one log in, in order, and returns when they are durable.  Each is opened and its chain,
  * signature, author's membership, change ids and form are checked before anything is written; runs that are held already are
- * skipped.  Returns the number of runs that were new.  All or nothing.
- * DUNLIN_EAUTH, DUNLIN_EFORMAT; DUNLIN_ENOENT: a gap before the first; DUNLIN_ECONFLICT: another branch of this log is held (a
- * fork, reported to the log of the environment); DUNLIN_ENOSPC, DUNLIN_EIO. */
+ * skipped.  One that goes on from the middle of what is held begins a branch, which is kept beside the others and reported to
+ * the log of the environment; one of this device's own log tells that this store was copied or set back: from then on its
+ * documents write under a new actor.  Returns the number of runs that were new.  All or nothing.
+ * DUNLIN_EAUTH, DUNLIN_EFORMAT; DUNLIN_ENOENT: a gap before the first; DUNLIN_ELIMIT: one branch too many; DUNLIN_ENOSPC,
+ * DUNLIN_EIO. */
 int exchange_ingest(dunlin_store *store, const struct log_name *name, const struct dunlin_bytes *runs, size_t count);
 
-/* `peer` has told that it holds the log durably up to entry `n`: kept, durably but not at once. */
-void exchange_acknowledged(dunlin_store *store, const struct dunlin_id *peer, const struct log_name *name, uint64_t n);
+/* `peer` has told that it holds the past of entry `n` of a branch durably: kept, durably but not at once. */
+void exchange_acknowledged(dunlin_store *store, const struct dunlin_id *peer, const struct dunlin_id *branch,
+                           uint64_t n);
 /* Entries of all logs of common spaces that `peer` has not acknowledged. */
 uint64_t exchange_unacknowledged(dunlin_store *store, const struct dunlin_id *peer);
 

@@ -20,6 +20,7 @@ void index_free(struct index *index) {
   ENV_FREE_ARRAY(index->env, index->logs, index->log_cap);
   ENV_FREE_ARRAY(index->env, index->spaces, index->space_cap);
   ENV_FREE_ARRAY(index->env, index->places, index->place_cap);
+  ENV_FREE_ARRAY(index->env, index->parents, index->parent_cap);
   pthread_mutex_destroy(&index->lock);
 }
 
@@ -49,12 +50,24 @@ struct log *index_find_log(struct index *index, const struct log_name *name) {
   return log;
 }
 
-static uint64_t run_last(const struct run_ref *run) {
+struct log *log_branch(struct log *log, const struct dunlin_id *id) {
+  struct log *branch = log ? log->trunk : NULL;
+  while (branch && id_compare(&branch->id, id)) branch = branch->next;
+  return branch;
+}
+
+uint64_t run_last(const struct run_ref *run) {
   return run->first + run->count - 1;
 }
 
 uint64_t log_count(const struct log *log) {
-  return log->run_count ? run_last(&log->runs[log->run_count - 1]) : 0;
+  return log->run_count ? run_last(&log->runs[log->run_count - 1]) : log->base;
+}
+
+struct log *log_holder(struct log *log, uint64_t entry) {
+  if (entry > log_count(log)) return NULL;
+  while (log && entry <= log->base) log = log->parent;
+  return log;
 }
 
 const struct run_ref *log_run_of(const struct log *log, uint64_t entry) {
@@ -74,10 +87,17 @@ uint64_t index_arrivals(struct index *index) {
   return count;
 }
 
+uint64_t index_generation(struct index *index) {
+  pthread_mutex_lock(&index->lock);
+  uint64_t generation = index->generation;
+  pthread_mutex_unlock(&index->lock);
+  return generation;
+}
+
 uint64_t index_entries(struct index *index) {
   uint64_t count = 0;
   pthread_mutex_lock(&index->lock);
-  for (size_t i = 0; i < index->log_count; i++) count += log_count(index->logs[i]);
+  for (size_t i = 0; i < index->log_count; i++) count += log_count(index->logs[i]) - index->logs[i]->base;
   pthread_mutex_unlock(&index->lock);
   return count;
 }
@@ -100,6 +120,8 @@ struct news {
   size_t space_count, space_cap;
   struct log_name *logs;
   size_t log_count, log_cap;
+  struct parent_record *parents;
+  size_t parent_count, parent_cap;
   struct new_run *runs;
   size_t run_count, run_cap;
 };
@@ -108,6 +130,7 @@ static void news_free(struct news *news) {
   for (size_t i = 0; i < news->space_count; i++) space_free(news->spaces[i]);
   ENV_FREE_ARRAY(news->env, news->spaces, news->space_cap);
   ENV_FREE_ARRAY(news->env, news->logs, news->log_cap);
+  ENV_FREE_ARRAY(news->env, news->parents, news->parent_cap);
   ENV_FREE_ARRAY(news->env, news->runs, news->run_cap);
 }
 
@@ -125,6 +148,12 @@ static int news_log(void *ctx, struct dunlin_bytes key, struct dunlin_bytes plai
   (void)key;
   if (ENV_GROW(news->env, news->logs, news->log_cap, news->log_count + 1)) return DUNLIN_ENOMEM;
   return record_parse_log(plain, &news->logs[news->log_count++]);
+}
+
+static int news_parent(void *ctx, struct dunlin_bytes key, struct dunlin_bytes plain) {
+  struct news *news = ctx;
+  if (ENV_GROW(news->env, news->parents, news->parent_cap, news->parent_count + 1)) return DUNLIN_ENOMEM;
+  return record_parse_parent(key, plain, &news->parents[news->parent_count++]);
 }
 
 static int news_run(void *ctx, struct dunlin_bytes key, struct dunlin_bytes sealed) {
@@ -145,6 +174,7 @@ static int news_read(void *ctx, struct storage_txn *txn) {
   if (!r && news->generation != news->known_generation) {
     r = record_each(records, txn, RECORD_SPACE, news_space, news);
     if (!r) r = record_each(records, txn, RECORD_LOG, news_log, news);
+    if (!r) r = record_each(records, txn, RECORD_PARENT, news_parent, news);
   }
   return r ? r : storage_each_run(txn, news->known_arrivals + 1, news_run, news);
 }
@@ -178,7 +208,9 @@ static int merge_log(struct index *index, const struct log_name *name) {
   if (!log) return DUNLIN_ENOMEM;
   log->name = *name;
   log->space = space;
-  log->start = chain_start(name);
+  log->start = log->id = chain_start(name);
+  log->trunk = log;
+  log->branch_count = 1;
   log_keys_derive(&log->keys, &space->keys, name);
   index->logs[index->log_count++] = log;
   return 0;
@@ -192,8 +224,66 @@ static bool header_fits(const struct log *log, const struct seal_header *header)
 static struct log *log_of_header(struct index *index, const struct seal_header *header) {
   if (header_fits(index->last, header)) return index->last;
   for (size_t i = 0; i < index->log_count; i++)
-    if (header_fits(index->logs[i], header)) return index->last = index->logs[i];
+    if (header_fits(index->logs[i], header)) return index->last = index->logs[i]->trunk;
   return NULL;
+}
+
+static const struct parent_record *parent_of(const struct index *index, uint64_t arrival) {
+  size_t low = 0, high = index->parent_count;
+  while (low < high) {
+    size_t mid = low + (high - low) / 2;
+    if (index->parents[mid].arrival < arrival) low = mid + 1;
+    else high = mid;
+  }
+  return low < index->parent_count && index->parents[low].arrival == arrival ? &index->parents[low] : NULL;
+}
+
+/* A branch of `trunk` that goes on from entry `base` of `parent` (NULL: from the beginning) with run number `arrival`. */
+static struct log *branch_new(struct index *index, struct log *trunk, struct log *parent, uint64_t base,
+                              uint64_t arrival) {
+  uint8_t number[8];
+  put_be64(number, arrival);
+  const struct dunlin_bytes parts[] = {{trunk->start.bytes, 32}, {number, sizeof number}};
+  if (ENV_GROW(index->env, index->logs, index->log_cap, index->log_count + 1)) return NULL;
+  struct log *log = env_calloc(index->env, 1, sizeof *log);
+  if (!log) return NULL;
+  log->name = trunk->name;
+  log->keys = trunk->keys;
+  log->start = trunk->start;
+  log->id = env_hash(index->env, "dunlin.branch.1", parts, 2);
+  log->trunk = trunk;
+  log->parent = parent;
+  log->base = base;
+  log->space = trunk->space;
+  struct log **end = &trunk->next;
+  while (*end) end = &(*end)->next;
+  *end = log;
+  trunk->branch_count++;
+  index->logs[index->log_count++] = log;
+  return log;
+}
+
+/* Where a run goes: a branch whose end it goes on from, or a new one.  NULL with `*error` 0: nowhere. */
+static struct log *branch_of_run(struct index *index, struct log *trunk, const struct new_run *run, int *error) {
+  const struct parent_record *record = parent_of(index, run->arrival);
+  uint64_t arrival = record ? record->parent : trunk->latest, first = run->header.first;
+  struct log *parent = NULL;
+  uint64_t last = 0;
+  *error = 0;
+  if (arrival) {
+    const struct place *place = arrival <= index->place_count ? &index->places[arrival - 1] : NULL;
+    parent = place ? place->log : NULL;
+    if (!parent || parent->trunk != trunk) return NULL;
+    last = run_last(&parent->runs[place->run]);
+  }
+  uint64_t base = record ? record->entry : last;
+  if (base > last || first > base + 1 || first + run->header.count - 1 <= base) return NULL;
+  if (!record && first != base + 1) return NULL;
+  if (!parent && !trunk->run_count) return trunk;
+  if (parent && base == log_count(parent)) return parent;
+  struct log *branch = branch_new(index, trunk, parent, base, run->arrival);
+  if (!branch) *error = DUNLIN_ENOMEM;
+  return branch;
 }
 
 /* Puts a run where it belongs.  One that begins behind a gap is not usable; the entries it holds may come again. */
@@ -205,21 +295,32 @@ static int merge_run(struct index *index, const struct new_run *run) {
   if (run->arrival > SIZE_MAX / sizeof *index->places || missing > 1u << 20) return DUNLIN_ECORRUPT;
   if (ENV_GROW(index->env, index->places, index->place_cap, (size_t)run->arrival)) return DUNLIN_ENOMEM;
   while (index->place_count < run->arrival - 1) index->places[index->place_count++] = (struct place){0};
-  struct log *log = run->malformed ? NULL : log_of_header(index, &run->header);
-  struct place place = {.log = log};
-  if (!log) {
+  struct log *trunk = run->malformed ? NULL : log_of_header(index, &run->header);
+  int error = 0;
+  struct place place = {.log = trunk ? branch_of_run(index, trunk, run, &error) : NULL};
+  if (error) return error;
+  if (!trunk) {
     index->lost++;
-  } else if (run->header.first != log_count(log) + 1) {
+  } else if (!place.log) {
     uint64_t last = run->header.first + run->header.count - 1;
-    if (last > log->beyond) log->beyond = last;
-    place.log = NULL;
+    if (last > trunk->beyond) trunk->beyond = last;
   } else {
+    struct log *log = place.log;
     if (ENV_GROW(index->env, log->runs, log->run_cap, log->run_count + 1)) return DUNLIN_ENOMEM;
     place.run = log->run_count;
     log->runs[log->run_count++] =
         (struct run_ref){.arrival = run->arrival, .first = run->header.first, .count = run->header.count};
+    trunk->latest = run->arrival;
   }
   index->places[index->place_count++] = place;
+  return 0;
+}
+
+/* All that there are are read again, in order; those that are known come first. */
+static int merge_parents(struct index *index, const struct news *news) {
+  size_t known = index->parent_count;
+  if (ENV_GROW(index->env, index->parents, index->parent_cap, news->parent_count)) return DUNLIN_ENOMEM;
+  for (size_t i = known; i < news->parent_count; i++) index->parents[index->parent_count++] = news->parents[i];
   return 0;
 }
 
@@ -228,6 +329,7 @@ static int merge(struct index *index, struct news *news) {
   if (news->generation > index->generation) {
     for (size_t i = 0; !r && i < news->space_count; i++) r = merge_space(index, &news->spaces[i]);
     for (size_t i = 0; !r && i < news->log_count; i++) r = merge_log(index, &news->logs[i]);
+    if (!r) r = merge_parents(index, news);
     if (!r) index->generation = news->generation;
   }
   for (size_t i = 0; !r && i < news->run_count; i++) r = merge_run(index, &news->runs[i]);
@@ -309,6 +411,12 @@ int index_open_run(dunlin_store *store, const struct log *log, uint64_t arrival,
   return DUNLIN_ECORRUPT;
 }
 
+static int report_run(dunlin_store *store, uint64_t arrival, int r) {
+  if (!r || r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;
+  if (r != DUNLIN_ECORRUPT) store_log(store, "run %" PRIu64 " of the store is malformed", arrival);
+  return DUNLIN_ECORRUPT;
+}
+
 static int chain_run(dunlin_store *store, const struct log *log, uint64_t arrival, struct dunlin_id *tip) {
   struct seal_header header;
   uint8_t signature[64];
@@ -319,9 +427,74 @@ static int chain_run(dunlin_store *store, const struct log *log, uint64_t arriva
   if (!r) r = run_chain(store->env, (struct dunlin_bytes){raw.data, raw.len}, NULL, tip, &count);
   if (!r && count != header.count) r = DUNLIN_EFORMAT;
   buf_free(&raw);
-  if (!r || r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;
-  if (r != DUNLIN_ECORRUPT) store_log(store, "run %" PRIu64 " of the store is malformed", arrival);
-  return DUNLIN_ECORRUPT;
+  return report_run(store, arrival, r);
+}
+
+struct entry_search {
+  uint64_t left; /* entries before the one that is looked for, itself included */
+  struct dunlin_id found;
+};
+
+static int search_entry(void *ctx, const struct dunlin_id *entry) {
+  struct entry_search *search = ctx;
+  search->found = *entry;
+  return --search->left == 0;
+}
+
+/* Entry `n`, which is above the branch's base and within what is chained. */
+static int entry_inside(dunlin_store *store, struct log *log, uint64_t n, struct dunlin_id *out) {
+  struct seal_header header;
+  uint8_t signature[64];
+  pthread_mutex_lock(&store->index.lock);
+  const struct run_ref *found = log_run_of(log, n);
+  struct run_ref run = found ? *found : (struct run_ref){0};
+  uint64_t before = found ? run.first - 1 : 0, base = log->base;
+  struct log *parent = log->parent;
+  pthread_mutex_unlock(&store->index.lock);
+  if (!found) return DUNLIN_ECORRUPT;
+  if (run_last(&run) == n) {
+    *out = run.tip;
+    return 0;
+  }
+  int r = 0;
+  struct dunlin_id start = log->start;
+  if (before > base) r = entry_inside(store, log, before, &start);
+  else if (parent) r = index_entry(store, parent, before, &start);
+  struct entry_search search = {.left = n - before};
+  struct buf raw;
+  buf_init(&raw, store->env, DUNLIN_MAX_RAW);
+  if (!r) r = index_open_run(store, log, run.arrival, &raw, &header, signature);
+  if (!r) r = run_entries(store->env, (struct dunlin_bytes){raw.data, raw.len}, &start, search_entry, &search);
+  buf_free(&raw);
+  *out = search.found;
+  return r == 1 ? 0 : report_run(store, run.arrival, r ? r : DUNLIN_EFORMAT);
+}
+
+int index_entry(dunlin_store *store, struct log *log, uint64_t n, struct dunlin_id *out) {
+  uint64_t count;
+  struct dunlin_id tip;
+  pthread_mutex_lock(&store->index.lock);
+  bool past = n > log_count(log);
+  struct log *holder = n ? log_holder(log, n) : NULL;
+  pthread_mutex_unlock(&store->index.lock);
+  *out = log->start;
+  if (past) return DUNLIN_ENOENT;
+  if (!holder) return 0;
+  int r = index_chain(store, holder, &count, &tip);
+  return r ? r : entry_inside(store, holder, n, out);
+}
+
+/* The chain value before run `at` of the branch, whose runs before that are chained. */
+static int chain_before(dunlin_store *store, struct log *log, size_t at, struct dunlin_id *out) {
+  pthread_mutex_lock(&store->index.lock);
+  uint64_t before = log->runs[at].first - 1, reached = at ? run_last(&log->runs[at - 1]) : log->base, base = log->base;
+  if (at) *out = log->runs[at - 1].tip;
+  struct log *parent = log->parent;
+  pthread_mutex_unlock(&store->index.lock);
+  if (at && before == reached) return 0;
+  if (before > base) return entry_inside(store, log, before, out);
+  *out = log->start;
+  return parent ? index_entry(store, parent, before, out) : 0;
 }
 
 int index_chain(dunlin_store *store, struct log *log, uint64_t *count, struct dunlin_id *tip) {
@@ -335,7 +508,8 @@ int index_chain(dunlin_store *store, struct log *log, uint64_t *count, struct du
     uint64_t arrival = done ? 0 : log->runs[at].arrival;
     pthread_mutex_unlock(&index->lock);
     if (done) return 0;
-    int r = chain_run(store, log, arrival, tip);
+    int r = chain_before(store, log, at, tip);
+    if (!r) r = chain_run(store, log, arrival, tip);
     if (r) return r;
     pthread_mutex_lock(&index->lock);
     if (log->chained == at) log->runs[log->chained++].tip = *tip;
@@ -343,10 +517,11 @@ int index_chain(dunlin_store *store, struct log *log, uint64_t *count, struct du
   }
 }
 
-void index_set_tip(struct index *index, struct log *log, uint64_t count, const struct dunlin_id *tip) {
+void index_set_tip(struct index *index, uint64_t arrival, const struct dunlin_id *tip) {
   pthread_mutex_lock(&index->lock);
-  if (log->chained < log->run_count && run_last(&log->runs[log->chained]) == count)
-    log->runs[log->chained++].tip = *tip;
+  const struct place *place = arrival && arrival <= index->place_count ? &index->places[arrival - 1] : NULL;
+  struct log *log = place ? place->log : NULL;
+  if (log && log->chained == place->run) log->runs[log->chained++].tip = *tip;
   pthread_mutex_unlock(&index->lock);
 }
 

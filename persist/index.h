@@ -3,9 +3,18 @@
  *
  * `lock` protects everything that can change and is a leaf: nobody reads the storage or waits while holding it.  Spaces and
  * logs are never freed before the index, and a log's name, keys and space pointer never change, so they may be used without
- * the lock.  Each log's runs are in the order of entries, without gaps. */
+ * the lock.
+ *
+ * A log is a line of entries until its author's store is copied, or its author cheats: then one entry has two successors, and
+ * the log is a tree.  Each of its *branches* is a `struct log` of the same name; which is the first depends on what arrived first.
+ * A branch goes on from an entry (`base`) of another, and has the runs from there, in the order of entries and without gaps; a
+ * run may begin before the end of the one before it, where its author has cut the same entries differently.  A run goes on where
+ * the run of its log that arrived before it ends, unless a record says otherwise (record.h, 'p'). */
 #ifndef PERSIST_INDEX_H
 #define PERSIST_INDEX_H
+
+/* Branches that a log may have; what would be one more is refused. */
+#define LOG_MAX_BRANCHES 16u
 
 #include <pthread.h>
 
@@ -21,6 +30,13 @@ struct log {
   struct log_name name;
   struct log_keys keys;
   struct dunlin_id start; /* e_0 */
+  struct dunlin_id id;    /* of this branch, in this store: e_0 for the first */
+  struct log *trunk;      /* the first branch */
+  struct log *next;       /* the next one */
+  struct log *parent;     /* whose entry `base` it goes on from; NULL: from the log's beginning */
+  uint64_t base;
+  uint64_t latest;     /* first branch: arrival number of the last run of any */
+  size_t branch_count; /* first branch: of the log */
   struct space *space;
   struct run_ref *runs;
   size_t run_count, run_cap;
@@ -43,6 +59,8 @@ struct index {
   size_t log_count, log_cap;
   struct place *places; /* places[n - 1] is arrival number n */
   size_t place_count, place_cap;
+  struct parent_record *parents; /* in the order of arrival numbers */
+  size_t parent_count, parent_cap;
   uint64_t lost;                /* runs that no known log could have made */
   uint64_t generation, version; /* of the records; of the storage */
   struct log *last;             /* the log of the last header: most often that of the next, too */
@@ -59,12 +77,17 @@ int index_refresh_in(dunlin_store *store, struct storage_txn *txn);
 /* Number of runs, and entries, that are in place. */
 uint64_t index_arrivals(struct index *index);
 uint64_t index_entries(struct index *index);
+/* Grows with every change of the records. */
+uint64_t index_generation(struct index *index);
 
 /* With the lock held. */
 struct space *index_space(struct index *index, const struct dunlin_id *id); /* NULL */
-struct log *index_log(struct index *index, const struct log_name *name);    /* NULL */
-uint64_t log_count(const struct log *log);                                  /* entries */
-const struct run_ref *log_run_of(const struct log *log, uint64_t entry);    /* NULL */
+struct log *index_log(struct index *index, const struct log_name *name);    /* the first branch, NULL */
+struct log *log_branch(struct log *log, const struct dunlin_id *id);        /* NULL */
+uint64_t log_count(const struct log *log);                                  /* number of its last entry */
+uint64_t run_last(const struct run_ref *run);
+const struct run_ref *log_run_of(const struct log *log, uint64_t entry); /* of its own runs, NULL */
+struct log *log_holder(struct log *log, uint64_t entry); /* the branch that has the entry of this one's past, NULL */
 
 /* Without it: finds and keeps. */
 struct log *index_find_log(struct index *index, const struct log_name *name);
@@ -74,10 +97,12 @@ int index_sealed(dunlin_store *store, uint64_t arrival, struct buf *out);
 int index_open_run(dunlin_store *store, const struct log *log, uint64_t arrival, struct buf *raw,
                    struct seal_header *header, uint8_t signature[64]);
 
+/* The chain value of entry `n` of the branch's past (0: e_0).  DUNLIN_ENOENT past its end. */
+int index_entry(dunlin_store *store, struct log *log, uint64_t n, struct dunlin_id *out);
 /* Computes the chain up to the log's tip, and gives number and chain value of it. */
 int index_chain(dunlin_store *store, struct log *log, uint64_t *count, struct dunlin_id *tip);
-/* Says what the writer knows already: the chain value of entry `count` of the log. */
-void index_set_tip(struct index *index, struct log *log, uint64_t count, const struct dunlin_id *tip);
+/* Says what the writer knows already: the chain value of the last entry of a run. */
+void index_set_tip(struct index *index, uint64_t arrival, const struct dunlin_id *tip);
 
 /* Whether something that `space` may have had in `lane` is lost: DUNLIN_ECORRUPT, reported. */
 int index_whole(dunlin_store *store, const struct space *space, uint8_t lane);

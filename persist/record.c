@@ -217,6 +217,27 @@ int record_put_slot(const struct records *records, struct storage_txn *txn, uint
   return put_wiped(records, txn, &key, &plain);
 }
 
+int record_put_parent(const struct records *records, struct storage_txn *txn, const struct parent_record *in) {
+  uint8_t arrival[8];
+  put_be64(arrival, in->arrival);
+  struct record_key key = record_key(RECORD_PARENT, arrival, sizeof arrival, NULL, 0);
+  struct buf plain;
+  buf_init(&plain, records->env, 32);
+  mp_write_array(&plain, 2);
+  mp_write_uint(&plain, in->parent);
+  mp_write_uint(&plain, in->entry);
+  return put_wiped(records, txn, &key, &plain);
+}
+
+int record_parse_parent(struct dunlin_bytes key, struct dunlin_bytes plain, struct parent_record *out) {
+  struct mp_reader r = mp_reader_of(plain.data, plain.len);
+  if (key.len != 9 || mp_read_array(&r, 2) != 2) return DUNLIN_ECORRUPT;
+  out->arrival = get_be64((const uint8_t *)key.data + 1);
+  out->parent = mp_read_uint(&r, UINT64_MAX);
+  out->entry = mp_read_uint(&r, UINT64_MAX);
+  return mp_end(&r) ? DUNLIN_ECORRUPT : 0;
+}
+
 struct record_key record_invitation_key(const struct records *records, const uint8_t secret[32]) {
   struct dunlin_id id = env_hash(records->env, "dunlin.invite.1", &(struct dunlin_bytes){secret, 32}, 1);
   return record_key(RECORD_INVITATION, id.bytes, 32, NULL, 0);

@@ -6,9 +6,11 @@
  *   'l' e_0 of the log 32          [space bin32, device bin32, actor bin16, lane]                         a known log
  *   'w' slot 1                     [actor bin16]                                                          a writer slot
  *   'i' hash of the secret 32      [secret bin32, space bin32, expires int, guest's noise key bin32]      an invitation
- *   'a' peer 32, e_0 of the log 32 [entries]                                                              acknowledged
- *   'g'                            [n]               counts up whenever an 's' or an 'l' is written: others look again
- */
+ *   'a' peer 32, branch 32         [entries]                                                              acknowledged
+ *   'p' arrival number u64         [arrival number of a run, entry]                                       what a run continues
+ *   'g'                            [n]               counts up whenever an 's', 'l', 'p' or 'w' changes: others look again
+ *
+ * A 'p' is there for a run that does not simply go on where the run of its log that arrived before it ends; see index.h. */
 #ifndef PERSIST_RECORD_H
 #define PERSIST_RECORD_H
 
@@ -23,6 +25,7 @@ enum record_type {
   RECORD_SLOT = 'w',
   RECORD_INVITATION = 'i',
   RECORD_ACK = 'a',
+  RECORD_PARENT = 'p',
   RECORD_GENERATION = 'g',
 };
 
@@ -61,6 +64,13 @@ int record_parse_log(struct dunlin_bytes plain, struct log_name *out);
 int record_get_slot(const struct records *records, struct storage_txn *txn, uint8_t slot, struct dunlin_actor *out);
 int record_put_slot(const struct records *records, struct storage_txn *txn, uint8_t slot,
                     const struct dunlin_actor *actor);
+
+/* Run number `arrival` continues entry `entry` of the branch in which run number `parent` is (0 and 0: the log's beginning). */
+struct parent_record {
+  uint64_t arrival, parent, entry;
+};
+int record_put_parent(const struct records *records, struct storage_txn *txn, const struct parent_record *in);
+int record_parse_parent(struct dunlin_bytes key, struct dunlin_bytes plain, struct parent_record *out);
 
 struct invitation_record {
   uint8_t secret[32], guest[32]; /* guest: zeros while nobody has used it */

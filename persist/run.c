@@ -74,6 +74,8 @@ struct chain_walk {
   const struct run_group *group;
   struct dunlin_id tip;
   uint64_t count;
+  run_each_entry *each; /* may be NULL */
+  void *ctx;
 };
 
 static int chain_change(void *ctx, const struct change_id_bytes *change) {
@@ -84,7 +86,7 @@ static int chain_change(void *ctx, const struct change_id_bytes *change) {
   if (w->actor && parsed.actor && actor_compare(parsed.actor, w->actor)) return DUNLIN_EAUTH;
   w->tip = chain_next(&w->tip, &change->id, w->group->heads, w->group->heads_len);
   w->count++;
-  return 0;
+  return w->each ? w->each(w->ctx, &w->tip) : 0;
 }
 
 static int chain_group(void *ctx, const struct run_group *group) {
@@ -103,4 +105,10 @@ int run_chain(const struct dunlin_env *env, struct dunlin_bytes data, const stru
   *tip = w.tip;
   *count = w.count;
   return 0;
+}
+
+int run_entries(const struct dunlin_env *env, struct dunlin_bytes data, const struct dunlin_id *before,
+                run_each_entry *each, void *ctx) {
+  struct chain_walk w = {.env = env, .tip = *before, .each = each, .ctx = ctx};
+  return run_groups(data, chain_group, &w);
 }

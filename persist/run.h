@@ -44,4 +44,9 @@ int run_groups(struct dunlin_bytes data, run_each_group *each, void *ctx);
 int run_chain(const struct dunlin_env *env, struct dunlin_bytes data, const struct dunlin_actor *actor,
               struct dunlin_id *tip, uint64_t *count);
 
+/* Hands out the chain value of every entry in turn, `before` being the one before the first.  A result other than 0 ends it. */
+typedef int run_each_entry(void *ctx, const struct dunlin_id *entry);
+int run_entries(const struct dunlin_env *env, struct dunlin_bytes data, const struct dunlin_id *before,
+                run_each_entry *each, void *ctx);
+
 #endif

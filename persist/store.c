@@ -141,7 +141,7 @@ static int check_file(dunlin_store *store, struct dunlin_why *why) {
 }
 
 static int check_record(void *ctx, struct dunlin_bytes key, struct dunlin_bytes plain) {
-  static const char types[] = "dslwiag";
+  static const char types[] = "dslwiagp";
   (void)ctx, (void)plain; /* that it opened is the check */
   return memchr(types, *(const uint8_t *)key.data, sizeof types - 1) ? 0 : DUNLIN_ECORRUPT;
 }

@@ -13,7 +13,7 @@
 
 /* What peers have acknowledged, in memory; written with the next flush or record. */
 struct ack {
-  struct dunlin_id peer, log; /* log: its e_0 */
+  struct dunlin_id peer, log; /* log: a branch's id */
   uint64_t count;
   bool unsaved;
 };

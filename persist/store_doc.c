@@ -12,7 +12,9 @@ struct dunlin_store_doc {
   struct dunlin_actor actor;
   struct writer *writer; /* NULL: read only */
   dunlin_doc *doc;
-  uint64_t cursor; /* arrival number up to which runs are applied */
+  uint64_t cursor;     /* arrival number up to which runs are applied */
+  uint64_t generation; /* of the index when the actor was last looked at */
+  bool copied;         /* the actor is new: what a copy of this store wrote under the old one is to be read, too */
   enum dunlin_commit_mode mode;
 };
 
@@ -221,6 +223,31 @@ static int list_name(struct dunlin_store_doc *d, const char *name, size_t len) {
   return r < 0 ? r : 0;
 }
 
+/* ---- Being a copy --------------------------------------------------------------------------------------------- */
+
+/* When this store turns out to be a copy of another, or set back to an older state, its actors' numbers are in use elsewhere: the
+ * handle goes on under a new one. */
+static int renew_actor(struct dunlin_store_doc *d) {
+  int r = index_refresh(d->store);
+  if (r < 0 || !d->writer) return r < 0 ? r : 0;
+  uint64_t generation = index_generation(&d->store->index);
+  if (generation == d->generation) return 0;
+  r = writer_renew(d->store, d->writer);
+  if (r == 1) {
+    r = doc_set_actor(d->doc, &d->writer->actor);
+    d->actor = d->writer->actor;
+    d->copied = true;
+  }
+  if (!r) d->generation = generation;
+  return r;
+}
+
+static int on_begin(void *ctx) {
+  struct dunlin_store_doc *d = ctx;
+  int r = store_usable(d->store);
+  return r ? r : renew_actor(d);
+}
+
 /* ---- Opening ------------------------------------------------------------------------------------------------ */
 
 /* How many of its changes are there already: the durable ones, since nothing of this actor is queued. */
@@ -287,6 +314,7 @@ int dunlin_store_doc_open(dunlin_store *store, const struct dunlin_id *space_id,
     return r;
   }
   dunlin_doc_on_commit(d->doc, on_commit, d);
+  doc_on_begin(d->doc, on_begin, d);
   atomic_fetch_add(&store->documents, 1);
   *out = d;
   return 0;
@@ -313,12 +341,15 @@ struct dunlin_actor dunlin_store_doc_actor(const dunlin_store_doc *d) {
 
 int dunlin_store_doc_pull(dunlin_store_doc *d, struct dunlin_applied *result) {
   struct dunlin_applied applied = {0};
+  uint64_t cursor = d->cursor;
   int r = store_usable(d->store);
   if (!r && doc_in_transaction(d->doc)) r = DUNLIN_ESTATE;
+  if (!r) r = renew_actor(d);
   if (r) return r;
-  r = index_refresh(d->store);
-  if (r < 0) return r;
-  r = doc_load(d->store, d->doc, &d->id, d->space, LANE_NORMAL, &d->actor, &d->cursor, &applied);
+  if (d->copied) cursor = 0; /* once more: most of it is there already */
+  r = doc_load(d->store, d->doc, &d->id, d->space, LANE_NORMAL, d->copied ? NULL : &d->actor, &cursor, &applied);
+  if (!r) d->copied = false;
+  if (!d->copied) d->cursor = cursor;
   if (result) *result = applied;
   return r;
 }

@@ -65,27 +65,35 @@ static int check_run(struct verify *v, const struct log *log, const struct run_r
   return r;
 }
 
-static int check_log(struct verify *v, const struct log *log) {
-  struct dunlin_id tip = log->start;
+static void log_fault(struct verify *v, const struct log *log, uint64_t entry, const char *what) {
+  fault(v, "log %02x%02x%02x%02x: entries from %" PRIu64 " on: %s", log->start.bytes[0], log->start.bytes[1],
+        log->start.bytes[2], log->start.bytes[3], entry, what);
+}
+
+static int check_log(struct verify *v, struct log *log) {
   struct index *index = &v->store->index;
-  for (size_t i = 0;; i++) {
+  uint64_t beyond = 0, count = 0;
+  struct dunlin_id tip;
+  /* Chained first, so that runs that begin before the end of another find their place. */
+  int r = index_chain(v->store, log, &count, &tip);
+  for (size_t i = 0; !r; i++) {
     struct run_ref run = {0};
     pthread_mutex_lock(&index->lock);
     bool end = i >= log->run_count;
     if (!end) run = log->runs[i];
-    uint64_t beyond = log->beyond > log_count(log) ? log->beyond : 0;
+    if (log->beyond > log_count(log)) beyond = log->beyond;
     pthread_mutex_unlock(&index->lock);
-    if (end && beyond)
-      fault(v, "log %02x%02x%02x%02x: entries up to %" PRIu64 " are missing", log->start.bytes[0], log->start.bytes[1],
-            log->start.bytes[2], log->start.bytes[3], beyond);
-    if (end) return 0;
-    int r = check_run(v, log, &run, &tip);
-    if (r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;
-    if (!r) continue;
-    fault(v, "log %02x%02x%02x%02x: entries from %" PRIu64 " on: %s", log->start.bytes[0], log->start.bytes[1],
-          log->start.bytes[2], log->start.bytes[3], run.first, dunlin_error_text(r));
-    return 0;
+    if (end) break;
+    r = index_entry(v->store, log, run.first - 1, &tip);
+    if (!r) r = check_run(v, log, &run, &tip);
+    count = run.first;
   }
+  if (r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;
+  if (r) log_fault(v, log, count + (r == DUNLIN_ECORRUPT), dunlin_error_text(r));
+  if (!r && beyond)
+    fault(v, "log %02x%02x%02x%02x: entries up to %" PRIu64 " are missing", log->start.bytes[0], log->start.bytes[1],
+          log->start.bytes[2], log->start.bytes[3], beyond);
+  return 0;
 }
 
 /* A document is sound when each of its changes has its parents and none was refused. */
@@ -139,7 +147,7 @@ int dunlin_store_verify(dunlin_store *store, void (*report)(void *ctx, const cha
   if (lost) fault(&v, "%" PRIu64 " runs belong to no log or are missing", lost);
   for (size_t i = 0; !r && i < logs + spaces; i++) {
     pthread_mutex_lock(&index->lock);
-    const struct log *log = i < logs ? index->logs[i] : NULL;
+    struct log *log = i < logs ? index->logs[i] : NULL;
     const struct space *space = i < logs ? NULL : index->spaces[i - logs];
     pthread_mutex_unlock(&index->lock);
     r = log ? check_log(&v, log) : check_space(&v, space);

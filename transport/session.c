@@ -198,10 +198,10 @@ static const struct message_row {
     [MESSAGE_SUMMARY] = {sync_summary_message, PHASE_SYNC, 1},
     [MESSAGE_MEMBERS] = {sync_members_message, PHASE_SYNC, 2},
     [MESSAGE_HAVE] = {sync_have_message, PHASE_SYNC, 2},
-    [MESSAGE_WANT] = {transfer_want_message, PHASE_SYNC, 7},
+    [MESSAGE_WANT] = {transfer_want_message, PHASE_SYNC, 10},
     [MESSAGE_RUN] = {transfer_run_message, PHASE_SYNC, 2},
     [MESSAGE_DONE] = {transfer_done_message, PHASE_SYNC, 1},
-    [MESSAGE_ACK] = {sync_ack_message, PHASE_SYNC, 5},
+    [MESSAGE_ACK] = {sync_ack_message, PHASE_SYNC, 6},
 };
 
 static int handle_message(struct session *s, struct dunlin_bytes message) {

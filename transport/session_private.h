@@ -22,7 +22,9 @@
 #define SESSION_SERVES 16u                /* ranges that the peer may ask for at a time */
 #define SESSION_FILL (256u * 1024)        /* runs are read from the store while less than this waits to be sent */
 #define SESSION_OUTPUT (8u * 1024 * 1024) /* bytes of messages that may wait */
-#define SESSION_HAVE_LOGS 1024u           /* logs in one HAVE */
+#define SESSION_HAVE_LOGS 1024u           /* tips in one HAVE */
+#define SESSION_LOCATOR 32u               /* entries in one WANT ... */
+#define SESSION_LOCATOR_BYTES 16u         /* ... of that many bytes */
 
 enum message_type {
   MESSAGE_HELLO = 1,
@@ -53,24 +55,26 @@ struct space_state {
   bool present;                  /* used while scanning */
 };
 
-/* A range that we asked for. */
+/* A branch that we asked for. */
 struct want {
-  bool active;
+  bool active, deep;
   uint64_t id;
   struct log_name name;
-  uint64_t from;                             /* entries held when it was asked for */
-  uint64_t next;                             /* entry that is to come */
+  uint64_t count; /* of the entry that the peer said it has, and that entry */
+  uint8_t tip[8];
   size_t received;                           /* bytes */
+  bool fresh;                                /* something of it was new */
   struct buf runs;                           /* not ingested yet, in a row ... */
   size_t *lengths, length_cap, length_count; /* ... of these lengths */
 };
 
-/* A range that the peer asked for. */
+/* A branch that the peer asked for. */
 struct serve {
   uint64_t id;
   struct log_name name;
-  uint64_t next;
-  size_t left; /* bytes */
+  struct dunlin_id branch;
+  uint64_t next; /* entry; 0: nothing more */
+  size_t left;   /* bytes */
 };
 
 struct session {
@@ -155,8 +159,16 @@ int sync_step(struct session *s);
 /* The state of a space that is common, or NULL. */
 struct space_state *sync_space(struct session *s, const uint8_t id[32]);
 
-/* Leaves a log alone for the rest of the session, and reports it: DUNLIN_ECONFLICT, another branch is held; else invalid. */
-void sync_refuse(struct session *s, struct log_state *log, int error);
+/* Leaves a log alone for the rest of the session, because of `error`, and reports it. */
+void sync_refuse(struct session *s, const struct log_name *name, int error);
+/* What an entry is called in this session. */
+void sync_tip_hash(const struct session *s, const struct dunlin_id *entry, uint8_t out[8]);
+/* The next branch of ours that has that entry in its past, from `*at` on, which moves behind it; NULL when there is none.
+ * `*at` begins at 0. */
+struct log_state *sync_resolve(struct session *s, const struct log_name *name, uint64_t count, const uint8_t tip[8],
+                               size_t *at);
+/* Looks at the store, if there may be something new. */
+int sync_look(struct session *s);
 
 void sync_write_log_name(struct buf *out, const struct log_name *name); /* 4 fields */
 void sync_read_log_name(struct mp_reader *r, struct log_name *name);

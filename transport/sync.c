@@ -29,7 +29,7 @@ static struct dunlin_id session_hash(const struct session *s, const char *label,
   return env_hash(s->env, label, parts, 2);
 }
 
-static void tip_hash(const struct session *s, const struct dunlin_id *entry, uint8_t out[8]) {
+void sync_tip_hash(const struct session *s, const struct dunlin_id *entry, uint8_t out[8]) {
   struct dunlin_id id = session_hash(s, "dunlin.tip.1", entry->bytes, sizeof entry->bytes);
   memcpy(out, id.bytes, 8);
 }
@@ -39,20 +39,41 @@ static void members_hash(const struct session *s, const struct dunlin_id *member
   memcpy(out, id.bytes, 8);
 }
 
+static void summarise_log(const struct session *s, const struct log_state *log, struct dunlin_id *sum) {
+  uint8_t numbers[9] = {log->name.lane};
+  put_be64(numbers + 1, log->count);
+  const struct dunlin_bytes parts[] = {
+      {sum->bytes, 32}, {numbers, 9}, {log->name.device.bytes, 32}, {log->name.actor.bytes, 16}, {log->tip.bytes, 32}};
+  *sum = env_hash(s->env, "dunlin.summary.2", parts, 5);
+}
+
+/* The branches of a log in the order of their tips: what they are called differs from store to store. */
+static void summarise_branches(const struct session *s, const struct log_state *branches, size_t count,
+                               struct dunlin_id *sum) {
+  const struct log_state *last = NULL;
+  for (size_t done = 0; done < count; done++) {
+    const struct log_state *next = NULL;
+    for (size_t i = 0; i < count; i++) {
+      const struct log_state *log = &branches[i];
+      if (last && id_compare(&log->tip, &last->tip) <= 0) continue;
+      if (!next || id_compare(&log->tip, &next->tip) < 0) next = log;
+    }
+    if (!next) return;
+    if (next->count) summarise_log(s, next, sum);
+    last = next;
+  }
+}
+
 /* Chained over the space, its membership and its logs that have entries, in order. */
 static void summarise(struct session *s, struct space_state *space) {
   uint8_t data[32 + 32];
   memcpy(data, space->id.bytes, 32);
   memcpy(data + 32, space->members.bytes, 32);
   struct dunlin_id sum = session_hash(s, "dunlin.summary.1", data, sizeof data);
-  for (size_t i = 0; i < s->logs.count; i++) {
+  for (size_t i = 0, end; i < s->logs.count; i = end) {
     const struct log_state *log = &s->logs.logs[i];
-    if (!log->count || id_compare(&log->name.space, &space->id)) continue;
-    uint8_t numbers[9] = {log->name.lane};
-    put_be64(numbers + 1, log->count);
-    const struct dunlin_bytes parts[] = {
-        {sum.bytes, 32}, {numbers, 9}, {log->name.device.bytes, 32}, {log->name.actor.bytes, 16}, {log->tip.bytes, 32}};
-    sum = env_hash(s->env, "dunlin.summary.2", parts, 5);
+    for (end = i + 1; end < s->logs.count && log_name_equal(&s->logs.logs[end].name, &log->name); end++) continue;
+    if (!id_compare(&log->name.space, &space->id)) summarise_branches(s, log, end - i, &sum);
   }
   memcpy(space->summary, sum.bytes, sizeof space->summary);
 }
@@ -68,7 +89,7 @@ static int scan_space(struct session *s, struct space_state *space) {
   struct exchange_log log;
   for (size_t i = 0; !error && !(error = exchange_log(s->store, &space->id, i, &log)); i++) {
     struct log_state *state;
-    error = logtable_add(&s->logs, &log.name, &state);
+    error = logtable_add(&s->logs, &log.name, &log.branch, &state);
     if (error) break;
     state->count = log.count;
     state->tip = log.tip;
@@ -104,6 +125,59 @@ static void drop_absent_spaces(struct session *s) {
   s->space_count = kept;
 }
 
+struct log_state *sync_resolve(struct session *s, const struct log_name *name, uint64_t count, const uint8_t tip[8],
+                               size_t *at) {
+  size_t branches;
+  struct log_state *log = logtable_find(&s->logs, name, &branches);
+  while (*at < branches) {
+    struct log_state *branch = &log[(*at)++];
+    struct dunlin_id entry = branch->tip;
+    uint8_t ours[8];
+    if (count > branch->count) continue;
+    if (count < branch->count && exchange_entry(s->store, name, &branch->branch, count, &entry)) continue;
+    sync_tip_hash(s, &entry, ours);
+    if (!sodium_memcmp(ours, tip, sizeof ours)) return branch;
+  }
+  return NULL;
+}
+
+/* The peer holds that entry, durably.  Whether we have it: 1 or 0. */
+static int peer_has(struct session *s, const struct log_name *name, uint64_t count, const uint8_t tip[8]) {
+  size_t at = 0;
+  bool ours = false;
+  for (struct log_state *log; (log = sync_resolve(s, name, count, tip, &at)); ours = true) {
+    if (log->theirs < count) log->theirs = count;
+    if (log->acked >= count) continue;
+    log->acked = count;
+    exchange_acknowledged(s->store, &s->device, &log->branch, count);
+  }
+  return ours;
+}
+
+/* [13, log name, count, tip]: we hold that entry, durably. */
+static int send_ack(struct session *s, const struct tip_state *tip) {
+  size_t begin = message_begin(s, MESSAGE_ACK, 6);
+  sync_write_log_name(session_out(s), &tip->name);
+  mp_write_uint(session_out(s), tip->count);
+  mp_write_bin(session_out(s), tip->tip, sizeof tip->tip);
+  return message_end(s, begin);
+}
+
+/* What has come since is not missing any more. */
+static int settle_tips(struct session *s) {
+  int error = 0;
+  for (size_t i = 0; !error && i < s->logs.tip_count;) {
+    const struct tip_state *tip = &s->logs.tips[i];
+    if (!peer_has(s, &tip->name, tip->count, tip->tip)) {
+      i++;
+      continue;
+    }
+    error = send_ack(s, tip);
+    logtable_drop_tip(&s->logs, i);
+  }
+  return error;
+}
+
 static int scan(struct session *s) {
   s->dirty = false;
   s->seen = exchange_version(s->store);
@@ -116,7 +190,11 @@ static int scan(struct session *s) {
     summarise(s, &s->spaces[i]);
     if (memcmp(before, s->spaces[i].summary, sizeof before)) s->unreported = true;
   }
-  return 0;
+  return settle_tips(s);
+}
+
+int sync_look(struct session *s) {
+  return s->dirty || exchange_version(s->store) != s->seen ? scan(s) : 0;
 }
 
 /* ---- Summaries --------------------------------------------------------------------------------------------------- */
@@ -158,7 +236,7 @@ static void all_is_theirs(struct session *s, struct space_state *space) {
     if (id_compare(&log->name.space, &space->id)) continue;
     log->told = log->count;
     if (log->theirs < log->count) log->theirs = log->count;
-    if (log->acked < log->count) exchange_acknowledged(s->store, &s->device, &log->name, log->count);
+    if (log->acked < log->count) exchange_acknowledged(s->store, &s->device, &log->branch, log->count);
     log->acked = log->count;
   }
 }
@@ -176,10 +254,8 @@ static void hear_summary(struct session *s, const uint8_t id[32], const uint8_t 
 }
 
 int sync_summary_message(struct session *s, struct mp_reader *r) {
-  if (s->dirty) {
-    int error = scan(s);
-    if (error) return error;
-  }
+  int error = sync_look(s);
+  if (error) return error;
   for (size_t left = mp_read_array(r, SESSION_MAX_SPACES); left && !r->error; left--) {
     if (mp_read_array(r, 3) != 3) mp_fail(r);
     const uint8_t *id = mp_read_bin_exact(r, 32);
@@ -245,7 +321,7 @@ static bool is_news(const struct log_state *log, const struct space_state *space
 static void write_have(struct session *s, struct log_state *log) {
   struct buf *out = session_out(s);
   uint8_t tip[8];
-  tip_hash(s, &log->tip, tip);
+  sync_tip_hash(s, &log->tip, tip);
   mp_write_array(out, 5);
   mp_write_bin(out, log->name.device.bytes, 32);
   mp_write_bin(out, log->name.actor.bytes, 16);
@@ -272,39 +348,26 @@ static int send_have(struct session *s, const struct space_state *space) {
   return error ? error : 1;
 }
 
-/* A fork: two different entries under one number, because a store was copied or somebody lies. */
-void sync_refuse(struct session *s, struct log_state *log, int error) {
-  if (log->refused) return;
-  log->refused = true;
-  session_event(s, DUNLIN_NODE_REFUSED, &log->name.space, error,
-                error == DUNLIN_ECONFLICT
-                    ? "a writer's log has two branches, as when a store was copied; the other branch is left alone"
-                    : "a writer's log that this peer holds does not verify and was left alone");
-}
-
-/* Compares the peer's tip with our own entry of that number, where we know it. */
-static void compare_tips(struct session *s, struct log_state *log, const uint8_t tip[8]) {
-  struct dunlin_id entry = log->tip;
-  if (!log->theirs || log->theirs > log->count) return;
-  if (log->theirs < log->count && exchange_chain_at(s->store, &log->name, log->theirs, &entry)) return;
-  uint8_t ours[8];
-  tip_hash(s, &entry, ours);
-  if (sodium_memcmp(ours, tip, sizeof ours)) {
-    sync_refuse(s, log, DUNLIN_ECONFLICT);
-  } else if (log->acked < log->theirs) {
-    log->acked = log->theirs;
-    exchange_acknowledged(s->store, &s->device, &log->name, log->theirs);
+void sync_refuse(struct session *s, const struct log_name *name, int error) {
+  bool told = false;
+  for (size_t i = 0; i < s->logs.tip_count; i++) {
+    struct tip_state *tip = &s->logs.tips[i];
+    if (!log_name_equal(&tip->name, name)) continue;
+    told |= tip->refused;
+    tip->refused = true;
   }
+  if (told) return;
+  session_event(s, DUNLIN_NODE_REFUSED, &name->space, error,
+                error == DUNLIN_ELIMIT ? "a writer's log has more branches than are kept; one was left alone"
+                                       : "a writer's log that this peer holds does not verify and was left alone");
 }
 
 static int hear_have(struct session *s, const struct log_name *name, uint64_t count, const uint8_t tip[8]) {
-  struct log_state *log;
-  int error = logtable_add(&s->logs, name, &log);
+  s->unreported = true;
+  if (!count || peer_has(s, name, count, tip)) return 0;
+  int error = logtable_add_tip(&s->logs, name, count, tip);
   if (error == DUNLIN_ELIMIT) return session_broken(s, "more logs than a session takes");
   if (error) return session_fail(s, error, "out of memory while talking to %s", s->address);
-  log->theirs = count;
-  compare_tips(s, log, tip);
-  s->unreported = true;
   return 0;
 }
 
@@ -312,7 +375,7 @@ int sync_have_message(struct session *s, struct mp_reader *r) {
   struct log_name name = {.lane = 0};
   memcpy(name.space.bytes, mp_read_bin_exact(r, 32), 32);
   bool known = sync_space(s, name.space.bytes) != NULL;
-  int error = 0;
+  int error = sync_look(s);
   for (size_t left = mp_read_array(r, SESSION_HAVE_LOGS); left && !r->error && !error; left--) {
     if (mp_read_array(r, 5) != 5) mp_fail(r);
     memcpy(name.device.bytes, mp_read_bin_exact(r, 32), 32);
@@ -326,19 +389,13 @@ int sync_have_message(struct session *s, struct mp_reader *r) {
   return mp_end(r) ? session_broken(s, "a malformed list of logs") : 0;
 }
 
-/* [13, log name, count]: the peer holds these entries durably. */
 int sync_ack_message(struct session *s, struct mp_reader *r) {
   struct log_name name;
   sync_read_log_name(r, &name);
   uint64_t count = mp_read_uint(r, INT64_MAX);
+  const uint8_t *tip = mp_read_bin_exact(r, 8);
   if (mp_end(r)) return session_broken(s, "a malformed acknowledgement");
-  struct log_state *log = sync_space(s, name.space.bytes) ? logtable_find(&s->logs, &name) : NULL;
-  if (!log || count > log->count || log->refused) return 0;
-  if (log->theirs < count) log->theirs = count;
-  if (log->acked < count) {
-    log->acked = count;
-    exchange_acknowledged(s->store, &s->device, &name, count);
-  }
+  if (sync_space(s, name.space.bytes)) peer_has(s, &name, count, tip);
   return 0;
 }
 
@@ -382,7 +439,7 @@ int sync_step(struct session *s) {
   if (!error) error = tell_news(s);
   if (!error) error = transfer_request(s);
   /* What another session has just brought counts too, or we would call ourselves in step without it. */
-  if (!error && (s->dirty || exchange_version(s->store) != s->seen)) error = scan(s);
+  if (!error) error = sync_look(s);
   if (!error) error = settle(s);
   if (!error) error = transfer_serve(s);
   return error;

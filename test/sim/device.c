@@ -356,6 +356,15 @@ static void hub_wake_at(void *ctx, uint64_t at) {
   if (at != UINT64_MAX && !d->dying) device_wake(d, at);
 }
 
+static void join_anew(void *ctx, uint64_t arg) {
+  struct device *d = ctx;
+  if (arg != d->lives || d->joined) return;
+  device_die(d, false);
+  d->invitation[0] = 0;
+  d->clock_off = 0;
+  device_join(d);
+}
+
 static void hub_event(void *ctx, const struct dunlin_node_event *event) {
   struct device *d = ctx;
   if (d->dying || !disk_powered(d->disk)) return;
@@ -363,6 +372,9 @@ static void hub_event(void *ctx, const struct dunlin_node_event *event) {
         event->error ? dunlin_error_name(event->error) : "", event->address);
   if (event->kind == DUNLIN_NODE_CONNECTED) d->world->counts.sessions++;
   if (event->kind == DUNLIN_NODE_IN_SYNC) judge_in_sync(d, &event->device);
+  /* A clock that is off makes an invitation look old: people set the clock, and ask for another. */
+  bool expired = event->kind == DUNLIN_NODE_CLOSED && event->error == DUNLIN_EEXPIRED;
+  if (expired && !d->joined) world_later(d->world, d->world->now + RETRY_MS, join_anew, d, d->lives);
   if (event->kind == DUNLIN_NODE_JOINED) {
     d->invitation[0] = 0;
     d->process->changed = true;
@@ -507,6 +519,7 @@ void device_join(struct device *d) {
   int r = DUNLIN_EIO;
   net_address(0, address);
   if (device_up(host) && !host->process->stopping && !host->rotten) {
+    host->clock_off = 0;
     device_acts(host);
     r = dunlin_space_find(host->process->store, SPACE, &space);
     if (!r) r = dunlin_invite(host->process->store, &space, address, 30 * DAY_US, d->invitation);

@@ -119,7 +119,8 @@ static int search_file(const char *path, const struct stat *st, int type, struct
   size_t len = (size_t)st->st_size;
   char *content = malloc(len);
   FILE *file = fopen(path, "rb");
-  if (content && file && fread(content, 1, len, file) == len) world_watch(searched, path + strlen(searched->root) + 1, content, len);
+  if (content && file && fread(content, 1, len, file) == len)
+    world_watch(searched, path + strlen(searched->root) + 1, content, len);
   if (file) fclose(file);
   free(content);
   return 0;
