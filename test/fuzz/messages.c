@@ -16,7 +16,7 @@
 #define FLAG_TWICE 16u /* every message comes twice */
 #define MESSAGES_MAX 64u
 
-enum { SPACE, SECRET, DEVICE, HOST, ACTOR, SIGNATURE, TIP, RUN, WELCOME, HOST_ACTOR, KNOWN };
+enum { SPACE, SECRET, DEVICE, HOST, ACTOR, SIGNATURE, TIP, RUN, WELCOME, HOST_ACTOR, HOST_TIP, SECRET_TIP, KNOWN };
 static struct {
   struct dunlin_bytes known[KNOWN];
   uint8_t space_tag[8]; /* of "home" */
@@ -40,6 +40,14 @@ static void know(unsigned which, const void *data, size_t len) {
 static struct dunlin_bytes known(void *ctx, uint8_t which) {
   (void)ctx;
   return f.known[which % KNOWN];
+}
+
+/* An entry as a session whose handshake hash is zeros calls it. */
+static void know_tip(unsigned which, const struct dunlin_id *entry) {
+  static const uint8_t hash[NOISE_HASH];
+  const struct dunlin_bytes parts[] = {{hash, sizeof hash}, {entry->bytes, sizeof entry->bytes}};
+  struct dunlin_id id = env_hash(dunlin_env_default(), "dunlin.tip.1", parts, 2);
+  know(which, id.bytes, 8);
 }
 
 /* The guest's signature under a greeting, whose handshake hash is zeros. */
@@ -67,7 +75,7 @@ static void know_run(const struct fuzz_store *s) {
   CHECK(!fuzz_guest_seal(s, &log, 1, (uint32_t)count, &tip, (struct dunlin_bytes){data.data, data.len}, &sealed));
   mp_write_bin(&bin, sealed.data, sealed.len);
   know(RUN, bin.data, bin.len);
-  know(TIP, tip.bytes, 8);
+  know_tip(TIP, &tip);
   dunlin_free(NULL, (void *)(uintptr_t)delta.data, delta.len);
   buf_free(&data);
   buf_free(&sealed);
@@ -94,6 +102,13 @@ static void know_welcome(const struct fuzz_store *s, const struct exchange_ident
   buf_free(&bin);
 }
 
+/* The log with the changes of a space's document "d". */
+static void document_log(const struct fuzz_store *s, const struct dunlin_id *space, struct exchange_log *log) {
+  size_t i = 0;
+  do CHECK(!exchange_log(s->store, space, i++, log));
+  while (!log->count || log->name.lane != LANE_NORMAL);
+}
+
 static void make(const struct fuzz_store *s) {
   struct exchange_identity host;
   struct exchange_log log;
@@ -109,13 +124,13 @@ static void make(const struct fuzz_store *s) {
   know_signature(s, true);
   know_run(s);
   know_welcome(s, &host);
-  for (size_t i = 0; !f.known[HOST_ACTOR].data; i++) {
-    CHECK(!exchange_log(s->store, &s->space, i, &log));
-    if (!log.count || log.name.lane != LANE_NORMAL) continue;
-    CHECK(!exchange_run(s->store, &log.name, 1, &sealed) && !seal_header_read(sealed.data, sealed.len, &header));
-    know(HOST_ACTOR, log.name.actor.bytes, 16);
-    memcpy(f.space_tag, header.space_tag, sizeof f.space_tag);
-  }
+  document_log(s, &s->secret, &log);
+  know_tip(SECRET_TIP, &log.tip);
+  document_log(s, &s->space, &log);
+  know_tip(HOST_TIP, &log.tip);
+  know(HOST_ACTOR, log.name.actor.bytes, 16);
+  CHECK(!exchange_run(s->store, &log.name, 1, &sealed) && !seal_header_read(sealed.data, sealed.len, &header));
+  memcpy(f.space_tag, header.space_tag, sizeof f.space_tag);
   buf_free(&sealed);
 }
 
@@ -243,7 +258,8 @@ static struct buf begin(unsigned type, size_t fields) {
 }
 
 static void put_id(struct buf *message, uint8_t which) {
-  static const uint8_t lengths[KNOWN] = {32, 32, 32, 32, 16, 64, 8, [HOST_ACTOR] = 16};
+  static const uint8_t lengths[KNOWN] = {
+      32, 32, 32, 32, 16, 64, 8, [HOST_ACTOR] = 16, [HOST_TIP] = 8, [SECRET_TIP] = 8};
   if (lengths[which % KNOWN]) {
     fuzz_put_byte(message, 0xc4);
     fuzz_put_byte(message, lengths[which % KNOWN]);
@@ -278,7 +294,7 @@ static void put_summary(struct buf *input) {
   end(input, &m);
 }
 
-static void put_have(struct buf *input, uint8_t device, uint8_t actor, uint64_t count) {
+static void put_have(struct buf *input, uint8_t device, uint8_t actor, uint64_t count, uint8_t tip) {
   struct buf m = begin(MESSAGE_HAVE, 2);
   put_id(&m, SPACE);
   mp_write_array(&m, 1);
@@ -287,7 +303,7 @@ static void put_have(struct buf *input, uint8_t device, uint8_t actor, uint64_t 
   put_id(&m, actor);
   mp_write_uint(&m, LANE_NORMAL);
   mp_write_uint(&m, count);
-  put_id(&m, TIP);
+  put_id(&m, tip);
   end(input, &m);
 }
 
@@ -346,9 +362,9 @@ static void seed_of(fuzz_emit *emit, void *ctx, const char *name, uint8_t flags)
     end(&input, &m);
   }
   put_summary(&input);
-  put_have(&input, DEVICE, ACTOR, 2);
+  put_have(&input, DEVICE, ACTOR, 2, TIP);
   put_run(&input);
-  put_have(&input, HOST, HOST_ACTOR, 1);
+  put_have(&input, HOST, HOST_ACTOR, 3, HOST_TIP);
   put_want(&input, SPACE);
   put_want(&input, SECRET);
   put_small(&input);
