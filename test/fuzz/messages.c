@@ -315,10 +315,13 @@ static void put_log(struct buf *m, uint8_t space) {
 }
 
 static void put_want(struct buf *input, uint8_t space) {
-  struct buf m = begin(MESSAGE_WANT, 7);
+  struct buf m = begin(MESSAGE_WANT, 10);
   mp_write_uint(&m, 100); /* more than requests may wait */
   put_log(&m, space);
-  mp_write_uint(&m, 1);
+  mp_write_uint(&m, 3);
+  put_id(&m, space == SECRET ? SECRET_TIP : HOST_TIP);
+  mp_write_bin(&m, "\0\0\0\0\0\0\0\3locator", SESSION_LOCATOR_BYTES);
+  mp_write_bool(&m, true);
   mp_write_uint(&m, 1000);
   end(input, &m);
 }
@@ -334,9 +337,10 @@ static void put_run(struct buf *input) {
 }
 
 static void put_small(struct buf *input) {
-  struct buf m = begin(MESSAGE_ACK, 5);
+  struct buf m = begin(MESSAGE_ACK, 6);
   put_log(&m, SPACE);
   mp_write_uint(&m, 3);
+  put_id(&m, HOST_TIP);
   end(input, &m);
   m = begin(MESSAGE_PING, 0);
   end(input, &m);
