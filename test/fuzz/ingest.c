@@ -1,9 +1,11 @@
 /* A run that a member wrote, sealed and signed, with anything in it: exchange_ingest() refuses it and holds nothing of its log, as it
  * must when heads, count or place are wrong; or it keeps the run whole, and then the document it names can still be read,
  * verify finds no fault but changes that are invalid or lack a parent, and the same run again is nothing new.
+ * A log that forks keeps all its branches.
  *
  * Input: flags; with FLAG_RAW the rest is the run's data.  Else groups: a byte for document and heads, and a chunk, the delta; see
  * put_group(). */
+#include "persist/index.h"
 #include "persist/run.h"
 #include "persist/store_doc.h"
 #include "test/fuzz/fuzz_doc.h"
@@ -14,6 +16,8 @@
 #define FLAG_FIRST 4u  /* the next byte is the number of the first entry */
 #define FLAG_URGENT 8u /* in the lane of directories */
 #define FLAG_TWICE 16u /* the log's second run has the same data */
+#define FLAG_FORK 32u  /* what is left of the input is groups of other runs that begin the log */
+#define FORKS_MAX 4u
 #define GROUPS_MAX 8u
 
 struct input {
@@ -40,6 +44,16 @@ static void put_group(const struct fuzz_store *s, struct buf *out, uint8_t what,
   mp_write_bin(out, delta.data, delta.len);
 }
 
+static void put_groups(const struct fuzz_store *s, struct input *input, struct fuzz_in *in) {
+  size_t groups = 1 + fuzz_below(in, GROUPS_MAX);
+  mp_write_array(&input->data, groups);
+  for (size_t i = 0; i < groups; i++) {
+    uint8_t what = fuzz_byte(in);
+    input->wrong |= what & 12;
+    put_group(s, &input->data, what, fuzz_chunk(in));
+  }
+}
+
 static struct input read_input(const struct fuzz_store *s, struct fuzz_in *in) {
   struct input input = {.flags = fuzz_byte(in), .first = 1, .data = fuzz_buf()};
   input.log = fuzz_guest_log(s, input.flags & FLAG_URGENT ? LANE_URGENT : LANE_NORMAL);
@@ -50,13 +64,7 @@ static struct input read_input(const struct fuzz_store *s, struct fuzz_in *in) {
     buf_append(&input.data, in->at, in->left);
     return input;
   }
-  size_t groups = 1 + fuzz_below(in, GROUPS_MAX);
-  mp_write_array(&input.data, groups);
-  for (size_t i = 0; i < groups; i++) {
-    uint8_t what = fuzz_byte(in);
-    input.wrong |= what & 12;
-    put_group(s, &input.data, what, fuzz_chunk(in));
-  }
+  put_groups(s, &input, in);
   return input;
 }
 
@@ -130,6 +138,42 @@ static bool ingest(struct fuzz_store *s, const struct input *input, uint64_t bef
   return result == 1;
 }
 
+/* Every branch can be read from its end. */
+static void check_branches(struct fuzz_store *s, const struct log_name *name, size_t branches) {
+  struct exchange_log log;
+  struct buf sealed = fuzz_buf();
+  size_t found = 0;
+  for (size_t i = 0; !exchange_log(s->store, &s->space, i, &log); i++) {
+    uint64_t reaches;
+    if (actor_compare(&log.name.actor, &name->actor) || log.name.lane != name->lane) continue;
+    CHECK(!exchange_branch_run(s->store, name, &log.branch, log.count, &sealed, &reaches) && reaches == log.count);
+    found++;
+  }
+  CHECK(found == branches && branches && branches <= LOG_MAX_BRANCHES);
+  buf_free(&sealed);
+}
+
+/* The author's store was copied, or it cheats: another run for the place of the first. */
+static void ingest_fork(struct fuzz_store *s, struct fuzz_in *in, struct input *input) {
+  struct dunlin_id tip = chain_start(&input->log);
+  struct buf sealed = fuzz_buf();
+  uint64_t count;
+  size_t before = exchange_branches(s->store, &input->log);
+  buf_clear(&input->data);
+  input->wrong = false;
+  put_groups(s, input, in);
+  if (!input->data.error && !seal(s, input, 1, &tip, &sealed, &count)) {
+    struct dunlin_bytes run = {sealed.data, sealed.len};
+    int result = exchange_ingest(s->store, &input->log, &run, 1);
+    size_t after = exchange_branches(s->store, &input->log);
+    CHECK(result <= 1 && result != DUNLIN_ENOMEM && result != DUNLIN_ECORRUPT && result != DUNLIN_EIO);
+    CHECK(result == 1 ? !input->wrong && after - before <= 1 : after == before);
+    check_branches(s, &input->log, after);
+    if (result == 1) CHECK(!exchange_ingest(s->store, &input->log, &run, 1));
+  }
+  buf_free(&sealed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fuzz_store *s = fuzz_store();
   struct fuzz_in in = fuzz_in_of(data, size);
@@ -141,6 +185,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       CHECK(!exchange_log_find(s->store, &input.log, &held));
       ingest(s, &input, held.count, &tip);
     }
+    input.extra = 0;
+    for (unsigned i = 0; input.flags & FLAG_FORK && in.left && i < FORKS_MAX; i++) ingest_fork(s, &in, &input);
     check_documents(s);
     fuzz_store_reset(s);
     fuzz_accepted++;
@@ -169,6 +215,16 @@ void fuzz_seeds(fuzz_emit *emit, void *ctx) {
     fuzz_put_chunk(&input, delta);
   }
   fuzz_emit_buf(emit, ctx, "groups", &input);
+  input = fuzz_buf();
+  fuzz_put_byte(&input, FLAG_FORK);
+  for (uint8_t i = 0; i < 3; i++) { /* one group, two, and the first one in another document */
+    fuzz_put_byte(&input, i == 1);
+    for (uint8_t k = 0; k <= (i == 1); k++) {
+      fuzz_put_byte(&input, i == 2 ? 2 : 0);
+      fuzz_put_chunk(&input, delta);
+    }
+  }
+  fuzz_emit_buf(emit, ctx, "fork", &input);
   input = fuzz_buf();
   fuzz_put_byte(&input, FLAG_RAW);
   mp_write_array(&input, 1);
