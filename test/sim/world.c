@@ -170,7 +170,8 @@ static void act_on_disk(struct world *world, struct device *d, const struct acti
       break;
     case VERB_ROT: {
       struct rng rng = world_rng(world, "rot", action->at);
-      if (!d->made || !d->joined) break;
+      /* Only the owner invites, so a fleet cannot get over the loss of its disk. */
+      if (!d->made || !d->joined || d->number == 0) break;
       device_die(d, true);
       disk_rot(d->disk, "store/data.mdb", &rng, (unsigned)args[1]);
       d->rotten = true;
