@@ -34,15 +34,6 @@ int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode
 
 /* ---- The history -------------------------------------------------------------------------------------------------------- */
 
-static struct place place_in_memory(void) {
-  struct place place;
-  snprintf(place.root, sizeof place.root, "%s/dunlin-crash-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-  assert_non_null(mkdtemp(place.root));
-  snprintf(place.dir, sizeof place.dir, "%s/store", place.root);
-  snprintf(place.key, sizeof place.key, "%s/key", place.root);
-  return place;
-}
-
 static dunlin_store *open_stepped(const struct place *place) {
   struct dunlin_store_options options = place_options(place, NULL);
   struct dunlin_why why = {""};
