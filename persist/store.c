@@ -112,9 +112,11 @@ int dunlin_store_create(const char *dir, const struct dunlin_store_options *opti
     vault_close(&vault);
     return why_fail(why, r, "cannot lock %s/lease", dir);
   }
+  int there = vault_probe(dir, NULL);
   if (!alone) r = why_fail(why, DUNLIN_EBUSY, "another process is using %s", dir);
+  else if (there == DUNLIN_EIO || there == DUNLIN_ENOMEM) r = why_fail(why, there, "cannot read in %s", dir);
   /* Somebody else may have finished a store here before we had the lock. */
-  else if (vault_probe(dir, NULL) != DUNLIN_ENOSTORE) r = why_fail(why, DUNLIN_EEXIST, "there is a store in %s", dir);
+  else if (there != DUNLIN_ENOSTORE) r = why_fail(why, DUNLIN_EEXIST, "there is a store in %s", dir);
   else r = create_files(env, dir, options, &vault, why);
   lease_close(&lease);
   vault_close(&vault);
