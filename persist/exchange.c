@@ -331,11 +331,13 @@ static int accept_in_the_middle(struct intake *in, struct arriving *run) {
   return run->tried ? DUNLIN_EAUTH : DUNLIN_ENOENT;
 }
 
+/* 1: it begins inside the run before it here, which has to be stored first. */
 static int intake_run(struct intake *in, const struct dunlin_bytes *sealed) {
   struct arriving run = {.sealed = *sealed};
   int r = seal_header_read(sealed->data, sealed->len, &run.header);
   if (r) return r;
   run.last = run.header.first + run.header.count - 1;
+  if (in->accepted && run.header.first <= in->runs[in->accepted - 1].last) return 1;
   r = is_held(in, &run);
   if (r) return r < 0 ? r : 0;
   buf_init(&run.raw, in->store->env, DUNLIN_MAX_RAW);
@@ -362,18 +364,33 @@ static int intake_commit(struct intake *in) {
   return (int)in->accepted;
 }
 
+/* Takes runs in from `*at` on, as many as can be stored at once, and moves `*at` behind them. */
+static int intake_part(struct intake *in, const struct dunlin_bytes *runs, size_t count, size_t *at) {
+  int r = DUNLIN_ECONFLICT;
+  for (int tries = 0; r == DUNLIN_ECONFLICT && tries < INTAKE_TRIES; tries++) {
+    size_t i = *at;
+    r = intake_begin(in);
+    if (r) return r;
+    while (!r && i < count && !(r = intake_run(in, &runs[i]))) i++;
+    if (r >= 0) r = in->accepted ? intake_commit(in) : 0;
+    if (r >= 0) *at = i;
+  }
+  return r;
+}
+
 int exchange_ingest(dunlin_store *store, const struct log_name *name, const struct dunlin_bytes *runs, size_t count) {
   if (!count) return 0;
   if (count > DUNLIN_MAX_DELTA_CHANGES) return DUNLIN_ELIMIT;
   struct intake in = {.store = store, .name = name, .runs = env_calloc(store->env, count, sizeof(struct commit_run))};
   if (!in.runs) return DUNLIN_ENOMEM;
-  int r = DUNLIN_ECONFLICT;
-  for (int tries = 0; r == DUNLIN_ECONFLICT && tries < INTAKE_TRIES; tries++) {
-    r = intake_begin(&in);
-    if (r == DUNLIN_ECONFLICT) break;
-    for (size_t i = 0; !r && i < count; i++) r = intake_run(&in, &runs[i]);
-    if (!r && in.accepted) r = intake_commit(&in);
+  int r = 0, taken = 0;
+  for (size_t at = 0; r >= 0 && at < count;) {
+    size_t end = at;
+    r = intake_part(&in, runs, count, &end);
+    taken += r > 0 ? r : 0;
+    at = end;
   }
+  if (r >= 0) r = taken;
   env_free(store->env, in.runs, count * sizeof(struct commit_run));
   return r;
 }

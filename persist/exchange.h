@@ -94,7 +94,8 @@ int exchange_run(dunlin_store *store, const struct log_name *name, uint64_t n, s
  * signature, author's membership, change ids and form are checked before anything is written; runs that are held already are
  * skipped.  One that goes on from the middle of what is held begins a branch, which is kept beside the others and reported to
  * the log of the environment; one of this device's own log tells that this store was copied or set back: from then on its
- * documents write under a new actor.  Returns the number of runs that were new.  All or nothing.
+ * documents write under a new actor.  Returns the number of runs that were new.  All or nothing; only what lies before a run that
+ * begins inside the one before it may have been stored.
  * DUNLIN_EAUTH, DUNLIN_EFORMAT; DUNLIN_ENOENT: a gap before the first; DUNLIN_ELIMIT: one branch too many; DUNLIN_ENOSPC,
  * DUNLIN_EIO. */
 int exchange_ingest(dunlin_store *store, const struct log_name *name, const struct dunlin_bytes *runs, size_t count);

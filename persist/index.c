@@ -271,7 +271,7 @@ static struct log *branch_of_run(struct index *index, struct log *trunk, const s
   uint64_t last = 0;
   *error = 0;
   if (arrival) {
-    const struct place *place = arrival <= index->place_count ? &index->places[arrival - 1] : NULL;
+    const struct run_place *place = arrival <= index->place_count ? &index->places[arrival - 1] : NULL;
     parent = place ? place->log : NULL;
     if (!parent || parent->trunk != trunk) return NULL;
     last = run_last(&parent->runs[place->run]);
@@ -294,10 +294,10 @@ static int merge_run(struct index *index, const struct new_run *run) {
   if (missing > 0) index->lost += missing;
   if (run->arrival > SIZE_MAX / sizeof *index->places || missing > 1u << 20) return DUNLIN_ECORRUPT;
   if (ENV_GROW(index->env, index->places, index->place_cap, (size_t)run->arrival)) return DUNLIN_ENOMEM;
-  while (index->place_count < run->arrival - 1) index->places[index->place_count++] = (struct place){0};
+  while (index->place_count < run->arrival - 1) index->places[index->place_count++] = (struct run_place){0};
   struct log *trunk = run->malformed ? NULL : log_of_header(index, &run->header);
   int error = 0;
-  struct place place = {.log = trunk ? branch_of_run(index, trunk, run, &error) : NULL};
+  struct run_place place = {.log = trunk ? branch_of_run(index, trunk, run, &error) : NULL};
   if (error) return error;
   if (!trunk) {
     index->lost++;
@@ -519,7 +519,7 @@ int index_chain(dunlin_store *store, struct log *log, uint64_t *count, struct du
 
 void index_set_tip(struct index *index, uint64_t arrival, const struct dunlin_id *tip) {
   pthread_mutex_lock(&index->lock);
-  const struct place *place = arrival && arrival <= index->place_count ? &index->places[arrival - 1] : NULL;
+  const struct run_place *place = arrival && arrival <= index->place_count ? &index->places[arrival - 1] : NULL;
   struct log *log = place ? place->log : NULL;
   if (log && log->chained == place->run) log->runs[log->chained++].tip = *tip;
   pthread_mutex_unlock(&index->lock);

@@ -45,7 +45,7 @@ struct log {
 };
 
 /* Per arrival number: the log, NULL for a run that does not fit anywhere. */
-struct place {
+struct run_place {
   struct log *log;
   size_t run;
 };
@@ -57,7 +57,7 @@ struct index {
   size_t space_count, space_cap;
   struct log **logs;
   size_t log_count, log_cap;
-  struct place *places; /* places[n - 1] is arrival number n */
+  struct run_place *places; /* places[n - 1] is arrival number n */
   size_t place_count, place_cap;
   struct parent_record *parents; /* in the order of arrival numbers */
   size_t parent_count, parent_cap;
