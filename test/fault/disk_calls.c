@@ -16,7 +16,8 @@
 
 struct real_calls real;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Recursive, because a sanitizer that has something to report from in here opens files, too. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 #define FDS 4096 /* descriptors above that are not watched */

@@ -189,7 +189,7 @@ static void set_size(struct image *image, size_t size) {
 
 static void put_bytes(struct image *image, const char *data, size_t len, size_t at) {
   if (at + len > image->size) set_size(image, at + len);
-  memcpy(image->bytes + at, data, len);
+  if (len) memcpy(image->bytes + at, data, len);
 }
 
 static void apply_whole(const struct recording *r, struct image *image, const struct event *event) {
@@ -403,7 +403,7 @@ uint64_t disk_state(struct disk *disk, size_t at, struct rng *rng, const char *d
   if (at < r->cursor_changes) rewind_recording(r);
   while (r->cursor < r->count && (r->cursor_changes < at || r->events[r->cursor].what == EVENT_MARK)) advance(r);
   draw_names(r, rng, &names);
-  qsort(names.list, names.count, sizeof *names.list, by_length);
+  if (names.count) qsort(names.list, names.count, sizeof *names.list, by_length);
   sweep(dir, disk->root, "", &names);
   for (size_t i = 0; i < names.count; i++) {
     char path[PATH_MAX];
