@@ -220,6 +220,7 @@ static int read_messages(struct session *s, const uint8_t *at, size_t left) {
     int result = frame_read(&s->reader, &at, &left, &message);
     if (result == 0) break;
     if (result == DUNLIN_EAUTH) return session_fail(s, result, "what came from %s was altered on its way", s->address);
+    if (result == DUNLIN_ENOMEM) return session_fail(s, result, "out of memory while talking to %s", s->address);
     if (result < 0) return session_broken(s, "a frame that cannot be");
     result = handle_message(s, message);
     if (result < 0) return result;

@@ -1,30 +1,7 @@
 /* Every allocation of a workload fails once, and then for good from there on: a clean error each time, the document as it was,
  * nothing leaked (the sanitizers look). */
 #include "test/crdt/program.h"
-
-struct failing {
-  struct dunlin_env env;
-  size_t count, fail_at;
-  bool for_good;
-};
-
-static void *failing_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size) {
-  struct failing *f = ctx;
-  if (new_size && ++f->count >= f->fail_at && (f->for_good || f->count == f->fail_at)) return NULL;
-  const struct dunlin_env *env = dunlin_env_default();
-  return env->realloc(env->ctx, ptr, old_size, new_size);
-}
-
-static void hash(void *ctx, const char *label, const struct dunlin_bytes *parts, size_t count, uint8_t out[32]) {
-  (void)ctx;
-  dunlin_env_default()->hash(NULL, label, parts, count, out);
-}
-
-static int fixed_random(void *ctx, void *out, size_t len) {
-  (void)ctx;
-  memset(out, 7, len);
-  return 0;
-}
+#include "test/fault/seeded.h"
 
 /* A history of two replicas, as single deltas in order. */
 enum { steps = 60 };
@@ -54,9 +31,9 @@ static void record(struct history *h) {
 }
 
 /* Memory is back: what failed can be done again, and nothing is missing or there twice. */
-static void recover(struct failing *f, const struct history *h, dunlin_doc *doc) {
+static void recover(struct seeded *f, const struct history *h, dunlin_doc *doc) {
   struct dunlin_id hash_now;
-  f->fail_at = SIZE_MAX;
+  f->fail_at = 0;
   f->for_good = false;
   for (int i = 0; i < steps; i++) OK(dunlin_doc_apply(doc, h->deltas[i], h->lens[i], NULL));
   OK(dunlin_doc_hash(doc, &hash_now));
@@ -64,7 +41,7 @@ static void recover(struct failing *f, const struct history *h, dunlin_doc *doc)
 }
 
 /* Edits once and takes the history in; returns the first error, or 0 and the hash. */
-static int workload(struct failing *f, const struct history *h, struct dunlin_id *out) {
+static int workload(struct seeded *f, const struct history *h, struct dunlin_id *out) {
   dunlin_doc *doc = NULL;
   struct dunlin_id id = test_id(1), before, after;
   struct dunlin_actor actor = {{9}};
@@ -100,22 +77,23 @@ static void every_allocation_fails(void **state) {
   (void)state;
   struct history h;
   struct dunlin_id expected, got;
-  struct failing f = {.fail_at = SIZE_MAX};
-  f.env = (struct dunlin_env){sizeof f.env, &f, failing_realloc, hash, fixed_random, NULL, NULL};
+  struct seeded f;
+  seeded_init(&f, 1);
   record(&h);
   OK(workload(&f, &h, &expected));
-  size_t all = f.count;
+  uint64_t all = f.allocations;
   assert_true(all > 500);
   for (int for_good = 0; for_good < 2; for_good++) {
-    for (size_t n = 1; n <= all; n++) {
-      f.count = 0;
+    for (uint64_t n = 1; n <= all; n++) {
+      f.allocations = 0;
       f.fail_at = n;
       f.for_good = for_good;
       FAILS(workload(&f, &h, &got), DUNLIN_ENOMEM);
+      assert_int_equal(f.live, 0);
     }
   }
-  f.count = 0;
-  f.fail_at = SIZE_MAX;
+  f.allocations = 0;
+  f.fail_at = 0;
   OK(workload(&f, &h, &got));
   assert_memory_equal(&expected, &got, sizeof got);
   for (int i = 0; i < steps; i++) dunlin_free(NULL, h.deltas[i], h.lens[i]);
