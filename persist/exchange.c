@@ -9,14 +9,9 @@
 
 /* ---- Giving out --------------------------------------------------------------------------------------------- */
 
-struct listed {
-  struct log *log;
-  struct dunlin_id tip;
-};
-
 static int by_name(const void *a, const void *b) {
-  const struct listed *l = a, *m = b;
-  const struct log_name *x = &l->log->name, *y = &m->log->name;
+  const struct exchange_log *l = a, *m = b;
+  const struct log_name *x = &l->name, *y = &m->name;
   if (x->lane != y->lane) return x->lane < y->lane ? -1 : 1;
   int order = id_compare(&x->device, &y->device);
   if (!order) order = actor_compare(&x->actor, &y->actor);
@@ -29,30 +24,44 @@ static int fill(dunlin_store *store, struct log *log, struct exchange_log *out) 
   return index_chain(store, log, &out->count, &out->tip);
 }
 
-/* The branches of a log by their tips: told apart only where there are several. */
-static int fill_tips(dunlin_store *store, struct listed *list, size_t count) {
-  int r = 0;
-  uint64_t number;
-  for (size_t i = 0; !r && i < count; i++)
-    if (list[i].log->trunk->next) r = index_chain(store, list[i].log, &number, &list[i].tip);
-  return r;
+/* The logs of a space, in any order; `*cap` elements are to be freed. */
+static struct log **logs_of(dunlin_store *store, const struct dunlin_id *space, size_t *count, size_t *cap) {
+  struct index *index = &store->index;
+  *count = 0;
+  pthread_mutex_lock(&index->lock);
+  *cap = index->log_count;
+  struct log **logs = env_alloc(store->env, *cap * sizeof(struct log *));
+  for (size_t k = 0; logs && k < *cap; k++)
+    if (!id_compare(&index->logs[k]->name.space, space)) logs[(*count)++] = index->logs[k];
+  pthread_mutex_unlock(&index->lock);
+  return logs;
+}
+
+int exchange_logs(dunlin_store *store, const struct dunlin_id *space, struct exchange_log **out, size_t *count) {
+  size_t cap;
+  struct log **logs = logs_of(store, space, count, &cap);
+  if (!logs) return DUNLIN_ENOMEM;
+  struct exchange_log *list = env_alloc(store->env, *count * sizeof *list);
+  int r = list ? 0 : DUNLIN_ENOMEM;
+  for (size_t i = 0; !r && i < *count; i++) r = fill(store, logs[i], &list[i]);
+  env_free(store->env, logs, cap * sizeof(struct log *));
+  if (r) {
+    if (list) env_free(store->env, list, *count * sizeof *list);
+    return r;
+  }
+  qsort(list, *count, sizeof *list, by_name);
+  *out = list;
+  return 0;
 }
 
 int exchange_log(dunlin_store *store, const struct dunlin_id *space, size_t i, struct exchange_log *out) {
-  struct index *index = &store->index;
-  size_t count = 0;
-  pthread_mutex_lock(&index->lock);
-  size_t cap = index->log_count;
-  struct listed *list = env_calloc(store->env, cap ? cap : 1, sizeof *list);
-  for (size_t k = 0; list && k < cap; k++)
-    if (!id_compare(&index->logs[k]->name.space, space)) list[count++].log = index->logs[k];
-  pthread_mutex_unlock(&index->lock);
-  if (!list) return DUNLIN_ENOMEM;
-  int r = i < count ? fill_tips(store, list, count) : DUNLIN_ENOENT;
-  if (!r) qsort(list, count, sizeof *list, by_name);
-  if (!r) r = fill(store, list[i].log, out);
-  env_free(store->env, list, (cap ? cap : 1) * sizeof *list);
-  return r;
+  struct exchange_log *list;
+  size_t count;
+  int r = exchange_logs(store, space, &list, &count);
+  if (r) return r;
+  if (i < count) *out = list[i];
+  env_free(store->env, list, count * sizeof *list);
+  return i < count ? 0 : DUNLIN_ENOENT;
 }
 
 int exchange_log_find(dunlin_store *store, const struct log_name *name, struct exchange_log *out) {

@@ -71,7 +71,9 @@ struct exchange_log {
   uint64_t count;          /* number of its last entry */
   struct dunlin_id tip;    /* the chain value of that; e_0 when count is 0 */
 };
-/* Branch `i` of the logs of a space, in the order of (lane, device, actor, tip).  DUNLIN_ENOENT past the last. */
+/* All branches of the logs of a space, in the order of (lane, device, actor, tip); the caller frees them with env_free(). */
+int exchange_logs(dunlin_store *store, const struct dunlin_id *space, struct exchange_log **out, size_t *count);
+/* The `i`th of them.  DUNLIN_ENOENT past the last. */
 int exchange_log(dunlin_store *store, const struct dunlin_id *space, size_t i, struct exchange_log *out);
 /* The log of that name: its first branch; DUNLIN_ENOENT when this store has nothing of it. */
 int exchange_log_find(dunlin_store *store, const struct log_name *name, struct exchange_log *out);

@@ -85,16 +85,19 @@ static int scan_failed(struct session *s, int error) {
 }
 
 static int scan_space(struct session *s, struct space_state *space) {
+  struct exchange_log *logs = NULL;
+  size_t count = 0;
   int error = exchange_members_hash(s->store, &space->id, &space->members);
-  struct exchange_log log;
-  for (size_t i = 0; !error && !(error = exchange_log(s->store, &space->id, i, &log)); i++) {
+  if (!error) error = exchange_logs(s->store, &space->id, &logs, &count);
+  for (size_t i = 0; !error && i < count; i++) {
     struct log_state *state;
-    error = logtable_add(&s->logs, &log.name, &log.branch, &state);
+    error = logtable_add(&s->logs, &logs[i].name, &logs[i].branch, &state);
     if (error) break;
-    state->count = log.count;
-    state->tip = log.tip;
+    state->count = logs[i].count;
+    state->tip = logs[i].tip;
   }
-  return error == DUNLIN_ENOENT ? 0 : error;
+  if (logs) env_free(s->env, logs, count * sizeof *logs);
+  return error;
 }
 
 static int scan_spaces(struct session *s) {

@@ -87,10 +87,10 @@ void judge_calm(struct world *world) {
 void judge_in_sync(struct device *d, const struct dunlin_id *peer) {
   struct world *world = d->world;
   struct dunlin_space_info space;
-  struct exchange_log ours, theirs;
+  struct exchange_log *ours, theirs;
   struct exchange_identity identity;
   struct device *p = NULL;
-  size_t copies = 0;
+  size_t copies = 0, count;
   for (unsigned i = 0; i < SIM_MAX_DEVICES; i++) {
     struct device *other = world->devices[i];
     if (!other || other == d || !other->process || !other->process->store || !other->process->hub_runs) continue;
@@ -100,13 +100,16 @@ void judge_in_sync(struct device *d, const struct dunlin_id *peer) {
     copies++;
   }
   if (copies != 1) return; /* it has died since, or it is one of several copies */
-  for (size_t i = 0; !dunlin_space_at(d->process->store, i, &space); i++)
-    for (size_t k = 0; !exchange_log(d->process->store, &space.id, k, &ours); k++) {
-      if (!ours.count) continue;
-      if (exchange_log_find(p->process->store, &ours.name, &theirs) || theirs.count < ours.count)
+  for (size_t i = 0; !dunlin_space_at(d->process->store, i, &space); i++) {
+    if (exchange_logs(d->process->store, &space.id, &ours, &count)) continue;
+    for (size_t k = 0; k < count; k++) {
+      if (!ours[k].count) continue;
+      if (exchange_log_find(p->process->store, &ours[k].name, &theirs) || theirs.count < ours[k].count)
         world_fail(world, "device %u took itself to be in sync with device %u, which lacks entries", d->number,
                    p->number);
     }
+    dunlin_free(&d->process->seeded.env, ours, count * sizeof *ours);
+  }
 }
 
 /* ---- The end ---------------------------------------------------------------------------------------------------------------- */
