@@ -112,8 +112,10 @@ bool script_read(struct script *script, const char *path) {
     why = parse_line(script, line);
   }
   fclose(in);
-  if (why) fprintf(stderr, "sim: %s:%u: %s\n", path, number, why);
-  return !why;
+  if (!why) return true;
+  fprintf(stderr, "sim: %s:%u: %s\n", path, number, why);
+  script_free(script);
+  return false;
 }
 
 /* ---- A world by seed -------------------------------------------------------------------------------------------- */
