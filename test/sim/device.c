@@ -550,6 +550,7 @@ void device_wipe(struct device *d) {
   d->powered = true;
   d->made = d->joined = d->rotten = false;
   d->wiped++;
+  d->set_back_at = d->world->now;
   d->world->counts.wiped++;
   d->invitation[0] = 0;
   ledger_lost(d->world->ledger, d->number);
@@ -591,6 +592,7 @@ void device_restore(struct device *d) {
   trace(d->world, "d%u is set back to its copy", d->number);
   device_die(d, true);
   d->world->counts.restores++;
+  d->set_back_at = d->world->now;
   disk_free(d->disk);
   copy_all(d->backup, d->dir); /* over the files in place, as people do */
   d->disk = disk_new(d->dir);

@@ -39,12 +39,13 @@ struct device {
   bool made;               /* there is a store on the disk */
   bool wanted;             /* the app should run */
   bool joined;
-  bool rotten;       /* its disk was damaged: the store may say so */
-  bool dying;        /* being torn down: what it says does not count */
-  bool powered;      /* the machine */
-  unsigned wiped;    /* how often it began anew */
-  int64_t clock_off; /* microseconds that its wall clock is off */
-  uint64_t alarm_at; /* when device_poll() comes next */
+  bool rotten;          /* its disk was damaged: the store may say so */
+  bool dying;           /* being torn down: what it says does not count */
+  bool powered;         /* the machine */
+  unsigned wiped;       /* how often it began anew */
+  uint64_t set_back_at; /* when its files were last put back or thrown away */
+  int64_t clock_off;    /* microseconds that its wall clock is off */
+  uint64_t alarm_at;    /* when device_poll() comes next */
   char invitation[DUNLIN_INVITATION_MAX];
   struct rng hostile; /* state 0: honest */
 };

@@ -83,33 +83,52 @@ void judge_calm(struct world *world) {
 
 /* ---- "In sync" ------------------------------------------------------------------------------------------------------------ */
 
-/* What d holds now, the peer must hold too: it said so, and logs never shrink. */
-void judge_in_sync(struct device *d, const struct dunlin_id *peer) {
-  struct world *world = d->world;
-  struct dunlin_space_info space;
-  struct exchange_log *ours, theirs;
+/* Whether the store has the end of that branch among its entries, whatever it calls the branch. */
+static bool holds(dunlin_store *store, const struct exchange_log *log, const struct exchange_log *logs, size_t count) {
+  struct dunlin_id entry;
+  for (size_t i = 0; i < count; i++) {
+    if (memcmp(&logs[i].name, &log->name, sizeof log->name)) continue;
+    if (exchange_entry(store, &log->name, &logs[i].branch, log->count, &entry)) continue;
+    if (!memcmp(&entry, &log->tip, sizeof entry)) return true;
+  }
+  return false;
+}
+
+static void compare_space(struct device *d, struct device *p, const struct dunlin_id *space) {
+  struct exchange_log *ours = NULL, *theirs = NULL;
+  size_t our_count = 0, their_count = 0;
+  if (!exchange_logs(d->process->store, space, &ours, &our_count) &&
+      !exchange_logs(p->process->store, space, &theirs, &their_count))
+    for (size_t k = 0; k < our_count; k++)
+      if (ours[k].count && !holds(p->process->store, &ours[k], theirs, their_count))
+        world_fail(d->world, "device %u took itself to be in sync with device %u, which lacks entries", d->number,
+                   p->number);
+  if (ours) dunlin_free(&d->process->seeded.env, ours, our_count * sizeof *ours);
+  if (theirs) dunlin_free(&p->process->seeded.env, theirs, their_count * sizeof *theirs);
+}
+
+/* The process of the device with that key; NULL when it has died since, or is one of several copies. */
+static struct device *only_one_with(struct world *world, const struct device *d, const struct dunlin_id *key) {
   struct exchange_identity identity;
-  struct device *p = NULL;
-  size_t copies = 0, count;
+  struct device *found = NULL;
+  size_t copies = 0;
   for (unsigned i = 0; i < SIM_MAX_DEVICES; i++) {
     struct device *other = world->devices[i];
     if (!other || other == d || !other->process || !other->process->store || !other->process->hub_runs) continue;
     exchange_identity(other->process->store, &identity);
-    if (memcmp(&identity.device, peer, sizeof *peer)) continue;
-    p = other;
+    if (memcmp(&identity.device, key, sizeof *key)) continue;
+    found = other;
     copies++;
   }
-  if (copies != 1) return; /* it has died since, or it is one of several copies */
-  for (size_t i = 0; !dunlin_space_at(d->process->store, i, &space); i++) {
-    if (exchange_logs(d->process->store, &space.id, &ours, &count)) continue;
-    for (size_t k = 0; k < count; k++) {
-      if (!ours[k].count) continue;
-      if (exchange_log_find(p->process->store, &ours[k].name, &theirs) || theirs.count < ours[k].count)
-        world_fail(world, "device %u took itself to be in sync with device %u, which lacks entries", d->number,
-                   p->number);
-    }
-    dunlin_free(&d->process->seeded.env, ours, count * sizeof *ours);
-  }
+  return copies == 1 ? found : NULL;
+}
+
+/* What d holds now, the peer must hold too: it said so, and logs never shrink, unless its files were set back. */
+void judge_in_sync(struct device *d, const struct dunlin_id *peer) {
+  struct dunlin_space_info space;
+  struct device *p = only_one_with(d->world, d, peer);
+  if (!p || d->world->now < p->set_back_at + 60000) return; /* what was on its way when that happened is no lie */
+  for (size_t i = 0; !dunlin_space_at(d->process->store, i, &space); i++) compare_space(d, p, &space.id);
 }
 
 /* ---- The end ---------------------------------------------------------------------------------------------------------------- */
