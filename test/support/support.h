@@ -29,10 +29,11 @@
       fail_msg("%s: %s instead of %s", #call, dunlin_error_name(fails_result), dunlin_error_name(expected));           \
   } while (0)
 
-/* The first seed to try and how many: TEST_SEED=n runs that one alone. */
+/* The first seed to try and how many: TEST_SEED=n runs that one alone, TEST_FIRST=n begins there. */
 static inline uint64_t seed_first(void) {
-  const char *seed = getenv("TEST_SEED");
-  return seed ? strtoull(seed, NULL, 10) : 1;
+  const char *seed = getenv("TEST_SEED"), *first = getenv("TEST_FIRST");
+  if (seed) return strtoull(seed, NULL, 10);
+  return first ? strtoull(first, NULL, 10) : 1;
 }
 static inline uint64_t seed_count(uint64_t usual) {
   const char *runs = getenv("TEST_RUNS");
