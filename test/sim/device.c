@@ -548,7 +548,7 @@ void device_wipe(struct device *d) {
   if (mkdir(d->dir, 0700)) abort();
   d->disk = disk_new(d->dir);
   d->powered = true;
-  d->made = d->joined = d->rotten = false;
+  d->made = d->joined = d->rotten = d->copied = false;
   d->wiped++;
   d->set_back_at = d->world->now;
   d->world->counts.wiped++;
@@ -607,6 +607,7 @@ void device_clone(struct device *d, struct device *from) {
   copy_all(from->dir, d->dir);
   d->disk = disk_new(d->dir);
   d->made = d->joined = d->wanted = true;
+  d->copied = from->copied = true;
   d->rotten = from->rotten;
   device_start(d);
 }

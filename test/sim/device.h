@@ -43,6 +43,7 @@ struct device {
   bool dying;           /* being torn down: what it says does not count */
   bool powered;         /* the machine */
   unsigned wiped;       /* how often it began anew */
+  bool copied;          /* another has, or had, the same keys */
   uint64_t set_back_at; /* when its files were last put back or thrown away */
   int64_t clock_off;    /* microseconds that its wall clock is off */
   uint64_t alarm_at;    /* when device_poll() comes next */

@@ -107,26 +107,22 @@ static void compare_space(struct device *d, struct device *p, const struct dunli
   if (theirs) dunlin_free(&p->process->seeded.env, theirs, their_count * sizeof *theirs);
 }
 
-/* The process of the device with that key; NULL when it has died since, or is one of several copies. */
-static struct device *only_one_with(struct world *world, const struct device *d, const struct dunlin_id *key) {
+/* The device with that key, if it runs and there are no copies of it. */
+static struct device *only_one_with(struct world *world, const struct dunlin_id *key) {
   struct exchange_identity identity;
-  struct device *found = NULL;
-  size_t copies = 0;
   for (unsigned i = 0; i < SIM_MAX_DEVICES; i++) {
-    struct device *other = world->devices[i];
-    if (!other || other == d || !other->process || !other->process->store || !other->process->hub_runs) continue;
-    exchange_identity(other->process->store, &identity);
-    if (memcmp(&identity.device, key, sizeof *key)) continue;
-    found = other;
-    copies++;
+    struct device *d = world->devices[i];
+    if (!d || d->copied || !d->process || !d->process->store) continue;
+    exchange_identity(d->process->store, &identity);
+    if (!memcmp(&identity.device, key, sizeof *key)) return d;
   }
-  return copies == 1 ? found : NULL;
+  return NULL;
 }
 
 /* What d holds now, the peer must hold too: it said so, and logs never shrink, unless its files were set back. */
 void judge_in_sync(struct device *d, const struct dunlin_id *peer) {
   struct dunlin_space_info space;
-  struct device *p = only_one_with(d->world, d, peer);
+  struct device *p = only_one_with(d->world, peer);
   if (!p || d->world->now < p->set_back_at + 60000) return; /* what was on its way when that happened is no lie */
   for (size_t i = 0; !dunlin_space_at(d->process->store, i, &space); i++) compare_space(d, p, &space.id);
 }
