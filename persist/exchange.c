@@ -284,7 +284,6 @@ struct crossing {
   uint64_t at;     /* number of the entry that comes next */
   struct log *log; /* the branch that holds the last entry that is known, and its number */
   uint64_t known;
-  int error;
 };
 
 /* Whether one of the branches holds this entry. */

@@ -116,12 +116,14 @@ DUNLIN_API void dunlin_store_doc_close(dunlin_store_doc *doc);
 /* The document itself, for every function of doc.h; dunlin_commit() then goes through the store.  Borrowed. */
 DUNLIN_API dunlin_doc *dunlin_store_doc_get(dunlin_store_doc *doc);
 DUNLIN_API void dunlin_store_doc_mode(dunlin_store_doc *doc, enum dunlin_commit_mode mode); /* at first DURABLE */
+/* Whom its changes are by.  It is another after a begin or a pull that has found this store to be a copy of another, or set back
+ * to an older state: then the old one's numbers are in use elsewhere. */
 DUNLIN_API struct dunlin_actor dunlin_store_doc_actor(const dunlin_store_doc *doc);
 
 /* Takes in what others (threads, processes, peers) have committed; not inside a transaction (DUNLIN_ESTATE). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_pull(dunlin_store_doc *doc, struct dunlin_applied *result);
 
-/* How many of this handle's own commits, counted over the life of its actor in this document, are durable. */
+/* How many of this handle's own commits are durable, counted on from those that its actor had made when it was opened. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_durable(dunlin_store_doc *doc, uint64_t *count);
 
 /* Document `i` of a space in the order of names: its name (borrowed until the next call). DUNLIN_ENOENT past the last. */
