@@ -26,6 +26,7 @@ static const char usage[] =
     "  --devices N    default 5\n"
     "  --days N       simulated days, 0.1 is fine; default 1\n"
     "  --gentle       nothing that loses or copies files, and nobody who lies\n"
+    "  --mailbox      one more device, which is always on and never edits\n"
     "  --script FILE  plays a script instead: what a failure is shrunk to\n"
     "  --print        prints the script and runs nothing\n"
     "  --trace FILE   writes what happens\n"
@@ -35,9 +36,8 @@ static const char usage[] =
 
 struct settings {
   uint64_t seed, seeds;
-  unsigned devices;
-  double days;
-  bool gentle, print, no_shrink;
+  struct script_wishes wishes;
+  bool print, no_shrink;
   const char *script, *trace, *out;
   enum sabotage sabotage;
 };
@@ -119,8 +119,8 @@ static void print_break(const struct settings *s) {
 static void print_repeat(const struct settings *s, const struct script *script) {
   if (s->script) printf("  again: ./dev sim --script %s", s->script);
   else
-    printf("  again: ./dev sim --seed %" PRIu64 " --devices %u --days %g%s", script->seed, script->devices, s->days,
-           s->gentle ? " --gentle" : "");
+    printf("  again: ./dev sim --seed %" PRIu64 " --devices %u --days %g%s%s", script->seed, s->wishes.devices,
+           s->wishes.days, s->wishes.gentle ? " --gentle" : "", s->wishes.mailbox ? " --mailbox" : "");
   print_break(s);
 }
 
@@ -178,10 +178,10 @@ static bool set_sabotage(struct settings *s, const char *name) {
 
 static int parse(int argc, char **argv, struct settings *s) {
   static const struct option options[] = {
-      {"seed", 1, NULL, 's'},   {"seeds", 1, NULL, 'n'},  {"devices", 1, NULL, 'd'},   {"days", 1, NULL, 'y'},
-      {"gentle", 0, NULL, 'g'}, {"script", 1, NULL, 'f'}, {"print", 0, NULL, 'p'},     {"trace", 1, NULL, 't'},
-      {"break", 1, NULL, 'b'},  {"out", 1, NULL, 'o'},    {"no-shrink", 0, NULL, 'k'}, {"help", 0, NULL, 'h'},
-      {NULL, 0, NULL, 0}};
+      {"seed", 1, NULL, 's'},   {"seeds", 1, NULL, 'n'},   {"devices", 1, NULL, 'd'}, {"days", 1, NULL, 'y'},
+      {"gentle", 0, NULL, 'g'}, {"mailbox", 0, NULL, 'm'}, {"script", 1, NULL, 'f'},  {"print", 0, NULL, 'p'},
+      {"trace", 1, NULL, 't'},  {"break", 1, NULL, 'b'},   {"out", 1, NULL, 'o'},     {"no-shrink", 0, NULL, 'k'},
+      {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0}};
   double number;
   for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     switch (c) {
@@ -192,12 +192,13 @@ static int parse(int argc, char **argv, struct settings *s) {
         break;
       case 'd':
         if (!set_number(optarg, 1, SIM_MAX_DEVICES / 2, &number)) return complain("--devices takes 1 to 16");
-        s->devices = (unsigned)number;
+        s->wishes.devices = (unsigned)number;
         break;
       case 'y':
-        if (!set_number(optarg, 0.001, 3650, &s->days)) return complain("--days takes 0.001 to 3650");
+        if (!set_number(optarg, 0.001, 3650, &s->wishes.days)) return complain("--days takes 0.001 to 3650");
         break;
-      case 'g': s->gentle = true; break;
+      case 'g': s->wishes.gentle = true; break;
+      case 'm': s->wishes.mailbox = true; break;
       case 'f': s->script = optarg; break;
       case 'p': s->print = true; break;
       case 't': s->trace = optarg; break;
@@ -214,7 +215,7 @@ static int parse(int argc, char **argv, struct settings *s) {
 }
 
 int main(int argc, char **argv) {
-  struct settings s = {.seeds = 1, .devices = 5, .days = 1, .out = "."};
+  struct settings s = {.seeds = 1, .wishes = {.devices = 5, .days = 1}, .out = "."};
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   s.seed = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
@@ -225,7 +226,7 @@ int main(int argc, char **argv) {
   for (uint64_t i = 0; i < s.seeds; i++) {
     struct script script;
     if (s.script && !script_read(&script, s.script)) return 2;
-    if (!s.script) script_make(&script, s.seed + i, s.devices, s.days, s.gentle);
+    if (!s.script) script_make(&script, s.seed + i, &s.wishes);
     if (s.print) script_print(&script, stdout);
     else failed += run_one(&s, &script);
     script_free(&script);

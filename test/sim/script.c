@@ -124,7 +124,9 @@ struct maker {
   struct script *script;
   struct rng rng;
   uint64_t end;
-  unsigned devices, clones;
+  unsigned devices; /* that people use */
+  unsigned all;     /* and the mailbox */
+  unsigned clones;
 };
 
 static int64_t between(struct maker *m, uint64_t low, uint64_t high) {
@@ -160,10 +162,8 @@ static void make_one(struct maker *m, uint64_t at, unsigned device, enum verb ve
       break;
     case VERB_KILL: add(m, at, verb, device, between(m, 0, 10 * MINUTE), 0, 0, 0); break;
     case VERB_POWER: add(m, at, verb, device, between(m, 0, 12), between(m, 1 * SECOND, 1 * HOUR), 0, 0); break;
-    case VERB_CUT: add(m, at, verb, device, between(m, 0, m->devices - 1), between(m, SECOND, 2 * HOUR), 0, 0); break;
-    case VERB_SPLIT:
-      add(m, at, verb, between(m, 1, (1u << m->devices) - 2), between(m, SECOND, 3 * HOUR), 0, 0, 0);
-      break;
+    case VERB_CUT: add(m, at, verb, device, between(m, 0, m->all - 1), between(m, SECOND, 2 * HOUR), 0, 0); break;
+    case VERB_SPLIT: add(m, at, verb, between(m, 1, (1u << m->all) - 2), between(m, SECOND, 3 * HOUR), 0, 0, 0); break;
     case VERB_WEATHER:
       add(m, at, verb, between(m, 0, 200), between(m, 1, 400), between(m, 0, 400),
           rng_chance(&m->rng, 1, 3) ? between(m, 1, 50) : 0, between(m, MINUTE, 3 * HOUR));
@@ -181,7 +181,7 @@ static void make_one(struct maker *m, uint64_t at, unsigned device, enum verb ve
     case VERB_BACKUP: add(m, at, verb, device, 0, 0, 0, 0); break;
     case VERB_RESTORE: add(m, at, verb, device, between(m, 0, MINUTE), 0, 0, 0); break;
     case VERB_CLONE:
-      if (m->devices + m->clones < SIM_MAX_DEVICES) add(m, at, verb, device, m->devices + m->clones++, 0, 0, 0);
+      if (m->all + m->clones < SIM_MAX_DEVICES) add(m, at, verb, device, m->all + m->clones++, 0, 0, 0);
       break;
     case VERB_HOSTILE: add(m, at, verb, device, between(m, 1, 1u << 30), between(m, MINUTE, HOUR), 0, 0); break;
     default: break;
@@ -201,20 +201,24 @@ static int by_time(const void *a, const void *b) {
   return memcmp(x->args, y->args, sizeof x->args);
 }
 
-void script_make(struct script *script, uint64_t seed, unsigned devices, double days, bool gentle) {
-  *script = (struct script){.seed = seed, .devices = devices};
-  struct maker m = {.script = script, .rng = rng_of(seed), .devices = devices, .end = (uint64_t)(days * DAY)};
-  for (unsigned device = 0; device < devices; device++) make_edits(&m, device);
+void script_make(struct script *script, uint64_t seed, const struct script_wishes *wishes) {
+  struct maker m = {.script = script,
+                    .rng = rng_of(seed),
+                    .devices = wishes->devices,
+                    .all = wishes->devices + wishes->mailbox,
+                    .end = (uint64_t)(wishes->days * DAY)};
+  *script = (struct script){.seed = seed, .devices = m.all};
+  for (unsigned device = 0; device < m.devices; device++) make_edits(&m, device);
   make_all(&m, VERB_STOP, 3);
   make_all(&m, VERB_KILL, 2);
   make_all(&m, VERB_POWER, 2);
   make_all(&m, VERB_CUT, 3);
-  if (devices > 1) make_all(&m, VERB_SPLIT, 1);
+  if (m.all > 1) make_all(&m, VERB_SPLIT, 1);
   make_all(&m, VERB_WEATHER, 1);
   make_all(&m, VERB_CLOCK, 1);
   make_all(&m, VERB_FAULT, 1);
   make_all(&m, VERB_FULL, 0.5);
-  if (!gentle) {
+  if (!wishes->gentle) {
     make_all(&m, VERB_ROT, 0.1);
     make_all(&m, VERB_BACKUP, 0.6);
     make_all(&m, VERB_RESTORE, 0.3);

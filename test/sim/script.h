@@ -57,9 +57,14 @@ struct script {
 const char *verb_name(enum verb verb);
 size_t verb_args(enum verb verb);
 
-/* Everything that befalls `devices` devices in `days` days (a fraction is fine), each making 60 edits an hour on average; `gentle`:
- * only edits, restarts and the network, no loss of files. */
-void script_make(struct script *script, uint64_t seed, unsigned devices, double days, bool gentle);
+struct script_wishes {
+  unsigned devices;
+  double days;  /* a fraction is fine */
+  bool gentle;  /* no file is lost or copied, and nobody lies */
+  bool mailbox; /* one more device, which is always on and never edits */
+};
+/* Everything that befalls a fleet, each device making 60 edits an hour on average. */
+void script_make(struct script *script, uint64_t seed, const struct script_wishes *wishes);
 /* Reads one; on a fault says line and reason on stderr and returns false. */
 bool script_read(struct script *script, const char *path);
 void script_print(const struct script *script, FILE *out);
