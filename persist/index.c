@@ -398,6 +398,25 @@ int index_sealed(dunlin_store *store, uint64_t arrival, struct buf *out) {
   return r == DUNLIN_ENOENT || r == DUNLIN_ELIMIT ? DUNLIN_ECORRUPT : r;
 }
 
+static int add_doc_bit(void *ctx, const struct run_group *group) {
+  *(uint64_t *)ctx |= doc_bit(&group->doc);
+  return 0;
+}
+
+/* Remembers which documents the run is about, so that those who look for others need not open it again. */
+static void note_docs(dunlin_store *store, uint64_t arrival, const struct buf *raw) {
+  struct index *index = &store->index;
+  uint64_t docs = 0;
+  pthread_mutex_lock(&index->lock);
+  struct run_place *place = arrival <= index->place_count ? &index->places[arrival - 1] : NULL;
+  bool known = !place || place->docs;
+  pthread_mutex_unlock(&index->lock);
+  if (known || run_groups((struct dunlin_bytes){raw->data, raw->len}, add_doc_bit, &docs)) return;
+  pthread_mutex_lock(&index->lock);
+  index->places[arrival - 1].docs = docs;
+  pthread_mutex_unlock(&index->lock);
+}
+
 int index_open_run(dunlin_store *store, const struct log *log, uint64_t arrival, struct buf *raw,
                    struct seal_header *header, uint8_t signature[64]) {
   struct buf sealed;
@@ -406,6 +425,7 @@ int index_open_run(dunlin_store *store, const struct log *log, uint64_t arrival,
   if (!r) r = seal_header_read(sealed.data, sealed.len, header);
   if (!r) r = seal_open(raw, &log->keys, sealed.data, sealed.len, signature);
   buf_free(&sealed);
+  if (!r) note_docs(store, arrival, raw);
   if (!r || r == DUNLIN_ENOMEM || r == DUNLIN_EIO) return r;
   store_log(store, "run %" PRIu64 " of the store is damaged: it does not open", arrival);
   return DUNLIN_ECORRUPT;

@@ -48,7 +48,12 @@ struct log {
 struct run_place {
   struct log *log;
   size_t run;
+  uint64_t
+      docs; /* once it was opened: a bit for each document that it has changes of, by the first byte of the id; else 0 */
 };
+static inline uint64_t doc_bit(const struct dunlin_id *doc) {
+  return (uint64_t)1 << (doc->bytes[0] & 63);
+}
 
 struct index {
   const struct dunlin_env *env;

@@ -73,13 +73,15 @@ static int apply_run(struct apply *a, uint64_t arrival) {
   return r == DUNLIN_EFORMAT ? DUNLIN_ECORRUPT : r;
 }
 
-/* The next arrival number above `*at` that matters, and its log; false at the end. */
-static bool next_run(struct index *index, const struct space *space, uint8_t lane, const struct dunlin_actor *skip,
-                     uint64_t *at, const struct log **out) {
+/* The next arrival number above `*at` that may matter to the document, and its log; false at the end. */
+static bool next_run(struct index *index, const struct dunlin_id *did, const struct space *space, uint8_t lane,
+                     const struct dunlin_actor *skip, uint64_t *at, const struct log **out) {
   bool found = false;
   pthread_mutex_lock(&index->lock);
   while (!found && *at < index->place_count) {
-    const struct log *log = index->places[(*at)++].log;
+    const struct run_place *place = &index->places[(*at)++];
+    const struct log *log = place->log;
+    if (place->docs && !(place->docs & doc_bit(did))) continue;
     if (!log || log->space != space || log->name.lane != lane) continue;
     if (skip && !actor_compare(skip, &log->name.actor)) continue;
     *out = log;
@@ -94,7 +96,7 @@ int doc_load(dunlin_store *store, dunlin_doc *doc, const struct dunlin_id *did, 
   struct apply a = {.store = store, .doc = doc, .did = did, .result = result};
   uint64_t at = *cursor;
   int r = index_whole(store, space, lane);
-  while (!r && next_run(&store->index, space, lane, skip, &at, &a.log)) {
+  while (!r && next_run(&store->index, did, space, lane, skip, &at, &a.log)) {
     r = apply_run(&a, at);
     if (!r) *cursor = at;
   }

@@ -46,8 +46,8 @@ enum dunlin_node_event_kind {
   DUNLIN_NODE_GUEST,         /* host: a guest has joined `space` */
   DUNLIN_NODE_CLOSED,        /* a connection ended or could not be made; `error` says why (0: the peer left) */
   DUNLIN_NODE_REFUSED,       /* a log of this peer is invalid and was left alone; the connection goes on */
-  DUNLIN_NODE_FORKED,        /* a writer's log has two branches: a store was copied, or its owner cheats; both are kept */
-  DUNLIN_NODE_COPIED,        /* this store itself was copied, or set back to an older copy; it goes on as a new writer */
+  DUNLIN_NODE_FORKED, /* a writer's log has two branches: a store was copied, or its owner cheats; both are kept */
+  DUNLIN_NODE_COPIED, /* this store itself was copied, or set back to an older copy; it goes on as a new writer */
 };
 
 struct dunlin_node_event {

@@ -49,6 +49,7 @@ static void forget_names(struct directory *directory) {
   for (size_t i = 0; i < directory->count; i++) {
     struct change_of_name *c = &directory->changes[i];
     if (c->kept) real.unlink(c->kept);
+    if (c->file) c->file->removed = true; /* its inode may be used again */
     free(c->path);
     free(c->to);
     free(c->kept);
@@ -64,17 +65,17 @@ void disk_free(struct disk *disk) {
       *at = disk->next;
       break;
     }
-  for (struct file *file = disk->files, *next; file; file = next) {
-    next = file->next;
-    free(file->changes);
-    free(file->bytes);
-    free(file);
-  }
   for (struct directory *d = disk->directories, *next; d; d = next) {
     next = d->next;
     forget_names(d);
     free(d->changes);
     free(d);
+  }
+  for (struct file *file = disk->files, *next; file; file = next) {
+    next = file->next;
+    free(file->changes);
+    free(file->bytes);
+    free(file);
   }
   record_free(disk->recording);
   rmdir(disk->kept);
@@ -138,7 +139,7 @@ struct file *disk_file(struct disk *disk, int fd, const char *path) {
   struct stat st;
   if (fstat(fd, &st)) abort();
   struct file *file = disk->files;
-  while (file && (file->ino != st.st_ino || file->dev != st.st_dev)) file = file->next;
+  while (file && (file->removed || file->ino != st.st_ino || file->dev != st.st_dev)) file = file->next;
   if (!file) {
     file = must(calloc(1, sizeof *file));
     *file = (struct file){
@@ -295,8 +296,19 @@ static char *keep_file(struct disk *disk, const char *path) {
   return must(strdup(kept));
 }
 
+static struct file *file_at(struct disk *disk, const char *path) {
+  struct stat st;
+  struct file *file = disk->files;
+  if (lstat(path, &st)) return NULL;
+  while (file && (file->removed || file->ino != st.st_ino || file->dev != st.st_dev)) file = file->next;
+  return file;
+}
+
 int name_rename(struct disk *disk, const char *from, const char *to) {
+  struct stat st = {.st_size = 0};
+  struct file *replaced = file_at(disk, to);
   char *kept = keep_file(disk, to);
+  if (kept && lstat(to, &st)) abort();
   if (real.rename(from, to)) {
     if (kept) real.unlink(kept);
     free(kept);
@@ -304,15 +316,19 @@ int name_rename(struct disk *disk, const char *from, const char *to) {
   }
   for (struct file *file = disk->files; file; file = file->next)
     if (!strcmp(file->path, from)) snprintf(file->path, sizeof file->path, "%s", to);
+  disk->size -= (uint64_t)st.st_size;
   record_name(disk, NAME_RENAME, from, to, NULL);
-  add_name(disk, (struct change_of_name){
-                     .what = NAME_RENAME, .path = must(strdup(from)), .to = must(strdup(to)), .kept = kept});
+  add_name(
+      disk,
+      (struct change_of_name){
+          .what = NAME_RENAME, .path = must(strdup(from)), .to = must(strdup(to)), .kept = kept, .file = replaced});
   disk_changed(disk);
   return 0;
 }
 
 int name_unlink(struct disk *disk, const char *path) {
   struct stat st = {.st_size = 0};
+  struct file *file = file_at(disk, path);
   char *kept = keep_file(disk, path);
   if (!kept) {
     errno = ENOENT;
@@ -321,7 +337,7 @@ int name_unlink(struct disk *disk, const char *path) {
   if (lstat(path, &st) || real.unlink(path)) abort();
   disk->size -= (uint64_t)st.st_size;
   record_name(disk, NAME_UNLINK, path, NULL, NULL);
-  add_name(disk, (struct change_of_name){.what = NAME_UNLINK, .path = must(strdup(path)), .kept = kept});
+  add_name(disk, (struct change_of_name){.what = NAME_UNLINK, .path = must(strdup(path)), .kept = kept, .file = file});
   disk_changed(disk);
   return 0;
 }
@@ -370,12 +386,12 @@ uint64_t disk_unsynced(const struct disk *disk) {
 }
 
 static void put(int fd, const char *data, size_t len, off_t at) {
-  if (len && real.pwrite(fd, data, len, at) != (ssize_t)len) abort();
+  if (real.pwrite(fd, data, len, at) != (ssize_t)len) abort();
 }
 
 static void take_back(const struct file *file, int fd, const struct change_of_file *c) {
   if (real.ftruncate(fd, c->old_size)) abort();
-  put(fd, file->bytes + c->old, c->old_len, c->at);
+  if (c->old_len) put(fd, file->bytes + c->old, c->old_len, c->at);
 }
 
 /* Does a change again: whole, or (torn) some of its sectors. */
@@ -410,15 +426,20 @@ static void settle_file(struct file *file, struct rng *rng) {
     const struct change_of_file *c = &file->changes[i];
     unsigned fate = rng_chance(rng, 1, 2) ? usual : (unsigned)rng_below(rng, 3); /* kept, dropped, torn */
     if (c->durable || fate == 0) do_again(file, fd, c, NULL);
-    else if (fate == 2) do_again(file, fd, c, rng);
+    else if (fate == 2 && !c->is_resize) do_again(file, fd, c, rng);
   }
   real.close(fd);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+  (void)st, (void)type, (void)ftw;
+  return remove(path);
 }
 
 static void undo_name(const struct change_of_name *c) {
   switch (c->what) {
     case NAME_CREATE: real.unlink(c->path); break;
-    case NAME_MKDIR: rmdir(c->path); break;
+    case NAME_MKDIR: nftw(c->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); break;
     case NAME_RENAME:
       real.rename(c->to, c->path);
       if (c->kept) real.rename(c->kept, c->to);

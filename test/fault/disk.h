@@ -6,7 +6,8 @@
  * memory shows it; what has reached the medium is kept beside: a write is on the medium once the file was synced, or at once
  * through a descriptor opened with O_DSYNC or O_SYNC; a new name once its directory was synced.  Syncing costs nothing here.
  *
- * Files that a program maps for writing (LMDB's lock.mdb) cannot be watched and pass through.  Thread-safe. */
+ * Files that a program maps for writing (LMDB's lock.mdb) cannot be watched and pass through, and so do calls that neither dunlin nor
+ * LMDB makes: dup, openat, fallocate, readv and the like.  Thread-safe. */
 #ifndef TEST_FAULT_DISK_H
 #define TEST_FAULT_DISK_H
 

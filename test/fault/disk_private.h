@@ -44,6 +44,7 @@ struct file {
   unsigned number; /* for the record */
   dev_t dev;
   ino_t ino;
+  bool removed;        /* it has no name any more, and its inode may be another's soon */
   char path[PATH_MAX]; /* a name of it, for opening it at power_on */
   struct change_of_file *changes;
   size_t count, cap;
@@ -57,8 +58,9 @@ enum name_change { NAME_CREATE, NAME_MKDIR, NAME_RENAME, NAME_UNLINK };
 struct change_of_name {
   enum name_change what;
   bool lost;
-  char *path, *to; /* absolute; `to` of a rename */
-  char *kept;      /* a hard link to what was replaced or removed; NULL: nothing was */
+  char *path, *to;   /* absolute; `to` of a rename */
+  char *kept;        /* a hard link to what was replaced or removed; NULL: nothing was */
+  struct file *file; /* that one, if it was ever opened */
 };
 
 struct directory {

@@ -219,6 +219,63 @@ static void removing_can_be_undone(void **state) {
   assert_true(back && gone);
 }
 
+/* A directory is a name like others, and takes what is in it along. */
+static void directories_need_their_directory(void **state) {
+  (void)state;
+  bool lost = false, kept = false;
+  for (uint64_t seed = 0; seed < 40; seed++) {
+    char dir[400], name[410];
+    snprintf(dir, sizeof dir, "%s/dir", place.root);
+    snprintf(name, sizeof name, "%s/file", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_int_equal(fsync(fd), 0);
+    close(fd);
+    lose_power(seed);
+    bool there = !access(dir, F_OK);
+    lost |= !there;
+    kept |= there;
+    unlink(name);
+    rmdir(dir);
+    sync_dir();
+  }
+  assert_true(lost && kept);
+}
+
+/* What a removed file had not synced says nothing about the next file that gets its inode. */
+static void inodes_are_used_again(void **state) {
+  (void)state;
+  char bytes[8192];
+  for (uint64_t seed = 0; seed < 40; seed++) {
+    int fd = settled("first", '1', 4096);
+    assert_int_equal(pwrite(fd, "unsynced", 8, 0), 8);
+    close(fd);
+    assert_int_equal(unlink(path_of("first")), 0);
+    sync_dir();
+    fd = settled("second", '2', 4096);
+    close(fd);
+    lose_power(seed);
+    assert_int_equal(content("second", bytes), 4096);
+    for (size_t i = 0; i < 4096; i++) assert_int_equal(bytes[i], '2');
+    unlink(path_of("second"));
+    sync_dir();
+  }
+}
+
+static void sizes_are_counted(void **state) {
+  (void)state;
+  char to[400];
+  close(settled("old", 'o', 10));
+  close(settled("new", 'n', 30));
+  assert_int_equal(disk_size(disk), 40);
+  snprintf(to, sizeof to, "%s", path_of("old"));
+  assert_int_equal(rename(path_of("new"), to), 0);
+  assert_int_equal(disk_size(disk), 30);
+  assert_int_equal(unlink(to), 0);
+  assert_int_equal(disk_size(disk), 0);
+}
+
 /* A program that only died has lost nothing but what it did after. */
 static void dying_without_power_loss(void **state) {
   (void)state;
@@ -427,6 +484,9 @@ int main(void) {
       WITH_DISK(names_need_their_directory),
       WITH_DISK(renaming_is_atomic),
       WITH_DISK(removing_can_be_undone),
+      WITH_DISK(directories_need_their_directory),
+      WITH_DISK(inodes_are_used_again),
+      WITH_DISK(sizes_are_counted),
       WITH_DISK(dying_without_power_loss),
       WITH_DISK(power_goes_in_the_middle),
       WITH_DISK(calls_fail),

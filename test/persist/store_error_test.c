@@ -150,7 +150,7 @@ static void sweep(unsigned calls, const int *errors, size_t error_count, uint64_
 static void every_change_fails(void **state) {
   (void)state;
   static const int errors[] = {EIO, ENOSPC, DISK_SHORT};
-  sweep(DISK_CHANGE, errors, 3, seed_count(1200));
+  sweep(DISK_CHANGE, errors, 3, seed_count(3000));
 }
 
 static void every_read_fails(void **state) {
