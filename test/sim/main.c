@@ -26,6 +26,7 @@ static const char usage[] =
     "  --devices N    default 5\n"
     "  --days N       simulated days, 0.1 is fine; default 1\n"
     "  --gentle       nothing that loses or copies files, and nobody who lies\n"
+    "  --trouble X    that many times the usual faults; default 1\n"
     "  --mailbox      one more device, which is always on and never edits\n"
     "  --script FILE  plays a script instead: what a failure is shrunk to\n"
     "  --print        prints the script and runs nothing\n"
@@ -121,6 +122,8 @@ static void print_repeat(const struct settings *s, const struct script *script) 
   else
     printf("  again: ./dev sim --seed %" PRIu64 " --devices %u --days %g%s%s", script->seed, s->wishes.devices,
            s->wishes.days, s->wishes.gentle ? " --gentle" : "", s->wishes.mailbox ? " --mailbox" : "");
+  if (!s->script && s->wishes.trouble < 1) printf(" --trouble %g", s->wishes.trouble);
+  if (!s->script && s->wishes.trouble > 1) printf(" --trouble %g", s->wishes.trouble);
   print_break(s);
 }
 
@@ -178,10 +181,10 @@ static bool set_sabotage(struct settings *s, const char *name) {
 
 static int parse(int argc, char **argv, struct settings *s) {
   static const struct option options[] = {
-      {"seed", 1, NULL, 's'},   {"seeds", 1, NULL, 'n'},   {"devices", 1, NULL, 'd'}, {"days", 1, NULL, 'y'},
-      {"gentle", 0, NULL, 'g'}, {"mailbox", 0, NULL, 'm'}, {"script", 1, NULL, 'f'},  {"print", 0, NULL, 'p'},
-      {"trace", 1, NULL, 't'},  {"break", 1, NULL, 'b'},   {"out", 1, NULL, 'o'},     {"no-shrink", 0, NULL, 'k'},
-      {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0}};
+      {"seed", 1, NULL, 's'},      {"seeds", 1, NULL, 'n'},   {"devices", 1, NULL, 'd'}, {"days", 1, NULL, 'y'},
+      {"gentle", 0, NULL, 'g'},    {"mailbox", 0, NULL, 'm'}, {"trouble", 1, NULL, 'r'}, {"script", 1, NULL, 'f'},
+      {"print", 0, NULL, 'p'},     {"trace", 1, NULL, 't'},   {"break", 1, NULL, 'b'},   {"out", 1, NULL, 'o'},
+      {"no-shrink", 0, NULL, 'k'}, {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
   double number;
   for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     switch (c) {
@@ -198,6 +201,9 @@ static int parse(int argc, char **argv, struct settings *s) {
         if (!set_number(optarg, 0.001, 3650, &s->wishes.days)) return complain("--days takes 0.001 to 3650");
         break;
       case 'g': s->wishes.gentle = true; break;
+      case 'r':
+        if (!set_number(optarg, 0, 100, &s->wishes.trouble)) return complain("--trouble takes 0 to 100");
+        break;
       case 'm': s->wishes.mailbox = true; break;
       case 'f': s->script = optarg; break;
       case 'p': s->print = true; break;
@@ -215,7 +221,7 @@ static int parse(int argc, char **argv, struct settings *s) {
 }
 
 int main(int argc, char **argv) {
-  struct settings s = {.seeds = 1, .wishes = {.devices = 5, .days = 1}, .out = "."};
+  struct settings s = {.seeds = 1, .wishes = {.devices = 5, .days = 1, .trouble = 1}, .out = "."};
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   s.seed = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;

@@ -201,6 +201,18 @@ static int by_time(const void *a, const void *b) {
   return memcmp(x->args, y->args, sizeof x->args);
 }
 
+/* How often it befalls a device, a day. */
+static const struct {
+  enum verb verb;
+  double a_day;
+  bool gentle;
+} usual[] = {
+    {VERB_STOP, 1, true},      {VERB_KILL, 0.5, true},     {VERB_POWER, 0.5, true},   {VERB_CUT, 1, true},
+    {VERB_SPLIT, 0.4, true},   {VERB_WEATHER, 0.4, true},  {VERB_CLOCK, 0.3, true},   {VERB_FAULT, 0.3, true},
+    {VERB_FULL, 0.1, true},    {VERB_ROT, 0.03, false},    {VERB_BACKUP, 0.2, false}, {VERB_RESTORE, 0.1, false},
+    {VERB_CLONE, 0.03, false}, {VERB_HOSTILE, 0.1, false},
+};
+
 void script_make(struct script *script, uint64_t seed, const struct script_wishes *wishes) {
   struct maker m = {.script = script,
                     .rng = rng_of(seed),
@@ -209,22 +221,9 @@ void script_make(struct script *script, uint64_t seed, const struct script_wishe
                     .end = (uint64_t)(wishes->days * DAY)};
   *script = (struct script){.seed = seed, .devices = m.all};
   for (unsigned device = 0; device < m.devices; device++) make_edits(&m, device);
-  make_all(&m, VERB_STOP, 3);
-  make_all(&m, VERB_KILL, 2);
-  make_all(&m, VERB_POWER, 2);
-  make_all(&m, VERB_CUT, 3);
-  if (m.all > 1) make_all(&m, VERB_SPLIT, 1);
-  make_all(&m, VERB_WEATHER, 1);
-  make_all(&m, VERB_CLOCK, 1);
-  make_all(&m, VERB_FAULT, 1);
-  make_all(&m, VERB_FULL, 0.5);
-  if (!wishes->gentle) {
-    make_all(&m, VERB_ROT, 0.1);
-    make_all(&m, VERB_BACKUP, 0.6);
-    make_all(&m, VERB_RESTORE, 0.3);
-    make_all(&m, VERB_CLONE, 0.1);
-    make_all(&m, VERB_HOSTILE, 0.5);
-  }
+  for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+    if (m.all > 1 || usual[i].verb != VERB_SPLIT)
+      if (!wishes->gentle || usual[i].gentle) make_all(&m, usual[i].verb, usual[i].a_day * wishes->trouble);
   for (uint64_t at = DAY / 2; at < m.end; at += DAY / 2) add(&m, at, VERB_CALM, 0, 0, 0, 0, 0);
   qsort(script->actions, script->count, sizeof *script->actions, by_time);
   add(&m, m.end, VERB_CALM, 0, 0, 0, 0, 0);

@@ -59,9 +59,10 @@ size_t verb_args(enum verb verb);
 
 struct script_wishes {
   unsigned devices;
-  double days;  /* a fraction is fine */
-  bool gentle;  /* no file is lost or copied, and nobody lies */
-  bool mailbox; /* one more device, which is always on and never edits */
+  double days;    /* a fraction is fine */
+  bool gentle;    /* no file is lost or copied, and nobody lies */
+  bool mailbox;   /* one more device, which is always on and never edits */
+  double trouble; /* 1: as much as befalls people who have little luck; more: that many times as much */
 };
 /* Everything that befalls a fleet, each device making 60 edits an hour on average. */
 void script_make(struct script *script, uint64_t seed, const struct script_wishes *wishes);

@@ -27,7 +27,7 @@ with tempfile.TemporaryDirectory() as folder:
     out = pathlib.Path(folder)
 
     # The same seed is the same run, byte for byte, and another seed is another.
-    fleet = ["--devices", "4", "--days", "0.15"]
+    fleet = ["--devices", "4", "--days", "0.15", "--trouble", "5"]
     for name, seed in [("first", "7"), ("second", "7"), ("other", "8")]:
         status, output = run("--seed", seed, *fleet, "--trace", str(out / name))
         check(status == 0, f"seed {seed} runs well", output)
@@ -47,7 +47,7 @@ with tempfile.TemporaryDirectory() as folder:
     for breakage, complaint in [("nosync", r"acknowledged|does not start|differ|lack"), ("diverge", "not equal"), ("leak", "in clear"),
                                 ("memory", "not given back")]:
         broken = ["--break", breakage]
-        status, output = run("--seed", "3", "--devices", "3", "--days", "1", *broken, "--out", folder)
+        status, output = run("--seed", "3", "--devices", "3", "--days", "1", "--trouble", "4", *broken, "--out", folder)
         check(status == 1 and re.search(complaint, output), f"--break {breakage} is found", output)
         shrunk = re.search(r"shrunk to (\d+) actions: .* --script (\S+) --break", output)
         check(shrunk and int(shrunk[1]) <= 40, f"... and shrunk to {shrunk[1] if shrunk else '?'} actions", output)
