@@ -172,8 +172,9 @@ static off_t size_of(int fd) {
 /* Reads what the file holds now into file->bytes. */
 static size_t keep_old(struct file *file, int fd, off_t at, size_t len) {
   size_t place = keep_bytes(file, NULL, len);
+  if (!len) return place;
   bool readable = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
-  int own = len && !readable ? real.open(file->path, O_RDONLY | O_CLOEXEC) : -1;
+  int own = !readable ? real.open(file->path, O_RDONLY | O_CLOEXEC) : -1;
   for (size_t got = 0; got < len;) {
     ssize_t n = real.pread(readable ? fd : own, file->bytes + place + got, len - got, at + (off_t)got);
     if (n <= 0) abort();
