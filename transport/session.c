@@ -263,7 +263,6 @@ int session_eof(struct session *s, const char *why) {
 
 int session_store_changed(struct session *s, uint64_t now) {
   s->now = now;
-  s->dirty = true;
   return s->phase == PHASE_SYNC ? sync_step(s) : s->error;
 }
 

@@ -109,7 +109,6 @@ struct session {
   size_t space_cap, space_count;
   struct logtable logs;
   bool started;    /* the peer's first summary is here */
-  bool dirty;      /* the store may hold something new */
   uint64_t seen;   /* exchange_version() when it was last looked at */
   bool unreported; /* something has changed since the last IN_SYNC event */
   struct want wants[SESSION_WANTS];

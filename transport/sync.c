@@ -182,7 +182,6 @@ static int settle_tips(struct session *s) {
 }
 
 static int scan(struct session *s) {
-  s->dirty = false;
   s->seen = exchange_version(s->store);
   int error = scan_spaces(s);
   if (error) return scan_failed(s, error);
@@ -197,7 +196,7 @@ static int scan(struct session *s) {
 }
 
 int sync_look(struct session *s) {
-  return s->dirty || exchange_version(s->store) != s->seen ? scan(s) : 0;
+  return exchange_version(s->store) != s->seen ? scan(s) : 0;
 }
 
 /* ---- Summaries --------------------------------------------------------------------------------------------------- */
@@ -295,7 +294,6 @@ int sync_members_message(struct session *s, struct mp_reader *r) {
   if (result == DUNLIN_EAUTH || result == DUNLIN_EFORMAT) return session_broken(s, "membership that does not verify");
   if (result < 0)
     return session_fail(s, result, "cannot store what %s sent: %s", s->address, dunlin_error_text(result));
-  if (result) s->dirty = true;
   return 0;
 }
 
@@ -438,7 +436,7 @@ static int settle(struct session *s) {
 
 int sync_step(struct session *s) {
   if (!s->started) return 0;
-  int error = s->dirty ? scan(s) : 0;
+  int error = sync_look(s);
   if (!error) error = tell_news(s);
   if (!error) error = transfer_request(s);
   /* What another session has just brought counts too, or we would call ourselves in step without it. */

@@ -153,7 +153,7 @@ static int flush(struct session *s, struct want *want) {
     return session_fail(s, result, "cannot store what %s sent: %s", s->address, dunlin_error_text(result));
   if (!result) return 0;
   s->counts.runs_received += (uint64_t)result;
-  s->dirty = want->fresh = true;
+  want->fresh = true;
   session_event(s, DUNLIN_NODE_RECEIVED, &want->name.space, 0, "");
   if (exchange_is_own(s->store, &want->name))
     session_event(s, DUNLIN_NODE_COPIED, &want->name.space, 0,

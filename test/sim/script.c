@@ -189,6 +189,7 @@ static void make_one(struct maker *m, uint64_t at, unsigned device, enum verb ve
 }
 
 static void make_all(struct maker *m, enum verb verb, double a_day_and_device) {
+  if (a_day_and_device <= 0) return;
   for (unsigned device = 0; device < m->devices; device++)
     for (uint64_t at = later(m, MINUTE, a_day_and_device); at < m->end; at = later(m, at, a_day_and_device))
       make_one(m, at, device, verb);
