@@ -5,6 +5,7 @@
  * nothing left to ask for sends its new summary; equal summaries mean: in sync. */
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "transport/session_private.h"
@@ -39,43 +40,25 @@ static void members_hash(const struct session *s, const struct dunlin_id *member
   memcpy(out, id.bytes, 8);
 }
 
-static void summarise_log(const struct session *s, const struct log_state *log, struct dunlin_id *sum) {
-  uint8_t numbers[9] = {log->name.lane};
-  put_be64(numbers + 1, log->count);
-  const struct dunlin_bytes parts[] = {
-      {sum->bytes, 32}, {numbers, 9}, {log->name.device.bytes, 32}, {log->name.actor.bytes, 16}, {log->tip.bytes, 32}};
-  *sum = env_hash(s->env, "dunlin.summary.2", parts, 5);
+static int by_bytes(const void *a, const void *b) {
+  return id_compare(a, b);
 }
 
-/* The branches of a log in the order of their tips: what they are called differs from store to store. */
-static void summarise_branches(const struct session *s, const struct log_state *branches, size_t count,
-                               struct dunlin_id *sum) {
-  const struct log_state *last = NULL;
-  for (size_t done = 0; done < count; done++) {
-    const struct log_state *next = NULL;
-    for (size_t i = 0; i < count; i++) {
-      const struct log_state *log = &branches[i];
-      if (last && id_compare(&log->tip, &last->tip) <= 0) continue;
-      if (!next || id_compare(&log->tip, &next->tip) < 0) next = log;
-    }
-    if (!next) return;
-    if (next->count) summarise_log(s, next, sum);
-    last = next;
-  }
-}
-
-/* Chained over the space, its membership and its logs that have entries, in order. */
-static void summarise(struct session *s, struct space_state *space) {
-  uint8_t data[32 + 32];
-  memcpy(data, space->id.bytes, 32);
-  memcpy(data + 32, space->members.bytes, 32);
-  struct dunlin_id sum = session_hash(s, "dunlin.summary.1", data, sizeof data);
-  for (size_t i = 0, end; i < s->logs.count; i = end) {
+/* Over the space, its membership and the last entry of every branch, sorted.  An entry's chain value stands for its log, its number
+ * and everything before it. */
+static int summarise(struct session *s, struct space_state *space) {
+  buf_clear(&s->scratch);
+  for (size_t i = 0; i < s->logs.count; i++) {
     const struct log_state *log = &s->logs.logs[i];
-    for (end = i + 1; end < s->logs.count && log_name_equal(&s->logs.logs[end].name, &log->name); end++) continue;
-    if (!id_compare(&log->name.space, &space->id)) summarise_branches(s, log, end - i, &sum);
+    if (log->count && !id_compare(&log->name.space, &space->id)) buf_append(&s->scratch, log->tip.bytes, 32);
   }
+  if (s->scratch.error) return s->scratch.error;
+  if (s->scratch.len) qsort(s->scratch.data, s->scratch.len / 32, 32, by_bytes);
+  const struct dunlin_bytes parts[] = {
+      {s->hash, sizeof s->hash}, {space->id.bytes, 32}, {space->members.bytes, 32}, {s->scratch.data, s->scratch.len}};
+  struct dunlin_id sum = env_hash(s->env, "dunlin.summary.1", parts, 4);
   memcpy(space->summary, sum.bytes, sizeof space->summary);
+  return 0;
 }
 
 /* ---- Looking at the store -------------------------------------------------------------------------------------- */
@@ -189,7 +172,8 @@ static int scan(struct session *s) {
   for (size_t i = 0; i < s->space_count; i++) {
     uint8_t before[16];
     memcpy(before, s->spaces[i].summary, sizeof before);
-    summarise(s, &s->spaces[i]);
+    error = summarise(s, &s->spaces[i]);
+    if (error) return scan_failed(s, error);
     if (memcmp(before, s->spaces[i].summary, sizeof before)) s->unreported = true;
   }
   return settle_tips(s);
