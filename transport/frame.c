@@ -51,6 +51,7 @@ static int next_frame(struct frame_reader *r, const uint8_t **at, size_t *left) 
   int error = noise_open(&r->cipher, r->frame.data + 2, len, out);
   buf_clear(&r->frame);
   if (error) buf_clear(&r->plain);
+  else r->frames++;
   return error ? error : 1;
 }
 

@@ -21,6 +21,7 @@
 struct frame_reader {
   const struct dunlin_env *env;
   struct noise_cipher cipher;
+  uint64_t frames;    /* that were the peer's */
   struct buf frame;   /* of the frame that is coming in: its length, then what is there of it */
   struct buf plain;   /* of the frame that has come in */
   size_t plain_at;    /* what of it has been given out */

@@ -231,14 +231,19 @@ static int read_messages(struct session *s, const uint8_t *at, size_t left) {
 int session_receive(struct session *s, uint64_t now, const void *data, size_t len) {
   s->now = now;
   if (s->phase == PHASE_OVER || !len) return s->error;
-  s->last_received = now;
-  s->pinged = false;
   const uint8_t *at = data;
   if (s->phase == PHASE_HANDSHAKE) {
     int error = handshake_receive(s, &at, &len);
     if (error || s->phase == PHASE_HANDSHAKE) return error;
+    s->last_received = now;
   }
+  /* Only whole frames of the peer's are a sign of life: after a length that was altered on its way, bytes that come are none. */
+  uint64_t frames = s->reader.frames;
   int error = read_messages(s, at, len);
+  if (s->reader.frames != frames) {
+    s->last_received = now;
+    s->pinged = false;
+  }
   if (!error && s->phase == PHASE_SYNC) error = sync_step(s);
   return error;
 }
