@@ -226,6 +226,8 @@ void script_make(struct script *script, uint64_t seed, const struct script_wishe
     if (m.all > 1 || usual[i].verb != VERB_SPLIT)
       if (!wishes->gentle || usual[i].gentle) make_all(&m, usual[i].verb, usual[i].a_day * wishes->trouble);
   for (uint64_t at = DAY / 2; at < m.end; at += DAY / 2) add(&m, at, VERB_CALM, 0, 0, 0, 0, 0);
-  qsort(script->actions, script->count, sizeof *script->actions, by_time);
-  add(&m, m.end, VERB_CALM, 0, 0, 0, 0, 0);
+  if (script->count) qsort(script->actions, script->count, sizeof *script->actions, by_time);
+  /* What was closed near the end is opened after it. */
+  uint64_t last = script->count ? script->actions[script->count - 1].at : 0;
+  add(&m, last > m.end ? last : m.end, VERB_CALM, 0, 0, 0, 0, 0);
 }
