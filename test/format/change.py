@@ -1,0 +1,208 @@
+"""A change's canonical bytes ("Change" in docs/format.md): reading, every check of their form, the ids that follow from them.
+
+What depends on other changes (who the actor is, whether an index is in range) is not here but in state.py.
+"""
+
+import hashlib
+import struct
+
+from msgpack import FormatError, Time, need, read, write, write_array_head, write_int
+
+MAX_PARENTS = 1024
+# From docs/limits.md, not from the page.
+MAX_CHANGE = 960 * 1024
+MAX_KEY = 1024
+MAX_VALUE = 768 * 1024
+
+MAP, LIST, TEXT, COUNTER = 16, 17, 18, 19
+KINDS = (MAP, LIST, TEXT, COUNTER)
+ROOT = bytes([MAP]) + bytes(15)
+
+DELETE, INSERT_TEXT, INSERT, INSERT_CHILD, SET, SET_CHILD, MOVE = 0x00, 0x04, 0x01, 0x09, 0x21, 0x19, 0x41
+PUT, CHILD, REMOVE, ADD = 0x02, 0x0a, 0x11, 0x31
+RUNS = (DELETE, INSERT_TEXT, INSERT)  # the kinds whose rows may be longer than one operation
+
+VALUES_OF, TAKES_TEXT, MAKES = 3, 4, 8  # the bits of a kind
+
+
+def blake(label, data):
+    return hashlib.blake2b(data, digest_size=32, person=label.encode()).digest()
+
+
+def child_id(parent, kind, generation, key):
+    made = blake('dunlin.child.1', parent + bytes([kind]) + struct.pack('>I', generation) + key.encode())
+    return bytes([kind]) + made[1:16]
+
+
+def item_id(change, kind, index):
+    made = blake('dunlin.item.1', change + bytes([kind]) + struct.pack('>I', index))
+    return bytes([kind]) + made[1:16]
+
+
+def is_uint(value, limit):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < limit
+
+
+def is_int64(value):
+    return isinstance(value, int) and not isinstance(value, bool) and -1 << 63 <= value < 1 << 63
+
+
+def is_scalar(value):
+    if isinstance(value, (str, bytes)):
+        return len(value.encode() if isinstance(value, str) else value) <= MAX_VALUE
+    return value is None or isinstance(value, (bool, float, Time)) or is_int64(value)
+
+
+def is_key(value):
+    return isinstance(value, str) and len(value.encode()) <= MAX_KEY
+
+
+def is_kind(value):
+    return is_uint(value, 256) and value in KINDS
+
+
+class Row:
+    """`length` operations of one kind, the first of them with the index `first`."""
+
+    def __init__(self, numbers, first):
+        self.kind, self.container = numbers[0] & 0x7f, numbers[0] >> 7
+        self.a, self.length = numbers[1], numbers[2]
+        self.first = first
+        self.text = ''
+        self.values = []
+        self.target = None  # id of the container; None when an unknown kind made it
+        self.made = None    # id of what the row makes or touches
+
+    def check(self):
+        """What the table of kinds says of rows."""
+        kind, values = self.kind, self.values
+        if kind == INSERT:
+            need(all(is_scalar(value) for value in values), 'an element is not a scalar')
+        elif kind in (INSERT_CHILD, SET_CHILD):
+            need(is_kind(values[0]), 'not a kind of container')
+        elif kind == SET:
+            need(is_scalar(values[0]), 'an element is not a scalar')
+        elif kind == MOVE:
+            need(is_uint(values[0], 1 << 32), 'not an index')
+        elif kind == PUT:
+            need(is_key(values[0]) and is_scalar(values[1]), 'not a key and a scalar')
+        elif kind == CHILD:
+            need(is_kind(self.a), 'not a kind of container')
+            need(is_key(values[0]) and is_uint(values[1], 1 << 32), 'not a key and a generation')
+        elif kind == REMOVE:
+            need(self.a == 0 and is_key(values[0]), 'not a key')
+        elif kind == ADD:
+            need(self.a == 0 and is_int64(values[0]), 'not an amount')
+        if kind in KNOWN and kind not in RUNS:
+            need(self.length == 1, 'a row of this kind is one operation')
+
+
+KNOWN = RUNS + (INSERT_CHILD, SET, SET_CHILD, MOVE, PUT, CHILD, REMOVE, ADD)
+
+
+class Change:
+    """`parents` are ids in the order of refs; `actor` is None when it is that of the first parent."""
+
+    def __init__(self, document, data):
+        need(len(data) <= MAX_CHANGE, 'a change over 960 KiB')
+        self.data = data
+        self.id = blake('dunlin.change.1', document + data)
+        fields = read(data)
+        need(isinstance(fields, list) and 4 <= len(fields) <= 7, 'not an array of 4 to 7')
+        self._refs(fields[0])
+        self.number = fields[1]
+        need(is_uint(self.number, 1 << 64), 'number is not a number')
+        self._containers(fields[2])
+        text, values, self.time = self._tail(fields[4:])
+        self._rows(fields[3], text, values)
+        self._name_containers()
+
+    def _refs(self, refs):
+        need(isinstance(refs, bytes) and len(refs) % 32 in (0, 16) and refs, 'refs of a wrong length')
+        count = len(refs) // 32
+        need(count <= MAX_PARENTS, 'too many parents')
+        self.parents = [refs[32 * i:32 * i + 32] for i in range(count)]
+        self.actor = refs[32 * count:] or None
+        is_sorted = self.parents if self.actor else self.parents[1:]
+        need(all(x < y for x, y in zip(is_sorted, is_sorted[1:])), 'parents are not sorted')
+        need(len(set(self.parents)) == count, 'a parent twice')
+
+    def _containers(self, containers):
+        need(isinstance(containers, bytes) and len(containers) % 16 == 0, 'containers of a wrong length')
+        self.containers = [containers[i:i + 16] for i in range(0, len(containers), 16)]
+
+    def _tail(self, tail):
+        text, values, time = tail + ['', [], 0][len(tail):]
+        need(isinstance(text, str) and isinstance(values, list) and is_int64(time), 'a column of a wrong type')
+        need(not tail or tail[-1] not in ('', [], 0), 'an empty element at the end')
+        return text, values, time
+
+    def _rows(self, numbers, text, values):
+        need(isinstance(numbers, list) and numbers and len(numbers) % 3 == 0, 'rows are not threes')
+        need(all(is_uint(number, 1 << 32) for number in numbers), 'a row of other things than numbers')
+        self.rows, self.operations, made = [], 0, 0
+        for i in range(0, len(numbers), 3):
+            row = Row(numbers[i:i + 3], self.operations)
+            need(row.length >= 1, 'an empty row')
+            need(row.container < len(self.containers) + made, 'a row of a container that is not named')
+            if row.kind & TAKES_TEXT:
+                need(row.length <= len(text), 'too little text')
+                row.text, text = text[:row.length], text[row.length:]
+            taken = (row.kind & VALUES_OF) * row.length
+            need(taken <= len(values), 'too few values')
+            row.values, values = values[:taken], values[taken:]
+            if row.kind & MAKES:
+                need(row.length == 1, 'a row that makes more than one container')
+                made += 1
+            row.check()
+            self.operations += row.length
+            self.rows.append(row)
+        need(not text and not values, 'a column is not used up')
+
+    def _name_containers(self):
+        named = list(self.containers)
+        for row in self.rows:
+            row.target = named[row.container]
+            if row.kind == CHILD and row.target:
+                row.made = child_id(row.target, row.a, row.values[1], row.values[0])
+            elif row.kind in (INSERT_CHILD, SET_CHILD):
+                row.made = item_id(self.id, row.values[0], row.first)
+            if row.kind & MAKES:
+                named.append(row.made)
+
+
+def could_be_one(row, after):
+    """Whether two neighbouring rows say what one row could say."""
+    if row.kind != after.kind or row.container != after.container:
+        return False
+    if row.kind in (INSERT_TEXT, INSERT):
+        return after.a == row.a + row.length
+    return row.kind == DELETE and (after.a == row.a or after.a + after.length == row.a)
+
+
+def canonical_rows(change):
+    """Checks that rows and containers are written in the one way that there is for them.
+
+    Not yet required of a change; when it is, Change() has to call this."""
+    rows = change.rows
+    for row, after in zip(rows, rows[1:]):
+        need(not could_be_one(row, after), 'two rows that could be one')
+    named = [row.container for row in rows if row.container < len(change.containers)]
+    need(list(dict.fromkeys(named)) == list(range(len(change.containers))), 'containers not in the order of rows')
+    need(len(set(change.containers)) == len(change.containers), 'a container twice')
+    made = {}
+    for row in rows:
+        if row.target in made:
+            need(row.container == made[row.target], 'a container made here is named otherwise')
+        if row.kind & MAKES and row.made:
+            made.setdefault(row.made, len(change.containers) + made_before(rows, row))
+
+
+def made_before(rows, row):
+    return sum(1 for other in rows[:rows.index(row)] if other.kind & MAKES)
+
+
+def build(refs, number, tail):
+    """The canonical bytes of a change from its columns; `tail` is containers, rows, text, values, time as far as they are there."""
+    fields = [refs, number] + tail
+    return write_array_head(len(fields)) + b''.join(write(field) for field in fields)

@@ -1,0 +1,216 @@
+/* Vectors for the second decoder (decode_test.py), in lines of a word and its value:
+ *
+ *   name     what the vector shows
+ *   document its id
+ *   delta    bytes that are applied, one line for each delta in a row
+ *   result   of the last delta: "malformed", "newer", or "taken"
+ *   counts   changes in the document, waiting, and refused by any of the deltas
+ *   change   ids of the changes in the document, ascending
+ *   hash     of the document's state
+ *
+ * Without an argument it writes documents through the public interface and prints them.  TEST_SEED and TEST_RUNS say which random programs.
+ * With the argument "apply" it reads vectors from its input, takes `name`, `document` and `delta` from there, and prints what became of them. */
+#include "test/format/scenes.h"
+
+static void print_hex(const char *word, const void *data, size_t len) {
+  const unsigned char *bytes = data;
+  printf("%s ", word);
+  for (size_t i = 0; i < len; i++) printf("%02x", bytes[i]);
+  putchar('\n');
+}
+
+static int compare_ids(const void *a, const void *b) {
+  return memcmp(a, b, sizeof(struct dunlin_id));
+}
+
+static void print_changes(const dunlin_doc *doc) {
+  size_t count = dunlin_doc_changes(doc);
+  struct dunlin_id *ids = calloc(count + 1, sizeof *ids);
+  assert_non_null(ids);
+  for (size_t i = 0; i < count; i++) {
+    struct dunlin_change_info info;
+    OK(dunlin_doc_change_at(doc, i, &info));
+    ids[i] = info.id;
+  }
+  qsort(ids, count, sizeof *ids, compare_ids);
+  for (size_t i = 0; i < count; i++) print_hex("change", &ids[i], sizeof ids[i]);
+  free(ids);
+}
+
+/* What a vector has come to so far. */
+struct outcome {
+  dunlin_doc *doc;
+  const char *result;
+  size_t refused;
+};
+
+static void begin_vector(struct outcome *o, const struct dunlin_id *id) {
+  static const struct dunlin_actor reader = {"nobody"};
+  *o = (struct outcome){.result = "taken"};
+  OK(dunlin_doc_new(NULL, id, &reader, &o->doc));
+  print_hex("document", id, sizeof *id);
+}
+
+static void apply_delta(struct outcome *o, const void *delta, size_t len) {
+  struct dunlin_applied applied = {0};
+  print_hex("delta", delta, len);
+  int error = dunlin_doc_apply(o->doc, delta, len, &applied);
+  switch (error) {
+    case 0: o->result = "taken"; break;
+    case DUNLIN_EFORMAT:
+    case DUNLIN_ELIMIT: o->result = "malformed"; break;
+    case DUNLIN_ENEWER: o->result = "newer"; break;
+    default: fail_msg("%s", dunlin_error_name(error));
+  }
+  o->refused += applied.refused;
+}
+
+static void end_vector(struct outcome *o) {
+  struct dunlin_id hash;
+  printf("result %s\n", o->result);
+  printf("counts %zu %zu %zu\n", dunlin_doc_changes(o->doc), dunlin_doc_pending(o->doc), o->refused);
+  print_changes(o->doc);
+  OK(dunlin_doc_hash(o->doc, &hash));
+  print_hex("hash", &hash, sizeof hash);
+  dunlin_doc_free(o->doc);
+  o->doc = NULL;
+}
+
+/* ---- From documents ----------------------------------------------------------------------------------------- */
+
+/* The document as one delta, or as two of which the second comes first and waits when `half` heads are given. */
+static void print_document(const char *name, const dunlin_doc *doc, const struct dunlin_id *half, size_t heads,
+                           const void *first, size_t first_len) {
+  struct outcome o;
+  struct dunlin_id id = test_id(1), expected, got;
+  void *delta = NULL;
+  size_t len;
+  printf("name %s\n", name);
+  begin_vector(&o, &id);
+  OK(dunlin_doc_delta(doc, half, heads, &delta, &len));
+  apply_delta(&o, delta, len);
+  if (first) apply_delta(&o, first, first_len);
+  dunlin_free(NULL, delta, len);
+  OK(dunlin_doc_hash(doc, &expected));
+  OK(dunlin_doc_hash(o.doc, &got));
+  assert_memory_equal(&got, &expected, sizeof got);
+  end_vector(&o);
+}
+
+static void print_scenes(void) {
+  for (size_t i = 0; i < scene_count; i++) {
+    dunlin_doc *doc = scenes[i].make();
+    print_document(scenes[i].name, doc, NULL, 0, NULL, 0);
+    dunlin_doc_free(doc);
+  }
+}
+
+/* One write to a text or a list of few elements, so that writes of several actors meet. */
+static void edit_together(dunlin_doc *doc, struct rng *rng) {
+  struct dunlin_value value;
+  bool is_text = rng_chance(rng, 1, 2);
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(is_text ? "text" : "list"), &value));
+  dunlin_obj obj = value.as.obj;
+  size_t size = is_text ? dunlin_text_size(doc, obj) : dunlin_list_size(doc, obj), what = rng_below(rng, size ? 5 : 2);
+  char letter[] = {(char)('a' + rng_below(rng, 26)), 0};
+  OK(dunlin_begin(doc));
+  for (size_t i = 0, at = rng_below(rng, size + 1), run = 1 + rng_below(rng, 3); i < run && what < 2; i++) {
+    if (is_text) OK(dunlin_text_splice(doc, obj, at, 0, letter, 1));
+    else OK(dunlin_list_insert(doc, obj, at, str_value(letter)));
+    at += what;
+  }
+  size_t at = rng_below(rng, size);
+  if (what >= 2 && is_text) OK(dunlin_text_splice(doc, obj, at, 1, letter, what == 2));
+  else if (what == 2) OK(dunlin_list_delete(doc, obj, at, 1));
+  else if (what > 2) OK(dunlin_list_move(doc, obj, at, rng_below(rng, size)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+/* Three replicas that edit and exchange, taken down in the middle and at the end. */
+static void print_program(uint64_t seed, bool is_together) {
+  enum { replicas = 3, steps = 40, most_heads = 64 };
+  struct rng rng = rng_of(seed);
+  dunlin_doc *docs[replicas];
+  struct dunlin_id half[most_heads];
+  void *first = NULL;
+  size_t first_len = 0, heads = 0;
+  for (size_t i = 0; i < replicas; i++) docs[i] = test_doc((uint8_t)(1 + i));
+  OK(dunlin_begin(docs[0]));
+  OK(dunlin_map_child(docs[0], DUNLIN_ROOT, KEY("text"), DUNLIN_TEXT, NULL));
+  OK(dunlin_map_child(docs[0], DUNLIN_ROOT, KEY("list"), DUNLIN_LIST, NULL));
+  OK(dunlin_commit(docs[0], 0, NULL));
+  for (size_t i = 1; i < replicas; i++) test_send(docs[0], docs[i]);
+  for (size_t step = 0; step < steps; step++) {
+    dunlin_doc *doc = docs[rng_below(&rng, replicas)];
+    if (rng_chance(&rng, 1, 4)) test_send(docs[rng_below(&rng, replicas)], doc);
+    else if (is_together) edit_together(doc, &rng);
+    else program_edit(doc, &rng);
+    if (step == steps / 2) {
+      const struct dunlin_id *now = dunlin_doc_heads(docs[0], &heads);
+      assert_true(heads <= most_heads);
+      if (heads) memcpy(half, now, heads * sizeof half[0]);
+      OK(dunlin_doc_delta(docs[0], NULL, 0, &first, &first_len));
+    }
+  }
+  test_send(docs[1], docs[0]);
+  test_send(docs[2], docs[0]);
+  char name[64];
+  snprintf(name, sizeof name, is_together ? "random editing of one text and one list %llu" : "random program %llu",
+           (unsigned long long)seed);
+  print_document(name, docs[0], half, heads, first, first_len);
+  dunlin_free(NULL, first, first_len);
+  for (size_t i = 0; i < replicas; i++) dunlin_doc_free(docs[i]);
+}
+
+/* ---- From vectors ------------------------------------------------------------------------------------------- */
+
+static size_t from_hex(const char *hex, unsigned char *out) {
+  size_t len = 0;
+  for (unsigned byte; sscanf(hex + 2 * len, "%2x", &byte) == 1; len++) out[len] = (unsigned char)byte;
+  return len;
+}
+
+static void apply_vectors(FILE *in) {
+  struct outcome o = {0};
+  char *line = NULL;
+  size_t cap = 0;
+  while (getline(&line, &cap, in) > 0) {
+    line[strcspn(line, "\n")] = 0;
+    char *value = line + strcspn(line, " ");
+    if (*value) *value++ = 0;
+    unsigned char *bytes = malloc(strlen(value) / 2 + 1);
+    assert_non_null(bytes);
+    if (!strcmp(line, "name")) {
+      if (o.doc) end_vector(&o);
+      printf("name %s\n", value);
+    } else if (!strcmp(line, "document")) {
+      struct dunlin_id id = {{0}};
+      assert_int_equal(from_hex(value, bytes), sizeof id);
+      memcpy(&id, bytes, sizeof id);
+      begin_vector(&o, &id);
+    } else if (!strcmp(line, "delta")) {
+      apply_delta(&o, bytes, from_hex(value, bytes));
+    }
+    free(bytes);
+  }
+  if (o.doc) end_vector(&o);
+  free(line);
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && !strcmp(argv[1], "apply")) {
+    apply_vectors(stdin);
+    return 0;
+  }
+  if (argc > 1) {
+    fprintf(stderr, "usage: make_vectors [apply < vectors]\n");
+    return 2;
+  }
+  print_scenes();
+  uint64_t first = seed_first(), count = seed_count(20);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    print_program(seed, false);
+    print_program(seed, true);
+  }
+  return 0;
+}

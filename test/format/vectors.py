@@ -1,0 +1,58 @@
+"""Reads and prints vectors in the lines that make_vectors.c describes, and finds out by itself what becomes of their deltas."""
+
+from delta import Newer, decode
+from msgpack import FormatError
+from state import Document
+
+
+class Vector:
+    def __init__(self, name):
+        self.name = name
+        self.document = b''
+        self.deltas = []
+        self.lines = [f'name {name}']  # all of it, as it was read
+
+
+def parse(text):
+    """The vectors of a text; lines that begin with # and empty ones are for the reader."""
+    vectors = []
+    for line in text.splitlines():
+        if not line or line.startswith('#'):
+            continue
+        word, _, value = line.partition(' ')
+        if word == 'name':
+            vectors.append(Vector(value))
+            continue
+        vector = vectors[-1]
+        vector.lines.append(line)
+        if word == 'document':
+            vector.document = bytes.fromhex(value)
+        elif word == 'delta':
+            vector.deltas.append(bytes.fromhex(value))
+    return vectors
+
+
+def unparse(name, document, deltas):
+    """The part of a vector that a decoder needs."""
+    lines = [f'name {name}', f'document {document.hex()}'] + [f'delta {delta.hex()}' for delta in deltas]
+    return '\n'.join(lines) + '\n'
+
+
+def judge(vector):
+    """The lines of the vector, with results of this decoder alone."""
+    document, result = Document(vector.document), 'taken'
+    for delta in vector.deltas:
+        try:
+            changes, result = decode(vector.document, delta), 'taken'
+        except FormatError:
+            changes, result = [], 'malformed'
+        except Newer:
+            changes, result = [], 'newer'
+        for change in changes:
+            document.add(change)
+    lines = unparse(vector.name, vector.document, vector.deltas).splitlines()
+    lines.append(f'result {result}')
+    lines.append(f'counts {len(document.accepted)} {len(document.pending)} {len(document.refused)}')
+    lines += [f'change {id.hex()}' for id in sorted(document.applied)]
+    lines.append(f'hash {document.hash().hex()}')
+    return lines
