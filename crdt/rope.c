@@ -1,0 +1,694 @@
+/* The tree of a rope and its edits.
+ *
+ * An edit that stays in one leaf moves the bytes behind it and adds to the counts on the way up.  The way to the leaf is kept
+ * as the finger: the next edit is mostly in the same leaf and needs no search.
+ *
+ * A leaf that overflows, or falls below two thirds, is written anew together with its siblings (rewrite()): two full leaves
+ * become three, three of two thirds become two.  Leaves are thus mostly between two thirds and full, which splitting in
+ * halves would not give. */
+#include "crdt/rope.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "crdt/rope_utf8.h"
+
+enum {
+  LEAF_ROOM = ROPE_LEAF / 32, /* what a rewritten leaf has free at least, so that it is not soon rewritten again */
+  LEAF_FULL = ROPE_LEAF - LEAF_ROOM,       /* what a rewritten leaf holds at most */
+  LEAF_LOADED = ROPE_LEAF - ROPE_LEAF / 8, /* what a leaf holds of a text that comes at once */
+  LEAF_LOW = 2 * LEAF_FULL / 3,            /* with less than this it looks for siblings to become fewer with */
+  NODE_LOW = ROPE_FANOUT / 2,              /* likewise */
+  NODE_FULL = ROPE_FANOUT - ROPE_FANOUT / 4,
+  TOGETHER = 3 /* siblings that are rewritten at once */
+};
+
+static size_t leaf_alloc_size(size_t cap) {
+  return offsetof(struct rope_leaf, bytes) + cap;
+}
+
+void rope_init(struct rope *rope, const struct dunlin_env *env) {
+  *rope = (struct rope){.env = env_or_default(env)};
+}
+
+static void free_below(struct rope *rope, union rope_child child, uint32_t height) {
+  if (!height) {
+    env_free(rope->env, child.leaf, leaf_alloc_size(rope->height ? ROPE_LEAF : rope->cap));
+    return;
+  }
+  for (uint32_t i = 0; i < child.node->count; i++) free_below(rope, child.node->child[i], height - 1);
+  env_free(rope->env, child.node, sizeof *child.node);
+}
+
+void rope_free(struct rope *rope) {
+  if (rope->cap) free_below(rope, rope->root, rope->height);
+  rope->cap = 0;
+  rope->sum = (struct rope_sum){0};
+  rope_trim(rope);
+  rope_init(rope, rope->env);
+}
+
+size_t rope_size(const struct rope *rope) {
+  return rope->sum.scalars;
+}
+size_t rope_bytes(const struct rope *rope) {
+  return rope->sum.bytes;
+}
+size_t rope_utf16(const struct rope *rope) {
+  return (size_t)rope->sum.scalars + rope->sum.pairs;
+}
+
+/* Counts.  They are added modulo 2^32, so that a difference may be negative. */
+
+static void sum_add(struct rope_sum *sum, struct rope_sum more) {
+  sum->scalars += more.scalars;
+  sum->bytes += more.bytes;
+  sum->pairs += more.pairs;
+}
+static struct rope_sum sum_minus(struct rope_sum a, struct rope_sum b) {
+  return (struct rope_sum){a.scalars - b.scalars, a.bytes - b.bytes, a.pairs - b.pairs};
+}
+static struct rope_sum row(const struct rope_node *node, uint32_t i) {
+  return (struct rope_sum){node->scalars[i], node->bytes[i], node->pairs[i]};
+}
+static void row_set(struct rope_node *node, uint32_t i, struct rope_sum sum) {
+  node->scalars[i] = sum.scalars;
+  node->bytes[i] = sum.bytes;
+  node->pairs[i] = sum.pairs;
+}
+static void row_add(struct rope_node *node, uint32_t i, struct rope_sum more) {
+  node->scalars[i] += more.scalars;
+  node->bytes[i] += more.bytes;
+  if (more.pairs) node->pairs[i] += more.pairs;
+}
+static struct rope_sum rows_sum(const struct rope_node *node, uint32_t from, uint32_t to) {
+  struct rope_sum sum = {0};
+  for (uint32_t i = from; i < to; i++) sum_add(&sum, row(node, i));
+  return sum;
+}
+static void rows_move(struct rope_node *to, uint32_t to_at, const struct rope_node *from, uint32_t at, uint32_t n) {
+  memmove(to->scalars + to_at, from->scalars + at, n * sizeof *to->scalars);
+  memmove(to->bytes + to_at, from->bytes + at, n * sizeof *to->bytes);
+  memmove(to->pairs + to_at, from->pairs + at, n * sizeof *to->pairs);
+  memmove(to->child + to_at, from->child + at, n * sizeof *to->child);
+}
+
+/* Adds to the totals of the nodes on the way above `levels`, and of the text. */
+static void add_above(struct rope *rope, uint32_t levels, struct rope_sum more) {
+  for (uint32_t l = 0; l < levels; l++) row_add(rope->finger.node[l], rope->finger.index[l], more);
+  sum_add(&rope->sum, more);
+}
+
+/* Spare leaves and nodes */
+
+static void spare_leaf(struct rope *rope, struct rope_leaf *leaf) {
+  leaf->next = rope->spare_leaves;
+  rope->spare_leaves = leaf;
+  rope->spare_leaf_count++;
+}
+static struct rope_leaf *take_leaf(struct rope *rope) {
+  struct rope_leaf *leaf = rope->spare_leaves;
+  rope->spare_leaves = leaf->next;
+  rope->spare_leaf_count--;
+  return leaf;
+}
+static void spare_node(struct rope *rope, struct rope_node *node) {
+  node->child[0].node = rope->spare_nodes;
+  rope->spare_nodes = node;
+  rope->spare_node_count++;
+}
+static struct rope_node *take_node(struct rope *rope) {
+  struct rope_node *node = rope->spare_nodes;
+  rope->spare_nodes = node->child[0].node;
+  rope->spare_node_count--;
+  return node;
+}
+
+static void keep_spares(struct rope *rope, size_t leaves, size_t nodes) {
+  while (rope->spare_leaf_count > leaves) env_free(rope->env, take_leaf(rope), leaf_alloc_size(ROPE_LEAF));
+  while (rope->spare_node_count > nodes) env_free(rope->env, take_node(rope), sizeof(struct rope_node));
+}
+
+void rope_trim(struct rope *rope) {
+  keep_spares(rope, 0, 0);
+  if (rope->sum.bytes || !rope->cap) return;
+  env_free(rope->env, rope->root.leaf, leaf_alloc_size(rope->cap)); /* an empty text is never more than a leaf */
+  rope_init(rope, rope->env);
+}
+
+/* Sees to it that so many are there; when it cannot, the spares are as they were. */
+static int reserve(struct rope *rope, size_t leaves, size_t nodes) {
+  size_t had_leaves = rope->spare_leaf_count, had_nodes = rope->spare_node_count;
+  while (rope->spare_leaf_count < leaves) {
+    struct rope_leaf *leaf = env_alloc(rope->env, leaf_alloc_size(ROPE_LEAF));
+    if (!leaf) goto none;
+    spare_leaf(rope, leaf);
+  }
+  while (rope->spare_node_count < nodes) {
+    struct rope_node *node = env_alloc(rope->env, sizeof *node);
+    if (!node) goto none;
+    spare_node(rope, node);
+  }
+  return 0;
+none:
+  keep_spares(rope, had_leaves, had_nodes);
+  return DUNLIN_ENOMEM;
+}
+
+/* Splits that `n` insertions in one place may cause in a level where there is `room` for some.  Each split leaves room for
+ * half a node at least. */
+static size_t splits(size_t n, size_t room) {
+  return n <= room ? 0 : (n - room + ROPE_FANOUT / 2 - 1) / (ROPE_FANOUT / 2);
+}
+
+/* Sees to it that `n` new leaves can be put behind the finger's. */
+static int reserve_leaves(struct rope *rope, size_t n) {
+  size_t leaves = n, nodes = 0;
+  uint32_t height = rope->height;
+  for (uint32_t l = height; l-- && n;) {
+    n = splits(n, ROPE_FANOUT - rope->finger.node[l]->count);
+    nodes += n;
+  }
+  for (; n; height++) { /* new roots, over one child at first */
+    n = splits(n, ROPE_FANOUT - 1);
+    nodes += n + 1;
+  }
+  return height > ROPE_HEIGHT ? DUNLIN_ENOMEM : reserve(rope, leaves, nodes);
+}
+
+/* The finger */
+
+/* Moves the finger to the leaf that holds what stands before `at`, or to the first one. */
+static void seek(struct rope *rope, uint32_t at) {
+  struct rope_path *path = &rope->finger;
+  union rope_child child = rope->root;
+  path->start = 0;
+  path->sum = rope->sum;
+  for (uint32_t l = 0; l < rope->height; l++) {
+    struct rope_node *node = child.node;
+    uint32_t i = 0, left = at - path->start;
+    while (left > node->scalars[i]) left -= node->scalars[i++];
+    path->start = at - left;
+    path->node[l] = node;
+    path->index[l] = (uint8_t)i;
+    child = node->child[i];
+  }
+  if (rope->height) path->sum = row(path->node[rope->height - 1], path->index[rope->height - 1]);
+  path->leaf = child.leaf;
+}
+
+static bool is_ascii(struct rope_sum sum) {
+  return sum.bytes == sum.scalars;
+}
+
+/* The byte where the scalar value `at` of a leaf begins. */
+static uint32_t leaf_offset(const uint8_t *bytes, struct rope_sum sum, uint32_t at) {
+  return is_ascii(sum) ? at : (uint32_t)utf8_offset(bytes, sum.bytes, at);
+}
+
+static struct rope_sum count(const uint8_t *bytes, uint32_t size, bool ascii) {
+  if (ascii) return (struct rope_sum){size, size, 0};
+  return (struct rope_sum){(uint32_t)utf8_scalars(bytes, size), size, (uint32_t)utf8_pairs(bytes, size)};
+}
+
+/* Inner nodes */
+
+static void add_root(struct rope *rope) {
+  struct rope_node *node = take_node(rope);
+  struct rope_path *path = &rope->finger;
+  node->count = 1;
+  node->child[0] = rope->root;
+  row_set(node, 0, rope->sum);
+  memmove(path->node + 1, path->node, rope->height * sizeof *path->node);
+  memmove(path->index + 1, path->index, rope->height * sizeof *path->index);
+  path->node[0] = node;
+  path->index[0] = 0;
+  rope->root.node = node;
+  rope->height++;
+}
+
+/* Splits the node of this level, whose parent has room.  At the right edge nearly all stays in the left one: text that grows
+ * at its end leaves full nodes behind. */
+static void split(struct rope *rope, uint32_t level) {
+  struct rope_path *path = &rope->finger;
+  struct rope_node *left = path->node[level], *right = take_node(rope), *parent = path->node[level - 1];
+  uint32_t at = path->index[level - 1],
+           keep = path->index[level] == left->count - 1 ? left->count - 1 : left->count / 2;
+  right->count = left->count - keep;
+  rows_move(right, 0, left, keep, right->count);
+  left->count = keep;
+  struct rope_sum moved = rows_sum(right, 0, right->count);
+  rows_move(parent, at + 2, parent, at + 1, parent->count - at - 1);
+  parent->count++;
+  parent->child[at + 1].node = right;
+  row_set(parent, at + 1, moved);
+  row_set(parent, at, sum_minus(row(parent, at), moved));
+  if (path->index[level] < keep) return;
+  path->node[level] = right;
+  path->index[level] = (uint8_t)(path->index[level] - keep);
+  path->index[level - 1]++;
+}
+
+/* Puts a leaf behind that of the finger and moves the finger's way there. */
+static void add_leaf(struct rope *rope, struct rope_leaf *leaf, struct rope_sum sum) {
+  struct rope_path *path = &rope->finger;
+  uint32_t level = rope->height; /* the highest of the full nodes that a split would run through */
+  while (level && path->node[level - 1]->count == ROPE_FANOUT) level--;
+  if (!level) {
+    add_root(rope);
+    level = 1;
+  }
+  for (; level < rope->height; level++) split(rope, level);
+  struct rope_node *node = path->node[rope->height - 1];
+  uint32_t at = path->index[rope->height - 1] + 1u;
+  rows_move(node, at + 1, node, at, node->count - at);
+  node->count++;
+  node->child[at].leaf = leaf;
+  row_set(node, at, sum);
+  path->index[rope->height - 1] = (uint8_t)at;
+  add_above(rope, rope->height - 1, sum);
+}
+
+/* Makes one node of two siblings when they are small; the way need not lead there any more. */
+static void merge_nodes(struct rope *rope, uint32_t level) {
+  struct rope_path *path = &rope->finger;
+  struct rope_node *parent = path->node[level - 1];
+  uint32_t at = path->index[level - 1], size = path->node[level]->count;
+  if (at && parent->child[at - 1].node->count + size <= NODE_FULL) at--;
+  else if (at + 1 == parent->count || parent->child[at + 1].node->count + size > NODE_FULL) return;
+  struct rope_node *left = parent->child[at].node, *right = parent->child[at + 1].node;
+  rows_move(left, left->count, right, 0, right->count);
+  left->count += right->count;
+  row_add(parent, at, row(parent, at + 1));
+  rows_move(parent, at + 1, parent, at + 2, parent->count - at - 2);
+  parent->count--;
+  spare_node(rope, right);
+}
+
+/* Takes `n` leaves out of the tree, from the finger's on; they are siblings, and not freed.  The finger is nowhere then. */
+static void remove_leaves(struct rope *rope, uint32_t n) {
+  struct rope_path *path = &rope->finger;
+  uint32_t level = rope->height;
+  path->leaf = NULL;
+  do {
+    struct rope_node *node = path->node[--level];
+    uint32_t at = path->index[level];
+    add_above(rope, level, sum_minus((struct rope_sum){0}, rows_sum(node, at, at + n)));
+    rows_move(node, at, node, at + n, node->count - at - n);
+    node->count -= n;
+    if (node->count) break;
+    spare_node(rope, node);
+    if (!level) {
+      rope->height = rope->cap = 0;
+      return;
+    }
+    n = 1;
+  } while (true);
+  for (; level; level--)
+    if (path->node[level]->count < NODE_LOW) merge_nodes(rope, level);
+  while (rope->height && rope->root.node->count == 1) {
+    struct rope_node *root = rope->root.node;
+    rope->root = root->child[0];
+    spare_node(rope, root);
+    rope->height--;
+  }
+}
+
+/* Leaves */
+
+/* Text in up to three parts, taken off piece by piece. */
+struct source {
+  const uint8_t *part[3];
+  size_t size[3];
+  bool ascii;
+};
+
+static const uint8_t *source_at(const struct source *source, size_t at) {
+  size_t i = 0;
+  while (at >= source->size[i]) at -= source->size[i++];
+  return source->part[i] + at;
+}
+
+/* Writes at most `want` bytes, whole characters. */
+static struct rope_sum take_text(struct source *source, uint8_t *out, size_t want) {
+  if (want < source->size[0] + source->size[1] + source->size[2])
+    while (utf8_continues(*source_at(source, want))) want--;
+  size_t done = 0;
+  for (int i = 0; i < 3; i++) {
+    size_t n = want - done < source->size[i] ? want - done : source->size[i];
+    if (!n) continue;
+    memcpy(out + done, source->part[i], n);
+    source->part[i] += n;
+    source->size[i] -= n;
+    done += n;
+  }
+  return count(out, (uint32_t)want, source->ascii);
+}
+
+/* Which siblings are rewritten: `n` of them from `first` on, as `leaves` leaves. */
+struct window {
+  uint32_t first, n;
+  size_t leaves;
+};
+
+static uint32_t window_bytes(const struct rope_node *node, uint32_t first, uint32_t n) {
+  return rows_sum(node, first, first + n).bytes;
+}
+
+/* Writes the leaves of a window anew with `text` at byte `offset` of the finger's leaf.  What is new was reserved.  The finger
+ * stays nowhere. */
+static void rewrite(struct rope *rope, struct window window, uint32_t offset, struct dunlin_bytes text, bool ascii) {
+  struct rope_path *path = &rope->finger;
+  struct rope_node *node = path->node[rope->height - 1];
+  uint8_t *index = &path->index[rope->height - 1], old[TOGETHER * ROPE_LEAF];
+  size_t size = 0, at = offset;
+  for (uint32_t i = 0; i < window.n; i++) {
+    if (window.first + i == *index) at += size;
+    memcpy(old + size, node->child[window.first + i].leaf->bytes, node->bytes[window.first + i]);
+    size += node->bytes[window.first + i];
+  }
+  ascii = ascii && is_ascii(rows_sum(node, window.first, window.first + window.n));
+  struct source source = {{old, text.data, old + at}, {at, text.len, size - at}, ascii};
+  size += text.len;
+  *index = (uint8_t)window.first;
+  for (size_t i = 0; i < window.leaves; i++) {
+    size_t want = (size + (window.leaves - i) - 1) / (window.leaves - i);
+    if (i < window.n) {
+      *index = (uint8_t)(window.first + i);
+      struct rope_sum sum = take_text(&source, node->child[*index].leaf->bytes, want);
+      add_above(rope, rope->height, sum_minus(sum, row(node, *index)));
+      size -= sum.bytes;
+    } else {
+      struct rope_leaf *leaf = take_leaf(rope);
+      struct rope_sum sum = take_text(&source, leaf->bytes, want);
+      add_leaf(rope, leaf, sum);
+      size -= sum.bytes;
+    }
+  }
+  path->leaf = NULL;
+  if (window.leaves >= window.n) return;
+  *index = (uint8_t)(window.first + window.leaves);
+  for (uint32_t i = *index; i < window.first + window.n; i++) spare_leaf(rope, node->child[i].leaf);
+  remove_leaves(rope, window.n - (uint32_t)window.leaves);
+}
+
+/* Gives a root that is a leaf room for `need` bytes. */
+static int grow_root(struct rope *rope, size_t need) {
+  size_t cap = rope->cap ? rope->cap : 32;
+  while (cap < need) cap *= 2;
+  if (cap > ROPE_LEAF / 2) cap = ROPE_LEAF;
+  if (cap <= rope->cap) return 0;
+  if (rope->spare_leaves) cap = ROPE_LEAF;
+  struct rope_leaf *leaf = rope->spare_leaves ? take_leaf(rope) : env_alloc(rope->env, leaf_alloc_size(cap));
+  if (!leaf) return DUNLIN_ENOMEM;
+  if (rope->cap) {
+    memcpy(leaf->bytes, rope->root.leaf->bytes, rope->sum.bytes);
+    env_free(rope->env, rope->root.leaf, leaf_alloc_size(rope->cap));
+  }
+  rope->root.leaf = leaf;
+  rope->cap = (uint32_t)cap;
+  seek(rope, 0);
+  return 0;
+}
+
+/* The window for an insertion that does not fit into the finger's leaf. */
+static struct window insert_window(const struct rope *rope, size_t bytes) {
+  const struct rope_path *path = &rope->finger;
+  const struct rope_node *node = path->node[rope->height - 1];
+  uint32_t at = path->index[rope->height - 1];
+  struct window w = {at, 1, 0};
+  if (bytes <= ROPE_LEAF && node->count > 1) {
+    bool left = at && (at + 1 == node->count || node->bytes[at - 1] < node->bytes[at + 1]);
+    w = (struct window){left ? at - 1 : at, 2, 2};
+  }
+  size_t size = window_bytes(node, w.first, w.n) + bytes;
+  if (size > w.leaves * LEAF_FULL) w.leaves = (size + LEAF_LOADED - 1) / LEAF_LOADED;
+  return w;
+}
+
+/* An insertion that the leaf has no room for. */
+static int insert_more(struct rope *rope, size_t at, struct dunlin_bytes text, uint32_t scalars) {
+  if (text.len > INT32_MAX - rope->sum.bytes) return DUNLIN_ENOMEM;
+  size_t all = rope->sum.bytes + text.len;
+  if (!rope->height) {
+    int error = grow_root(rope, all < ROPE_LEAF ? all : ROPE_LEAF);
+    if (error) return error;
+    if (all <= ROPE_LEAF) return rope_insert(rope, at, text.data, text.len, scalars);
+    size_t leaves = (all + LEAF_LOADED - 1) / LEAF_LOADED;
+    error = reserve_leaves(rope, leaves - 1);
+    if (error) return error;
+    seek(rope, (uint32_t)at);
+    add_root(rope);
+  }
+  struct rope_path *path = &rope->finger;
+  struct window w = insert_window(rope, text.len);
+  int error = w.leaves > w.n ? reserve_leaves(rope, w.leaves - w.n) : 0;
+  if (error) return error;
+  uint32_t offset = leaf_offset(path->leaf->bytes, path->sum, (uint32_t)at - path->start);
+  rewrite(rope, w, offset, text, text.len == scalars);
+  return 0;
+}
+
+int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, size_t scalars) {
+  struct rope_path *path = &rope->finger;
+  if (!bytes) return 0;
+  uint32_t pos = (uint32_t)at;
+  if (rope->cap && (!path->leaf || pos < path->start || pos - path->start > path->sum.scalars)) seek(rope, pos);
+  if (!rope->cap || bytes > (rope->height ? ROPE_LEAF : rope->cap) - path->sum.bytes)
+    return insert_more(rope, at, (struct dunlin_bytes){utf8, bytes}, (uint32_t)scalars);
+  uint8_t *gap = path->leaf->bytes + leaf_offset(path->leaf->bytes, path->sum, pos - path->start);
+  memmove(gap + bytes, gap, (size_t)(path->leaf->bytes + path->sum.bytes - gap));
+  memcpy(gap, utf8, bytes);
+  struct rope_sum sum = {(uint32_t)scalars, (uint32_t)bytes, bytes == scalars ? 0 : (uint32_t)utf8_pairs(utf8, bytes)};
+  sum_add(&path->sum, sum);
+  add_above(rope, rope->height, sum);
+  return 0;
+}
+
+int rope_load(struct rope *rope, const void *utf8, size_t bytes, size_t scalars) {
+  return rope_insert(rope, 0, utf8, bytes, scalars);
+}
+
+/* Deletion */
+
+/* The finger's leaf is small: makes fewer leaves of it and its siblings if that leaves some room in them. */
+static void shrink_leaves(struct rope *rope) {
+  const struct rope_node *node = rope->finger.node[rope->height - 1];
+  uint32_t at = rope->finger.index[rope->height - 1], first = at ? at - 1 : 0;
+  struct window w = {0};
+  if (at && window_bytes(node, at - 1, 2) <= LEAF_FULL) w = (struct window){at - 1, 2, 1};
+  else if (at + 1 < node->count && window_bytes(node, at, 2) <= LEAF_FULL) w = (struct window){at, 2, 1};
+  else if (node->count >= 3) {
+    if (first + 3 > node->count) first = node->count - 3;
+    if (window_bytes(node, first, 3) <= 2 * LEAF_FULL) w = (struct window){first, 3, 2};
+  }
+  if (w.n) rewrite(rope, w, 0, (struct dunlin_bytes){NULL, 0}, true);
+}
+
+/* Takes the finger's leaf, which is all in the range, and those of its siblings that are too; gives what has gone. */
+static uint32_t delete_leaves(struct rope *rope, uint32_t count) {
+  uint32_t level = rope->height - 1, at = rope->finger.index[level], n = 0, gone = 0;
+  struct rope_node *node = rope->finger.node[level];
+  for (; at + n < node->count && node->scalars[at + n] <= count - gone; n++) {
+    gone += node->scalars[at + n];
+    spare_leaf(rope, node->child[at + n].leaf);
+  }
+  remove_leaves(rope, n);
+  return gone;
+}
+
+/* Cuts `n` scalar values from `local` on out of the finger's leaf. */
+static void cut(struct rope *rope, uint32_t local, uint32_t n) {
+  struct rope_path *path = &rope->finger;
+  uint8_t *bytes = path->leaf->bytes;
+  struct rope_sum gone = {n, n, 0};
+  uint32_t from = local;
+  if (!is_ascii(path->sum)) {
+    from = leaf_offset(bytes, path->sum, local);
+    gone.bytes = (uint32_t)utf8_offset(bytes + from, path->sum.bytes - from, n);
+    gone.pairs = (uint32_t)utf8_pairs(bytes + from, gone.bytes);
+  }
+  memmove(bytes + from, bytes + from + gone.bytes, path->sum.bytes - from - gone.bytes);
+  path->sum = sum_minus(path->sum, gone);
+  add_above(rope, rope->height, sum_minus((struct rope_sum){0}, gone));
+}
+
+void rope_delete(struct rope *rope, size_t at, size_t count) {
+  struct rope_path *path = &rope->finger;
+  uint32_t pos = (uint32_t)at, left = (uint32_t)count;
+  bool across = false; /* whether it ends in another leaf than it begins */
+  while (left) {
+    if (!path->leaf || pos < path->start || pos - path->start >= path->sum.scalars) seek(rope, pos + 1);
+    uint32_t local = pos - path->start, here = path->sum.scalars - local;
+    if (rope->height && !local && left >= here) {
+      left -= delete_leaves(rope, left);
+      across = true;
+      continue;
+    }
+    if (here > left) here = left;
+    cut(rope, local, here);
+    left -= here;
+    across = across || left;
+  }
+  if (across && rope->height && pos) { /* what is left of the first leaf */
+    seek(rope, pos);
+    if (path->sum.bytes < LEAF_LOW) shrink_leaves(rope);
+  }
+  if (across && rope->height && pos < rope->sum.scalars) seek(rope, pos + 1);
+  if (rope->height && path->leaf && path->sum.bytes < LEAF_LOW) shrink_leaves(rope);
+}
+
+/* Reading */
+
+size_t rope_measure(const struct rope *rope, size_t at, size_t count) {
+  return rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at + count) - rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at);
+}
+
+void rope_copy(const struct rope *rope, size_t at, size_t count, void *out) {
+  size_t left = rope_measure(rope, at, count), n;
+  const uint8_t *piece;
+  struct rope_reader reader;
+  rope_reader_init(&reader, rope, at);
+  for (uint8_t *to = out; left; to += n, left -= n) {
+    n = rope_read(&reader, &piece);
+    if (n > left) n = left;
+    memcpy(to, piece, n);
+  }
+}
+
+static size_t sum_in(struct rope_sum sum, enum rope_unit unit) {
+  return unit == ROPE_SCALARS ? sum.scalars : unit == ROPE_BYTES ? sum.bytes : (size_t)sum.scalars + sum.pairs;
+}
+
+/* The byte of a leaf where the character begins that holds position `at` in UTF-16 units. */
+static size_t utf16_offset(const uint8_t *bytes, size_t size, size_t at) {
+  size_t offset = 0;
+  while (offset < size) {
+    size_t units = bytes[offset] >= 0xf0 ? 2 : 1;
+    if (units > at) break;
+    at -= units;
+    offset++;
+    while (offset < size && utf8_continues(bytes[offset])) offset++;
+  }
+  return offset;
+}
+
+size_t rope_convert(const struct rope *rope, enum rope_unit from, enum rope_unit to, size_t at) {
+  if (from == to && to == ROPE_SCALARS) return at < rope->sum.scalars ? at : rope->sum.scalars;
+  if (at >= sum_in(rope->sum, from)) return sum_in(rope->sum, to);
+  struct rope_sum before = {0}, here = rope->sum;
+  union rope_child child = rope->root;
+  for (uint32_t l = 0; l < rope->height; l++) {
+    const struct rope_node *node = child.node;
+    uint32_t i = 0;
+    for (; sum_in(row(node, i), from) <= at; i++) {
+      at -= sum_in(row(node, i), from);
+      sum_add(&before, row(node, i));
+    }
+    here = row(node, i);
+    child = node->child[i];
+  }
+  size_t offset = at;
+  const uint8_t *bytes = child.leaf->bytes;
+  if (is_ascii(here)) return sum_in(before, to) + at;
+  if (from == ROPE_SCALARS) offset = utf8_offset(bytes, here.bytes, at);
+  else if (from == ROPE_UTF16) offset = utf16_offset(bytes, here.bytes, at);
+  while (utf8_continues(bytes[offset])) offset--;
+  sum_add(&before, count(bytes, (uint32_t)offset, false));
+  return sum_in(before, to);
+}
+
+void rope_reader_init(struct rope_reader *reader, const struct rope *rope, size_t at) {
+  reader->height = rope->height;
+  reader->bytes = 0;
+  reader->piece = NULL;
+  if (at >= rope->sum.scalars) return;
+  struct rope_sum sum = rope->sum;
+  union rope_child child = rope->root;
+  uint32_t left = (uint32_t)at;
+  for (uint32_t l = 0; l < rope->height; l++) {
+    const struct rope_node *node = child.node;
+    uint32_t i = 0;
+    while (left >= node->scalars[i]) left -= node->scalars[i++];
+    reader->node[l] = node;
+    reader->index[l] = (uint8_t)i;
+    sum = row(node, i);
+    child = node->child[i];
+  }
+  uint32_t offset = leaf_offset(child.leaf->bytes, sum, left);
+  reader->piece = child.leaf->bytes + offset;
+  reader->bytes = sum.bytes - offset;
+}
+
+/* To the next leaf. */
+static void advance(struct rope_reader *reader) {
+  uint32_t level = reader->height;
+  reader->bytes = 0;
+  while (level && reader->index[level - 1] + 1u == reader->node[level - 1]->count) level--;
+  if (!level) return;
+  uint32_t i = ++reader->index[level - 1];
+  for (; level < reader->height; level++, i = 0) {
+    reader->node[level] = reader->node[level - 1]->child[i].node;
+    reader->index[level] = 0;
+  }
+  reader->piece = reader->node[level - 1]->child[i].leaf->bytes;
+  reader->bytes = reader->node[level - 1]->bytes[i];
+}
+
+size_t rope_read(struct rope_reader *reader, const uint8_t **piece) {
+  size_t bytes = reader->bytes;
+  *piece = reader->piece;
+  if (bytes) advance(reader);
+  return bytes;
+}
+
+/* Checking */
+
+static bool same_sum(struct rope_sum a, struct rope_sum b) {
+  return a.scalars == b.scalars && a.bytes == b.bytes && a.pairs == b.pairs;
+}
+
+static int check_leaf(const struct rope *rope, const struct rope_leaf *leaf, struct rope_sum sum, bool deep) {
+  if (sum.bytes > rope->cap || (rope->height && !sum.bytes)) return -1;
+  if (sum.scalars > sum.bytes || sum.pairs > sum.scalars) return -1;
+  if (!deep || !sum.bytes) return 0;
+  return utf8_continues(leaf->bytes[0]) || !same_sum(count(leaf->bytes, sum.bytes, false), sum) ? -1 : 0;
+}
+
+static int check_below(const struct rope *rope, union rope_child child, uint32_t height, struct rope_sum sum,
+                       bool deep) {
+  if (!height) return check_leaf(rope, child.leaf, sum, deep);
+  const struct rope_node *node = child.node;
+  if (node->count < (height == rope->height ? 2 : 1) || node->count > ROPE_FANOUT) return -1;
+  if (!same_sum(rows_sum(node, 0, node->count), sum)) return -1;
+  for (uint32_t i = 0; i < node->count; i++)
+    if (check_below(rope, node->child[i], height - 1, row(node, i), deep)) return -1;
+  return 0;
+}
+
+/* Whether the finger is where its way leads to. */
+static int check_finger(const struct rope *rope) {
+  const struct rope_path *path = &rope->finger;
+  if (!path->leaf) return 0;
+  union rope_child child = rope->root;
+  struct rope_sum sum = rope->sum;
+  uint32_t start = 0;
+  for (uint32_t l = 0; l < rope->height; l++) {
+    if (path->node[l] != child.node || path->index[l] >= child.node->count) return -1;
+    start += rows_sum(child.node, 0, path->index[l]).scalars;
+    sum = row(child.node, path->index[l]);
+    child = child.node->child[path->index[l]];
+  }
+  return path->leaf == child.leaf && path->start == start && same_sum(path->sum, sum) ? 0 : -1;
+}
+
+int rope_check(const struct rope *rope, bool deep) {
+  size_t leaves = 0, nodes = 0;
+  for (const struct rope_leaf *leaf = rope->spare_leaves; leaf; leaf = leaf->next) leaves++;
+  for (const struct rope_node *node = rope->spare_nodes; node; node = node->child[0].node) nodes++;
+  if (leaves != rope->spare_leaf_count || nodes != rope->spare_node_count) return -1;
+  if (!rope->cap) return rope->height || rope->sum.bytes || rope->sum.scalars || rope->finger.leaf ? -1 : 0;
+  if (rope->height > ROPE_HEIGHT || (rope->height && rope->cap != ROPE_LEAF)) return -1;
+  if (check_below(rope, rope->root, rope->height, rope->sum, deep)) return -1;
+  return check_finger(rope);
+}
