@@ -23,7 +23,7 @@ static void free_bytes(struct dunlin_bytes bytes) {
   env_free(dunlin_env_default(), (void *)(uintptr_t)bytes.data, bytes.len);
 }
 
-/* ---- Registers ---------------------------------------------------------------------------------------------- */
+/* ---- Registers --------------------------------------------------------------------------------------------------- */
 
 static bool owns_bytes(const struct dunlin_value *value) {
   return value->kind == DUNLIN_STRING || value->kind == DUNLIN_BYTES;
@@ -74,7 +74,7 @@ static struct oracle_register *register_of(struct oracle_container *map, struct 
   return &map->entries[map->entry_count++].reg;
 }
 
-/* ---- Containers --------------------------------------------------------------------------------------------- */
+/* ---- Containers -------------------------------------------------------------------------------------------------- */
 
 struct oracle_container *oracle_container_new(struct oracle *o, enum dunlin_kind kind, unsigned depth) {
   struct oracle_container *c = calloc(1, sizeof *c);
@@ -163,7 +163,7 @@ static bool generation_known(const struct oracle *o, uint32_t map, struct dunlin
   return false;
 }
 
-/* ---- Kinds of operations ------------------------------------------------------------------------------------ */
+/* ---- Kinds of operations ----------------------------------------------------------------------------------------- */
 
 static int do_map_child(struct oracle *o, const struct operation *op) {
   enum dunlin_kind kind = (enum dunlin_kind)op->a;
@@ -273,7 +273,7 @@ static int do_operation(struct oracle *o, const struct operation *op) {
   }
 }
 
-/* ---- Rows --------------------------------------------------------------------------------------------------- */
+/* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
 static void read_values(struct mp_reader *r, struct operation *op) {
   switch (op->kind) {

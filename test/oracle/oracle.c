@@ -1,7 +1,7 @@
 /* Versions, and taking changes in. */
 #include "test/oracle/private.h"
 
-/* ---- Sets of changes ---------------------------------------------------------------------------------------- */
+/* ---- Sets of changes --------------------------------------------------------------------------------------------- */
 
 void oracle_set_add(struct oracle_set *set, uint32_t change) {
   ORACLE_ROOM(set->changes, set->cap, set->count);
@@ -28,7 +28,7 @@ bool oracle_any_in_force(const struct oracle *o, const struct oracle_set *set) {
   return false;
 }
 
-/* ---- Orders ------------------------------------------------------------------------------------------------- */
+/* ---- Orders ------------------------------------------------------------------------------------------------------ */
 
 bool oracle_before(const struct oracle *o, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index) {
   if (change == other) return index < other_index;
@@ -47,7 +47,7 @@ bool oracle_wins(const struct oracle *o, uint32_t change, uint32_t index, uint32
   return order ? order > 0 : id_compare(&a->id, &b->id) > 0;
 }
 
-/* ---- The version at which a change's operations are read ---------------------------------------------------- */
+/* ---- The version at which a change's operations are read --------------------------------------------------------- */
 
 static void go_to(struct oracle *o, const struct oracle_set *parents) {
   if (parents->count == 1 && parents->changes[0] == o->version_of) return;
@@ -60,7 +60,7 @@ static void go_to(struct oracle *o, const struct oracle_set *parents) {
   }
 }
 
-/* ---- A change ----------------------------------------------------------------------------------------------- */
+/* ---- A change ---------------------------------------------------------------------------------------------------- */
 
 /* Whether actor and number are what they must be: the number after the highest in the version, and the actor left out exactly
  * when its previous change is a parent, which then comes first. */
@@ -150,7 +150,7 @@ static int take_in(void *ctx, const struct change_id_bytes *given) {
   return 0;
 }
 
-/* ---- The oracle --------------------------------------------------------------------------------------------- */
+/* ---- The oracle -------------------------------------------------------------------------------------------------- */
 
 struct oracle *oracle_new(const struct dunlin_id *doc) {
   struct oracle *o = calloc(1, sizeof *o);

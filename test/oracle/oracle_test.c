@@ -2,23 +2,18 @@
 #include "test/crdt/program.h"
 
 #include "crdt/change.h"
-#include "test/oracle/oracle.h"
+#include "test/oracle/support.h"
 
-/* ---- Replicas, each with an oracle that follows it ---------------------------------------------------------- */
+/* ---- Replicas, each with an oracle that follows it --------------------------------------------------------------- */
 
 enum { replicas = 3 };
 
 struct replica {
   dunlin_doc *doc;
   struct oracle *oracle;
-  struct dunlin_id fed[64]; /* the version that the oracle has */
+  struct dunlin_id fed[64]; /* the version that the oracle has; when there are more heads it gets some changes twice */
   size_t fed_count;
 };
-
-static struct oracle *test_oracle(void) {
-  struct dunlin_id id = test_id(1);
-  return oracle_new(&id);
-}
 
 static void open_replicas(struct replica *r) {
   for (size_t i = 0; i < replicas; i++)
@@ -32,17 +27,9 @@ static void close_replicas(struct replica *r) {
   }
 }
 
-static void assert_oracle_hash(const struct oracle *oracle, const struct dunlin_id *expected) {
-  struct dunlin_id hash;
-  oracle_hash(oracle, &hash);
-  assert_memory_equal(&hash, expected, sizeof hash);
-}
-
 static void assert_agree(const struct oracle *oracle, const dunlin_doc *doc) {
-  struct dunlin_id expected;
-  OK(dunlin_doc_hash(doc, &expected));
   assert_int_equal(oracle_changes(oracle), dunlin_doc_changes(doc));
-  assert_oracle_hash(oracle, &expected);
+  assert_shows_like(oracle, doc);
 }
 
 /* Gives the oracle what its document has got since, in the document's order. */
@@ -55,14 +42,6 @@ static void follow(struct replica *r) {
   const struct dunlin_id *heads = dunlin_doc_heads(r->doc, &count);
   r->fed_count = count < 64 ? count : 64;
   if (count) memcpy(r->fed, heads, r->fed_count * sizeof *heads);
-}
-
-static void feed(struct oracle *oracle, const dunlin_doc *doc) {
-  void *delta;
-  size_t len;
-  OK(dunlin_doc_delta(doc, NULL, 0, &delta, &len));
-  OK(oracle_apply(oracle, delta, len));
-  dunlin_free(NULL, delta, len);
 }
 
 /* Random edits and exchanges; who is `apart` writes and gets, and nobody gets from it. */
@@ -82,7 +61,43 @@ static void exchange_all(struct replica *r) {
   for (size_t i = 0; i < replicas; i++) follow(&r[i]);
 }
 
-/* ---- Random runs -------------------------------------------------------------------------------------------- */
+/* ---- Void changes ------------------------------------------------------------------------------------------------ */
+
+enum { chosen_max = 512 };
+
+/* Some of the document's changes. */
+static size_t choose_changes(const dunlin_doc *doc, struct rng *rng, struct dunlin_id *out) {
+  size_t count = 0, share = 1 + rng_below(rng, 4);
+  struct dunlin_change_info info;
+  for (size_t i = 0; i < dunlin_doc_changes(doc) && count < chosen_max; i++) {
+    OK(dunlin_doc_change_at(doc, i, &info));
+    if (rng_chance(rng, share, 8)) out[count++] = info.id;
+  }
+  return count;
+}
+
+/* Makes some changes of replicas that are equal void and back. */
+static void check_void(struct replica *r, struct rng *rng) {
+  struct dunlin_id chosen[chosen_max], whole, with_void;
+  size_t count = choose_changes(r[0].doc, rng, chosen);
+  oracle_hash(r[0].oracle, &whole);
+  OK(oracle_set_void(r[0].oracle, chosen, count));
+  oracle_hash(r[0].oracle, &with_void);
+  /* In whatever order the changes came, and when the set was there before them. */
+  for (size_t i = 1; i < replicas; i++) {
+    struct oracle *early = test_oracle();
+    OK(oracle_set_void(early, chosen, count));
+    test_feed(early, r[i].doc);
+    assert_oracle_hash(early, &with_void);
+    oracle_free(early);
+    OK(oracle_set_void(r[i].oracle, chosen, count));
+    assert_oracle_hash(r[i].oracle, &with_void);
+  }
+  OK(oracle_set_void(r[0].oracle, NULL, 0));
+  assert_oracle_hash(r[0].oracle, &whole);
+}
+
+/* ---- Random runs ------------------------------------------------------------------------------------------------- */
 
 typedef void one_run(uint64_t seed);
 
@@ -112,7 +127,74 @@ static void random_programs_hash_alike(void **state) {
   run_all(compare_one, 2000);
 }
 
-/* ---- Refused changes ---------------------------------------------------------------------------------------- */
+/* ---- One text and one list, edited by all ------------------------------------------------------------------------ */
+
+static dunlin_obj root_child(const dunlin_doc *doc, const char *key) {
+  struct dunlin_value v;
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  return v.as.obj;
+}
+
+static void edit_shared_text(dunlin_doc *doc, struct rng *rng) {
+  static const char typed[] = "the quick brown fox jumps over the lazy dog, again and again";
+  dunlin_obj text = root_child(doc, "t");
+  size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1), room = size - at;
+  /* Mostly at few places, so that insertions there tie. */
+  if (rng_below(rng, 2)) at = size / 2, room = size - at;
+  size_t remove = rng_below(rng, 3) ? 0 : rng_below(rng, room < 30 ? room + 1 : 30);
+  OK(dunlin_text_splice(doc, text, at, remove, typed, 1 + rng_below(rng, rng_below(rng, 4) ? 5 : sizeof typed - 1)));
+}
+
+static void edit_shared_list(dunlin_doc *doc, struct rng *rng) {
+  dunlin_obj list = root_child(doc, "l");
+  size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size);
+  size_t near_end = size < 4 ? size : 4;
+  switch (rng_below(rng, size ? 6 : 1)) {
+    case 0: OK(dunlin_list_insert(doc, list, rng_below(rng, size + 1), int_value((int64_t)size))); break;
+    case 1: OK(dunlin_list_delete(doc, list, at, 1)); break;
+    case 2: OK(dunlin_list_set(doc, list, at, int_value(-1))); break;
+    case 3: OK(dunlin_list_insert(doc, list, 0, int_value((int64_t)size))); break;
+    default: OK(dunlin_list_move(doc, list, rng_below(rng, near_end), at));
+  }
+}
+
+static void edit_shared(dunlin_doc *doc, struct rng *rng) {
+  OK(dunlin_begin(doc));
+  for (size_t writes = 1 + rng_below(rng, 3); writes; writes--) {
+    if (rng_below(rng, 2)) edit_shared_text(doc, rng);
+    else edit_shared_list(doc, rng);
+  }
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+static void sequences_one(uint64_t seed) {
+  struct rng rng = rng_of(seed);
+  struct replica r[replicas];
+  open_replicas(r);
+  OK(dunlin_begin(r[0].doc));
+  OK(dunlin_map_child(r[0].doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, NULL));
+  OK(dunlin_map_child(r[0].doc, DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, NULL));
+  OK(dunlin_commit(r[0].doc, 0, NULL));
+  exchange_all(r);
+  for (size_t i = 0; i < 120; i++) {
+    size_t who = rng_below(&rng, replicas);
+    if (rng_below(&rng, 8)) edit_shared(r[who].doc, &rng);
+    else test_send(r[rng_below(&rng, replicas)].doc, r[who].doc);
+    follow(&r[who]);
+    if (i % 10 == 0) assert_agree(r[who].oracle, r[who].doc);
+  }
+  exchange_all(r);
+  for (size_t i = 0; i < replicas; i++) assert_agree(r[i].oracle, r[i].doc);
+  check_void(r, &rng);
+  close_replicas(r);
+}
+
+static void sequences_edited_by_all_hash_alike(void **state) {
+  (void)state;
+  run_all(sequences_one, 100);
+}
+
+/* ---- Refused changes --------------------------------------------------------------------------------------------- */
 
 struct spoiling {
   struct oracle *oracle;
@@ -185,42 +267,15 @@ static void a_refused_change_leaves_no_trace(void **state) {
   run_all(refuse_one, 300);
 }
 
-/* ---- Void changes on random programs ------------------------------------------------------------------------ */
-
-/* Some of the document's changes. */
-static size_t choose_changes(const dunlin_doc *doc, struct rng *rng, struct dunlin_id *out, size_t max) {
-  size_t count = 0, share = 1 + rng_below(rng, 4);
-  struct dunlin_change_info info;
-  for (size_t i = 0; i < dunlin_doc_changes(doc) && count < max; i++) {
-    OK(dunlin_doc_change_at(doc, i, &info));
-    if (rng_chance(rng, share, 8)) out[count++] = info.id;
-  }
-  return count;
-}
+/* ---- Void changes on random programs ----------------------------------------------------------------------------- */
 
 static void void_one(uint64_t seed) {
   struct rng rng = rng_of(seed);
   struct replica r[replicas];
-  struct dunlin_id chosen[256], whole, with_void;
   open_replicas(r);
   run_program(r, &rng, 40, replicas);
   exchange_all(r);
-  size_t count = choose_changes(r[0].doc, &rng, chosen, 256);
-  oracle_hash(r[0].oracle, &whole);
-  OK(oracle_set_void(r[0].oracle, chosen, count));
-  oracle_hash(r[0].oracle, &with_void);
-  /* In whatever order the changes came, and when the set was there before them. */
-  for (size_t i = 1; i < replicas; i++) {
-    struct oracle *early = test_oracle();
-    OK(oracle_set_void(early, chosen, count));
-    feed(early, r[i].doc);
-    assert_oracle_hash(early, &with_void);
-    oracle_free(early);
-    OK(oracle_set_void(r[i].oracle, chosen, count));
-    assert_oracle_hash(r[i].oracle, &with_void);
-  }
-  OK(oracle_set_void(r[0].oracle, NULL, 0));
-  assert_oracle_hash(r[0].oracle, &whole);
+  check_void(r, &rng);
   close_replicas(r);
 }
 
@@ -262,10 +317,166 @@ static void an_actor_that_nobody_builds_on_is_as_if_absent(void **state) {
   run_all(without_one, 500);
 }
 
+/* ---- Changes that no honest replica would write ------------------------------------------------------------------ */
+
+enum { pool_max = 512, rows_max = 64 };
+
+/* Material for made-up changes: real ones, and the containers that they write to. */
+struct pool {
+  struct change_id_bytes changes[pool_max]; /* bytes are owned */
+  struct container_id containers[pool_max];
+  size_t change_count, container_count;
+};
+
+static int keep(void *ctx, const struct change_id_bytes *given) {
+  struct pool *p = ctx;
+  struct change change;
+  void *copy = malloc(given->bytes.len);
+  assert_true(copy && p->change_count < pool_max);
+  memcpy(copy, given->bytes.data, given->bytes.len);
+  p->changes[p->change_count++] = (struct change_id_bytes){given->id, {copy, given->bytes.len}};
+  OK(change_parse(given->bytes, &change));
+  for (size_t i = 0; i < change.container_count && p->container_count < pool_max; i++)
+    p->containers[p->container_count++] = change.containers[i];
+  return 0;
+}
+
+static void pool_fill(struct pool *p, const dunlin_doc *doc) {
+  struct dunlin_id id = test_id(1);
+  void *delta;
+  size_t len;
+  OK(dunlin_doc_delta(doc, NULL, 0, &delta, &len));
+  OK(delta_read(NULL, &id, delta, len, keep, p));
+  dunlin_free(NULL, delta, len);
+}
+
+static void pool_free(struct pool *p) {
+  for (size_t i = 0; i < p->change_count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
+  free(p);
+}
+
+/* One or two parents from the whole history and an actor never seen: the operations mean something else there. */
+static void write_strange_refs(const struct pool *p, struct rng *rng, uint8_t actor, struct buf *refs) {
+  struct dunlin_actor name = {{actor, (uint8_t)rng_below(rng, 256), (uint8_t)rng_below(rng, 256)}};
+  const struct dunlin_id *a = &p->changes[rng_below(rng, p->change_count)].id;
+  const struct dunlin_id *b = &p->changes[rng_below(rng, p->change_count)].id;
+  int order = memcmp(a, b, sizeof *a);
+  buf_append(refs, order < 0 ? a : b, sizeof *a);
+  if (order) buf_append(refs, order < 0 ? b : a, sizeof *a);
+  buf_append(refs, &name, sizeof name);
+}
+
+/* Changes a row, or adds one that takes nothing from the other columns; `containers` is how many there are to write to. */
+static size_t twist_rows(struct change_row *rows, size_t count, size_t containers, struct rng *rng) {
+  static const uint8_t unknown[] = {0x40, 0x48, OP_DELETE, OP_DELETE};
+  struct change_row *row = &rows[rng_below(rng, count)];
+  switch (rng_below(rng, 4)) {
+    case 0:
+      if (row->kind != OP_MAP_CHILD && row->kind != OP_MAP_DELETE && row->kind != OP_COUNTER_ADD)
+        row->a = (uint32_t)rng_below(rng, 9);
+      break;
+    case 1: row->container = (uint32_t)rng_below(rng, containers); break;
+    case 2: break;
+    default:
+      rows[count++] = (struct change_row){unknown[rng_below(rng, 4)], (uint32_t)rng_below(rng, containers),
+                                          (uint32_t)rng_below(rng, 6), 1};
+  }
+  return count;
+}
+
+static void write_rows(struct change change, struct rng *rng, struct buf *out) {
+  struct change_row rows[rows_max];
+  size_t count = 0;
+  for (; count < change.row_count && count < rows_max - 1; count++) rows[count] = change_next_row(&change.rows);
+  assert_int_equal(count, change.row_count);
+  /* Only containers that the change does not make: those it makes are there from some row on. */
+  if (change.container_count) count = twist_rows(rows, count, change.container_count, rng);
+  mp_write_array(out, 3 * count);
+  for (size_t i = 0; i < count; i++) {
+    mp_write_uint(out, rows[i].container << OP_KIND_BITS | rows[i].kind);
+    mp_write_uint(out, rows[i].a);
+    mp_write_uint(out, rows[i].len);
+  }
+}
+
+/* A change like one of the pool, with other parents, containers, rows. */
+static struct change_id_bytes make_up(const struct pool *p, struct rng *rng, struct buf *out) {
+  const struct change_id_bytes *given = &p->changes[rng_below(rng, p->change_count)];
+  struct change change;
+  struct buf bin;
+  OK(change_parse(given->bytes, &change));
+  const uint8_t *rest = change.rows.end, *end = (const uint8_t *)given->bytes.data + given->bytes.len;
+  buf_clear(out);
+  buf_init(&bin, out->env, 1 << 20);
+  mp_write_array(out, *(const uint8_t *)given->bytes.data & 15u);
+  bool strange = rng_below(rng, 4);
+  if (strange) write_strange_refs(p, rng, 9, &bin);
+  else buf_append(&bin, change.parents, 32 * change.parent_count + (change.actor ? 16 : 0));
+  mp_write_bin(out, bin.data, bin.len);
+  mp_write_uint(out, (strange ? 0 : change.number) + !rng_below(rng, 30));
+  buf_clear(&bin);
+  for (size_t i = 0; i < change.container_count; i++)
+    buf_append(&bin, rng_below(rng, 3) ? &change.containers[i] : &p->containers[rng_below(rng, p->container_count)],
+               sizeof *change.containers);
+  mp_write_bin(out, bin.data, bin.len);
+  write_rows(change, rng, out);
+  buf_append(out, rest, (size_t)(end - rest));
+  buf_free(&bin);
+  OK(out->error);
+  struct dunlin_id doc = test_id(1);
+  struct dunlin_bytes bytes = {out->data, out->len};
+  return (struct change_id_bytes){change_id(out->env, &doc, bytes), bytes};
+}
+
+static void give_to_both(struct replica *r, const struct change_id_bytes *change, struct pool *pool) {
+  struct buf delta;
+  struct dunlin_applied applied;
+  size_t refused = oracle_refused(r->oracle);
+  buf_init(&delta, dunlin_env_default(), 1 << 20);
+  OK(delta_write(&delta, change, 1));
+  OK(dunlin_doc_apply(r->doc, delta.data, delta.len, &applied));
+  OK(oracle_apply(r->oracle, delta.data, delta.len));
+  assert_agree(r->oracle, r->doc);
+  if (oracle_refused(r->oracle) != refused) assert_int_equal(applied.refused, 1);
+  if (applied.applied && pool->change_count < pool_max) keep(pool, change);
+  buf_free(&delta);
+}
+
+static void strange_one(uint64_t seed) {
+  struct rng rng = rng_of(seed);
+  struct replica r[replicas];
+  struct pool *pool = calloc(1, sizeof *pool);
+  struct buf change;
+  assert_non_null(pool);
+  open_replicas(r);
+  buf_init(&change, dunlin_env_default(), 1 << 20);
+  run_program(r, &rng, 40, replicas);
+  exchange_all(r);
+  pool_fill(pool, r[0].doc);
+  for (int i = 0; i < 60 && pool->container_count; i++) {
+    struct change_id_bytes made_up = make_up(pool, &rng, &change);
+    give_to_both(&r[0], &made_up, pool);
+  }
+  follow(&r[0]);
+  exchange_all(r);
+  for (size_t i = 0; i < replicas; i++) assert_agree(r[i].oracle, r[i].doc);
+  check_void(r, &rng);
+  buf_free(&change);
+  pool_free(pool);
+  close_replicas(r);
+}
+
+static void made_up_changes_are_judged_alike(void **state) {
+  (void)state;
+  run_all(strange_one, 500);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_programs_hash_alike),
+      cmocka_unit_test(sequences_edited_by_all_hash_alike),
       cmocka_unit_test(a_refused_change_leaves_no_trace),
+      cmocka_unit_test(made_up_changes_are_judged_alike),
       cmocka_unit_test(void_and_back_gives_the_same_hash),
       cmocka_unit_test(an_actor_that_nobody_builds_on_is_as_if_absent),
   };

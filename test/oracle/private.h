@@ -116,7 +116,7 @@ struct oracle {
   size_t made_count, made_cap;
 };
 
-/* ---- oracle.c ----------------------------------------------------------------------------------------------- */
+/* ---- oracle.c ---------------------------------------------------------------------------------------------------- */
 
 void oracle_set_add(struct oracle_set *set, uint32_t change);
 void oracle_set_free(struct oracle_set *set);
@@ -130,7 +130,7 @@ bool oracle_before(const struct oracle *o, uint32_t change, uint32_t index, uint
 /* Whether it wins over the other: higher (lamport, actor, id, index). */
 bool oracle_wins(const struct oracle *o, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index);
 
-/* ---- operation.c -------------------------------------------------------------------------------------------- */
+/* ---- operation.c ------------------------------------------------------------------------------------------------- */
 
 struct oracle_container *oracle_container_new(struct oracle *o, enum dunlin_kind kind, unsigned depth);
 uint32_t oracle_container_find(const struct oracle *o, const struct container_id *id); /* ORACLE_NONE */
@@ -143,7 +143,7 @@ void oracle_take_back(struct oracle *o);
 void oracle_register_free(struct oracle_register *reg);
 void oracle_register_take_back(struct oracle_register *reg, uint32_t change);
 
-/* ---- sequence.c --------------------------------------------------------------------------------------------- */
+/* ---- sequence.c -------------------------------------------------------------------------------------------------- */
 
 void oracle_seq_init(struct oracle_seq *seq, bool is_list);
 void oracle_seq_free(struct oracle_seq *seq);

@@ -25,7 +25,7 @@ void oracle_seq_free(struct oracle_seq *seq) {
   ORACLE_FREE(seq->elements, seq->element_cap);
 }
 
-/* ---- The order ---------------------------------------------------------------------------------------------- */
+/* ---- The order --------------------------------------------------------------------------------------------------- */
 
 /* Where reading begins in the item's part of the tree: all on the left comes before the item itself. */
 static uint32_t leftmost(const struct oracle_seq *seq, uint32_t item) {
@@ -99,7 +99,7 @@ static void unhang_last(struct oracle_seq *seq) {
   if (seq->is_list) seq->elements[it->value].slot_count--;
 }
 
-/* ---- What shows --------------------------------------------------------------------------------------------- */
+/* ---- What shows -------------------------------------------------------------------------------------------------- */
 
 /* Where an element is: the slot that wins among those put there in the version, or (now) by changes that are in force. */
 static uint32_t place_of(const struct oracle *o, const struct oracle_seq *seq, const struct oracle_element *e,
@@ -139,7 +139,7 @@ uint32_t oracle_at(const struct oracle *o, const struct oracle_seq *seq, size_t 
   return ORACLE_NONE;
 }
 
-/* ---- Operations --------------------------------------------------------------------------------------------- */
+/* ---- Operations -------------------------------------------------------------------------------------------------- */
 
 uint32_t oracle_left_of(const struct oracle *o, const struct oracle_seq *seq, size_t index) {
   return index ? oracle_at(o, seq, index - 1) : 0;
