@@ -6,7 +6,7 @@ What depends on other changes (who the actor is, whether an index is in range) i
 import hashlib
 import struct
 
-from msgpack import FormatError, Time, need, read, write, write_array_head, write_int
+from msgpack import Time, need, read, write, write_array_head
 
 MAX_PARENTS = 1024
 # From docs/limits.md, not from the page.
@@ -93,6 +93,8 @@ class Row:
             need(self.a == 0 and is_key(values[0]), 'not a key')
         elif kind == ADD:
             need(self.a == 0 and is_int64(values[0]), 'not an amount')
+        elif kind not in KNOWN:
+            need(all(is_scalar(value) for value in values), 'a value is not a scalar')
         if kind in KNOWN and kind not in RUNS:
             need(self.length == 1, 'a row of this kind is one operation')
 
@@ -111,7 +113,7 @@ class Change:
         need(isinstance(fields, list) and 4 <= len(fields) <= 7, 'not an array of 4 to 7')
         self._refs(fields[0])
         self.number = fields[1]
-        need(is_uint(self.number, 1 << 64), 'number is not a number')
+        need(is_uint(self.number, 1 << 63), 'number is not a number')  # the page gives no bound; the library has this one
         self._containers(fields[2])
         text, values, self.time = self._tail(fields[4:])
         self._rows(fields[3], text, values)
@@ -190,16 +192,13 @@ def canonical_rows(change):
     named = [row.container for row in rows if row.container < len(change.containers)]
     need(list(dict.fromkeys(named)) == list(range(len(change.containers))), 'containers not in the order of rows')
     need(len(set(change.containers)) == len(change.containers), 'a container twice')
-    made = {}
+    first_made, count = {}, len(change.containers)
     for row in rows:
-        if row.target in made:
-            need(row.container == made[row.target], 'a container made here is named otherwise')
-        if row.kind & MAKES and row.made:
-            made.setdefault(row.made, len(change.containers) + made_before(rows, row))
-
-
-def made_before(rows, row):
-    return sum(1 for other in rows[:rows.index(row)] if other.kind & MAKES)
+        need(row.container == first_made.get(row.target, row.container), 'a container made here is named otherwise')
+        if row.kind & MAKES:
+            if row.made:
+                first_made.setdefault(row.made, count)
+            count += 1
 
 
 def build(refs, number, tail):

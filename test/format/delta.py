@@ -1,7 +1,7 @@
 """A delta ("Delta" in docs/format.md): the canonical changes that it gives back."""
 
 from change import Change, build, is_uint
-from msgpack import FormatError, need, read
+from msgpack import Reader, need, read
 
 MAX_CHANGES = 1 << 20
 MAX_OPERATIONS = 1 << 24
@@ -45,13 +45,20 @@ def canonical(fields, before):
     return build(refs, number, tail)
 
 
+def check_version(data):
+    """Looks at the version alone: what follows it may be anything when it is another one."""
+    need(data[:1] == b'\x92', 'not an array of two')
+    version = Reader(data[1:]).value()
+    need(is_uint(version, 1 << 64), 'a version that is not a number')
+    if version != VERSION:
+        raise Newer
+
+
 def decode(document, data):
     """The changes of a delta, in its order."""
+    check_version(data)
     fields = read(data)
-    need(isinstance(fields, list) and fields and is_uint(fields[0], 1 << 64), 'not a delta')
-    if fields[0] != VERSION:
-        raise Newer
-    need(len(fields) == 2 and isinstance(fields[1], list), 'not a delta')
+    need(isinstance(fields[1], list), 'not a delta')
     need(len(fields[1]) <= MAX_CHANGES, 'too many changes')
     changes, operations = [], 0
     for element in fields[1]:

@@ -88,35 +88,34 @@ class Document:
     def __init__(self, document):
         self.id = document
         self.applied, self.accepted = {}, []
-        self.refused, self.pending = set(), {}
+        self.pending, self.refused = {}, 0
         self.containers = {ROOT: Container(MAP, 1)}
 
     # ---- Taking changes in
 
     def add(self, change):
-        """Takes a change in when its parents are there, else keeps it until they are.  Gives nothing: see applied, refused, pending."""
-        if change.id not in self.applied and change.id not in self.refused:
+        """Takes a change in when its parents are there, else keeps it until they are.  What builds on a refused change waits for ever."""
+        if change.id not in self.applied:
             self.pending[change.id] = change
         ready = True
         while ready:
-            ready = [x for x in self.pending.values() if all(p in self.applied or p in self.refused for p in x.parents)]
+            ready = [x for x in self.pending.values() if all(parent in self.applied for parent in x.parents)]
             for x in ready:
                 del self.pending[x.id]
-                try:
-                    self._apply(x)
-                    self.accepted.append(x)
-                except Refused:
-                    self.refused.add(x.id)
+                self._judge(x)
+
+    def _judge(self, change):
+        try:
+            self._apply(change)
+            self.accepted.append(change)
+        except Refused:
+            self.refused += 1
+            self._rebuild()
 
     def _apply(self, change):
-        require(not any(parent in self.refused for parent in change.parents), 'it builds on a refused change')
-        before = self._judge_head(change)
-        self.applied[change.id] = before
-        try:
-            Replay(self, change, before).run()
-        except Refused:
-            self._rebuild()
-            raise
+        applied = self._judge_head(change)
+        self.applied[change.id] = applied
+        Replay(self, change, applied).run()
 
     def _rebuild(self):
         """Undoes half a change, by beginning anew."""

@@ -12,6 +12,11 @@ class Vector:
         self.deltas = []
         self.lines = [f'name {name}']  # all of it, as it was read
 
+    def verdict(self):
+        """What became of its deltas, in one word: a well-formed delta may bring changes that are refused."""
+        found = dict(line.split(' ', 1) for line in self.lines if line.startswith(('result', 'counts')))
+        return 'refused' if found['counts'].split()[2] != '0' else found['result']
+
 
 def parse(text):
     """The vectors of a text; lines that begin with # and empty ones are for the reader."""
@@ -52,7 +57,7 @@ def judge(vector):
             document.add(change)
     lines = unparse(vector.name, vector.document, vector.deltas).splitlines()
     lines.append(f'result {result}')
-    lines.append(f'counts {len(document.accepted)} {len(document.pending)} {len(document.refused)}')
+    lines.append(f'counts {len(document.accepted)} {len(document.pending)} {document.refused}')
     lines += [f'change {id.hex()}' for id in sorted(document.applied)]
     lines.append(f'hash {document.hash().hex()}')
     return lines
