@@ -3,24 +3,20 @@
  * An edit that stays in one leaf moves the bytes behind it and adds to the counts on the way up.  The way to the leaf is kept
  * as the finger: the next edit is mostly in the same leaf and needs no search.
  *
- * A leaf that overflows, or falls below two thirds, is written anew together with its siblings (rewrite()): two full leaves
- * become three, three of two thirds become two.  Leaves are thus mostly between two thirds and full, which splitting in
- * halves would not give. */
-#include "crdt/rope.h"
-
-#include <assert.h>
-#include <string.h>
-
-#include "crdt/rope_utf8.h"
+ * A leaf that overflows, or falls below three quarters, is written anew together with its siblings (rewrite()): two full leaves
+ * become three, four of three quarters become three.  Leaves are thus mostly between two thirds and full, which splitting
+ * in halves would not give. */
+#include "crdt/rope_private.h"
 
 enum {
-  LEAF_ROOM = ROPE_LEAF / 32, /* what a rewritten leaf has free at least, so that it is not soon rewritten again */
+  TOGETHER = 4,                            /* siblings that are rewritten at once */
+  LEAF_ROOM = ROPE_LEAF / 32,              /* so much is free in a rewritten leaf, or it would soon be rewritten again */
   LEAF_FULL = ROPE_LEAF - LEAF_ROOM,       /* what a rewritten leaf holds at most */
   LEAF_LOADED = ROPE_LEAF - ROPE_LEAF / 8, /* what a leaf holds of a text that comes at once */
-  LEAF_LOW = 2 * LEAF_FULL / 3,            /* with less than this it looks for siblings to become fewer with */
-  NODE_LOW = ROPE_FANOUT / 2,              /* likewise */
-  NODE_FULL = ROPE_FANOUT - ROPE_FANOUT / 4,
-  TOGETHER = 3 /* siblings that are rewritten at once */
+  /* With less than this a leaf and its siblings may do with fewer. */
+  LEAF_LOW = LEAF_FULL - LEAF_FULL / TOGETHER,
+  NODE_LOW = ROPE_FANOUT / 2,
+  NODE_FULL = ROPE_FANOUT - ROPE_FANOUT / 4
 };
 
 static size_t leaf_alloc_size(size_t cap) {
@@ -48,29 +44,8 @@ void rope_free(struct rope *rope) {
   rope_init(rope, rope->env);
 }
 
-size_t rope_size(const struct rope *rope) {
-  return rope->sum.scalars;
-}
-size_t rope_bytes(const struct rope *rope) {
-  return rope->sum.bytes;
-}
-size_t rope_utf16(const struct rope *rope) {
-  return (size_t)rope->sum.scalars + rope->sum.pairs;
-}
+/* Children of a node */
 
-/* Counts.  They are added modulo 2^32, so that a difference may be negative. */
-
-static void sum_add(struct rope_sum *sum, struct rope_sum more) {
-  sum->scalars += more.scalars;
-  sum->bytes += more.bytes;
-  sum->pairs += more.pairs;
-}
-static struct rope_sum sum_minus(struct rope_sum a, struct rope_sum b) {
-  return (struct rope_sum){a.scalars - b.scalars, a.bytes - b.bytes, a.pairs - b.pairs};
-}
-static struct rope_sum row(const struct rope_node *node, uint32_t i) {
-  return (struct rope_sum){node->scalars[i], node->bytes[i], node->pairs[i]};
-}
 static void row_set(struct rope_node *node, uint32_t i, struct rope_sum sum) {
   node->scalars[i] = sum.scalars;
   node->bytes[i] = sum.bytes;
@@ -80,11 +55,6 @@ static void row_add(struct rope_node *node, uint32_t i, struct rope_sum more) {
   node->scalars[i] += more.scalars;
   node->bytes[i] += more.bytes;
   if (more.pairs) node->pairs[i] += more.pairs;
-}
-static struct rope_sum rows_sum(const struct rope_node *node, uint32_t from, uint32_t to) {
-  struct rope_sum sum = {0};
-  for (uint32_t i = from; i < to; i++) sum_add(&sum, row(node, i));
-  return sum;
 }
 static void rows_move(struct rope_node *to, uint32_t to_at, const struct rope_node *from, uint32_t at, uint32_t n) {
   memmove(to->scalars + to_at, from->scalars + at, n * sizeof *to->scalars);
@@ -195,20 +165,6 @@ static void seek(struct rope *rope, uint32_t at) {
   }
   if (rope->height) path->sum = row(path->node[rope->height - 1], path->index[rope->height - 1]);
   path->leaf = child.leaf;
-}
-
-static bool is_ascii(struct rope_sum sum) {
-  return sum.bytes == sum.scalars;
-}
-
-/* The byte where the scalar value `at` of a leaf begins. */
-static uint32_t leaf_offset(const uint8_t *bytes, struct rope_sum sum, uint32_t at) {
-  return is_ascii(sum) ? at : (uint32_t)utf8_offset(bytes, sum.bytes, at);
-}
-
-static struct rope_sum count(const uint8_t *bytes, uint32_t size, bool ascii) {
-  if (ascii) return (struct rope_sum){size, size, 0};
-  return (struct rope_sum){(uint32_t)utf8_scalars(bytes, size), size, (uint32_t)utf8_pairs(bytes, size)};
 }
 
 /* Inner nodes */
@@ -342,13 +298,14 @@ static struct rope_sum take_text(struct source *source, uint8_t *out, size_t wan
     source->size[i] -= n;
     done += n;
   }
-  return count(out, (uint32_t)want, source->ascii);
+  return sum_of(out, (uint32_t)want, source->ascii);
 }
 
-/* Which siblings are rewritten: `n` of them from `first` on, as `leaves` leaves. */
+/* Which siblings are rewritten: `n` of them from `first` on, as `leaves` leaves of the same size; or the first one with `head`
+ * bytes, if that is not 0. */
 struct window {
   uint32_t first, n;
-  size_t leaves;
+  size_t leaves, head;
 };
 
 static uint32_t window_bytes(const struct rope_node *node, uint32_t first, uint32_t n) {
@@ -372,7 +329,7 @@ static void rewrite(struct rope *rope, struct window window, uint32_t offset, st
   size += text.len;
   *index = (uint8_t)window.first;
   for (size_t i = 0; i < window.leaves; i++) {
-    size_t want = (size + (window.leaves - i) - 1) / (window.leaves - i);
+    size_t want = !i && window.head ? window.head : (size + (window.leaves - i) - 1) / (window.leaves - i);
     if (i < window.n) {
       *index = (uint8_t)(window.first + i);
       struct rope_sum sum = take_text(&source, node->child[*index].leaf->bytes, want);
@@ -392,13 +349,142 @@ static void rewrite(struct rope *rope, struct window window, uint32_t offset, st
   remove_leaves(rope, window.n - (uint32_t)window.leaves);
 }
 
-/* Gives a root that is a leaf room for `need` bytes. */
+/* When memory has run out
+ *
+ * All is packed anew, each leaf as full as whole characters let it be and each node quite full.  No way of holding a text has
+ * fewer leaves, and a text has no more of them than one that it is a part of; so there are enough for any text that the rope
+ * has held with the leaves and nodes that it has. */
+
+struct packer {
+  struct rope *rope;
+  bool trial; /* only counts the leaves */
+  size_t leaves;
+  struct rope_leaf *first, **last;
+  uint32_t size; /* of the leaf that is being filled */
+  uint8_t bytes[ROPE_LEAF];
+};
+
+static void pack_leaf(struct packer *packer) {
+  packer->leaves++;
+  if (!packer->trial) {
+    struct rope_leaf *leaf = take_leaf(packer->rope);
+    memcpy(leaf->bytes, packer->bytes, packer->size);
+    leaf->size = packer->size;
+    *packer->last = leaf;
+    packer->last = &leaf->next;
+  }
+  packer->size = 0;
+}
+
+static void pack_bytes(struct packer *packer, const uint8_t *bytes, size_t size) {
+  while (size) {
+    size_t n = ROPE_LEAF - packer->size;
+    if (n >= size) n = size;
+    else
+      while (n && utf8_continues(bytes[n])) n--;
+    memcpy(packer->bytes + packer->size, bytes, n);
+    packer->size += (uint32_t)n;
+    bytes += n;
+    size -= n;
+    if (size) pack_leaf(packer);
+  }
+}
+
+/* Packs a list of leaves with `text` at byte `at`; the number of leaves.  Each leaf is copied and let go before its bytes are
+ * packed, and a leaf is taken only when it is full.  When the list was packed before, the two kinds together are then never
+ * more than the result. */
+static size_t pack(struct rope *rope, struct rope_leaf **list, size_t at, struct dunlin_bytes text, bool trial) {
+  struct packer packer = {.rope = rope, .trial = trial, .last = &packer.first};
+  bool done = !text.len;
+  uint8_t bytes[ROPE_LEAF];
+  for (struct rope_leaf *leaf = *list, *next; leaf; leaf = next) {
+    size_t size = leaf->size, first = !done && at <= size ? at : size;
+    next = leaf->next;
+    memcpy(bytes, leaf->bytes, size);
+    if (!trial) spare_leaf(rope, leaf);
+    pack_bytes(&packer, bytes, first);
+    if (!done && at <= size) {
+      pack_bytes(&packer, text.data, text.len);
+      done = true;
+    }
+    pack_bytes(&packer, bytes + first, size - first);
+    at -= first;
+  }
+  if (!done) pack_bytes(&packer, text.data, text.len);
+  if (packer.size) pack_leaf(&packer);
+  *packer.last = NULL;
+  if (!trial) *list = packer.first;
+  return packer.leaves;
+}
+
+/* Takes the tree apart: its leaves into a list, its nodes to the spare ones. */
+static void list_below(struct rope *rope, union rope_child child, uint32_t height, uint32_t size,
+                       struct rope_leaf ***last) {
+  if (!height) {
+    child.leaf->size = size;
+    child.leaf->next = NULL;
+    **last = child.leaf;
+    *last = &child.leaf->next;
+    return;
+  }
+  for (uint32_t i = 0; i < child.node->count; i++)
+    list_below(rope, child.node->child[i], height - 1, child.node->bytes[i], last);
+  spare_node(rope, child.node);
+}
+
+/* Makes a subtree of the first leaves of a list, as many as it can hold. */
+static union rope_child build_below(struct rope *rope, struct rope_leaf **list, uint32_t height, struct rope_sum *sum) {
+  union rope_child child;
+  if (!height) {
+    child.leaf = *list;
+    *list = child.leaf->next;
+    *sum = sum_of(child.leaf->bytes, child.leaf->size, false);
+    return child;
+  }
+  child.node = take_node(rope);
+  child.node->count = 0;
+  *sum = (struct rope_sum){0};
+  while (*list && child.node->count < ROPE_FANOUT) {
+    struct rope_sum more;
+    union rope_child below = build_below(rope, list, height - 1, &more);
+    child.node->child[child.node->count] = below;
+    row_set(child.node, child.node->count++, more);
+    sum_add(sum, more);
+  }
+  return child;
+}
+
+static void build(struct rope *rope, struct rope_leaf *list, size_t leaves) {
+  rope->height = 0;
+  rope->cap = leaves ? ROPE_LEAF : 0;
+  rope->sum = (struct rope_sum){0};
+  if (!leaves) return;
+  for (; leaves > 1; leaves = (leaves + ROPE_FANOUT - 1) / ROPE_FANOUT) rope->height++;
+  rope->root = build_below(rope, &list, rope->height, &rope->sum);
+}
+
+/* Inserts into what memory there is, or gives `error`. */
+static int squeeze(struct rope *rope, size_t at, struct dunlin_bytes text, int error) {
+  struct rope_leaf *list = NULL, **last = &list;
+  list_below(rope, rope->root, rope->height, rope->sum.bytes, &last);
+  rope->finger.leaf = NULL;
+  size_t leaves = pack(rope, &list, 0, (struct dunlin_bytes){NULL, 0}, false);
+  size_t most = rope->spare_leaf_count + leaves, need = pack(rope, &list, at, text, true), nodes = 0;
+  for (size_t n = need; n > 1; nodes += n) n = (n + ROPE_FANOUT - 1) / ROPE_FANOUT;
+  if (need <= most && nodes <= rope->spare_node_count) {
+    leaves = pack(rope, &list, at, text, false);
+    error = 0;
+  }
+  build(rope, list, leaves);
+  return error;
+}
+
+/* Gives a root that is a leaf room for `need` bytes, or for a whole leaf. */
 static int grow_root(struct rope *rope, size_t need) {
   size_t cap = rope->cap ? rope->cap : 32;
-  while (cap < need) cap *= 2;
-  if (cap > ROPE_LEAF / 2) cap = ROPE_LEAF;
+  while (cap < need && cap < ROPE_LEAF) cap *= 2;
+  if (cap > ROPE_LEAF / 2 || rope->spare_leaves) cap = ROPE_LEAF;
   if (cap <= rope->cap) return 0;
-  if (rope->spare_leaves) cap = ROPE_LEAF;
   struct rope_leaf *leaf = rope->spare_leaves ? take_leaf(rope) : env_alloc(rope->env, leaf_alloc_size(cap));
   if (!leaf) return DUNLIN_ENOMEM;
   if (rope->cap) {
@@ -416,52 +502,84 @@ static struct window insert_window(const struct rope *rope, size_t bytes) {
   const struct rope_path *path = &rope->finger;
   const struct rope_node *node = path->node[rope->height - 1];
   uint32_t at = path->index[rope->height - 1];
-  struct window w = {at, 1, 0};
+  struct window w = {.first = at, .n = 1};
   if (bytes <= ROPE_LEAF && node->count > 1) {
     bool left = at && (at + 1 == node->count || node->bytes[at - 1] < node->bytes[at + 1]);
-    w = (struct window){left ? at - 1 : at, 2, 2};
+    w = (struct window){.first = left ? at - 1 : at, .n = 2, .leaves = 2};
   }
   size_t size = window_bytes(node, w.first, w.n) + bytes;
   if (size > w.leaves * LEAF_FULL) w.leaves = (size + LEAF_LOADED - 1) / LEAF_LOADED;
   return w;
 }
 
+static bool is_typed(const struct rope *rope, uint32_t at) {
+  return at == rope->typed_from || at == rope->typed_to;
+}
+
+/* The same where a long stretch is being typed, which will go on: the leaf is cut at that place, so that full leaves stay
+ * behind; rewriting would leave them at two thirds.  `n` is 0 when that cannot be done. */
+static struct window typing_window(const struct rope *rope, uint32_t at, uint32_t offset, size_t bytes) {
+  const struct rope_path *path = &rope->finger;
+  const struct rope_node *node = path->node[rope->height - 1];
+  uint32_t i = path->index[rope->height - 1];
+  struct window w = {.first = i, .n = 1, .leaves = 2, .head = offset};
+  if (!is_typed(rope, at) || rope->typed_to - rope->typed_from < ROPE_LEAF / 2) return (struct window){0};
+  size_t rest = path->sum.bytes - offset;
+  if (!offset || (rest && offset + bytes <= ROPE_LEAF)) w.head += bytes;
+  else rest += bytes;
+  if (w.head > ROPE_LEAF || rest > ROPE_LEAF) return (struct window){0};
+  if (i + 1 < node->count && rest + node->bytes[i + 1] <= LEAF_FULL) w.n = 2;
+  return w;
+}
+
 /* An insertion that the leaf has no room for. */
-static int insert_more(struct rope *rope, size_t at, struct dunlin_bytes text, uint32_t scalars) {
-  if (text.len > INT32_MAX - rope->sum.bytes) return DUNLIN_ENOMEM;
+static int insert_more(struct rope *rope, uint32_t at, struct dunlin_bytes text, bool ascii) {
+  struct rope_path *path = &rope->finger;
   size_t all = rope->sum.bytes + text.len;
   if (!rope->height) {
-    int error = grow_root(rope, all < ROPE_LEAF ? all : ROPE_LEAF);
+    int error = reserve_leaves(rope, (all + LEAF_LOADED - 1) / LEAF_LOADED - 1);
     if (error) return error;
-    if (all <= ROPE_LEAF) return rope_insert(rope, at, text.data, text.len, scalars);
-    size_t leaves = (all + LEAF_LOADED - 1) / LEAF_LOADED;
-    error = reserve_leaves(rope, leaves - 1);
-    if (error) return error;
-    seek(rope, (uint32_t)at);
+    seek(rope, at);
     add_root(rope);
   }
-  struct rope_path *path = &rope->finger;
-  struct window w = insert_window(rope, text.len);
+  uint32_t offset = leaf_offset(path->leaf->bytes, path->sum, at - path->start);
+  struct window w = typing_window(rope, at, offset, text.len);
+  if (!w.n) w = insert_window(rope, text.len);
   int error = w.leaves > w.n ? reserve_leaves(rope, w.leaves - w.n) : 0;
   if (error) return error;
-  uint32_t offset = leaf_offset(path->leaf->bytes, path->sum, (uint32_t)at - path->start);
-  rewrite(rope, w, offset, text, text.len == scalars);
+  rewrite(rope, w, offset, text, ascii);
   return 0;
+}
+
+static void note_typed(struct rope *rope, uint32_t at, uint32_t scalars) {
+  if (!is_typed(rope, at)) rope->typed_from = rope->typed_to = at;
+  rope->typed_to += scalars;
 }
 
 int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, size_t scalars) {
   struct rope_path *path = &rope->finger;
-  if (!bytes) return 0;
   uint32_t pos = (uint32_t)at;
-  if (rope->cap && (!path->leaf || pos < path->start || pos - path->start > path->sum.scalars)) seek(rope, pos);
-  if (!rope->cap || bytes > (rope->height ? ROPE_LEAF : rope->cap) - path->sum.bytes)
-    return insert_more(rope, at, (struct dunlin_bytes){utf8, bytes}, (uint32_t)scalars);
+  if (!bytes) return 0;
+  if (bytes > INT32_MAX - rope->sum.bytes) return DUNLIN_ENOMEM;
+  if (!rope->height && rope->sum.bytes + bytes > rope->cap) {
+    int error = grow_root(rope, rope->sum.bytes + bytes);
+    if (error) return error;
+  }
+  if (!path->leaf || pos < path->start || pos - path->start > path->sum.scalars) seek(rope, pos);
+  if (bytes > rope->cap - path->sum.bytes) {
+    struct dunlin_bytes text = {utf8, bytes};
+    int error = insert_more(rope, pos, text, bytes == scalars);
+    if (error) error = squeeze(rope, rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at), text, error);
+    if (!error) note_typed(rope, pos, (uint32_t)scalars);
+    return error;
+  }
   uint8_t *gap = path->leaf->bytes + leaf_offset(path->leaf->bytes, path->sum, pos - path->start);
   memmove(gap + bytes, gap, (size_t)(path->leaf->bytes + path->sum.bytes - gap));
   memcpy(gap, utf8, bytes);
   struct rope_sum sum = {(uint32_t)scalars, (uint32_t)bytes, bytes == scalars ? 0 : (uint32_t)utf8_pairs(utf8, bytes)};
   sum_add(&path->sum, sum);
   add_above(rope, rope->height, sum);
+  note_typed(rope, pos, (uint32_t)scalars);
   return 0;
 }
 
@@ -474,15 +592,18 @@ int rope_load(struct rope *rope, const void *utf8, size_t bytes, size_t scalars)
 /* The finger's leaf is small: makes fewer leaves of it and its siblings if that leaves some room in them. */
 static void shrink_leaves(struct rope *rope) {
   const struct rope_node *node = rope->finger.node[rope->height - 1];
-  uint32_t at = rope->finger.index[rope->height - 1], first = at ? at - 1 : 0;
-  struct window w = {0};
-  if (at && window_bytes(node, at - 1, 2) <= LEAF_FULL) w = (struct window){at - 1, 2, 1};
-  else if (at + 1 < node->count && window_bytes(node, at, 2) <= LEAF_FULL) w = (struct window){at, 2, 1};
-  else if (node->count >= 3) {
-    if (first + 3 > node->count) first = node->count - 3;
-    if (window_bytes(node, first, 3) <= 2 * LEAF_FULL) w = (struct window){first, 3, 2};
+  uint32_t at = rope->finger.index[rope->height - 1], n = node->count < TOGETHER ? node->count : TOGETHER;
+  struct window w = {.first = at ? at - 1 : 0, .n = 2, .leaves = 1};
+  if (n < 2) return;
+  if (window_bytes(node, w.first, 2) > LEAF_FULL) {
+    w.first = at + 1 < node->count ? at : at - 1;
+    if (window_bytes(node, w.first, 2) > LEAF_FULL) {
+      w = (struct window){.first = at ? at - 1 : 0, .n = n, .leaves = n - 1};
+      if (w.first + n > node->count) w.first = node->count - n;
+      if (window_bytes(node, w.first, n) > (n - 1) * LEAF_FULL) return;
+    }
   }
-  if (w.n) rewrite(rope, w, 0, (struct dunlin_bytes){NULL, 0}, true);
+  rewrite(rope, w, 0, (struct dunlin_bytes){NULL, 0}, true);
 }
 
 /* Takes the finger's leaf, which is all in the range, and those of its siblings that are too; gives what has gone. */
@@ -517,6 +638,8 @@ void rope_delete(struct rope *rope, size_t at, size_t count) {
   struct rope_path *path = &rope->finger;
   uint32_t pos = (uint32_t)at, left = (uint32_t)count;
   bool across = false; /* whether it ends in another leaf than it begins */
+  if (pos >= rope->typed_from && pos + left == rope->typed_to) rope->typed_to = pos;
+  else rope->typed_from = rope->typed_to = pos;
   while (left) {
     if (!path->leaf || pos < path->start || pos - path->start >= path->sum.scalars) seek(rope, pos + 1);
     uint32_t local = pos - path->start, here = path->sum.scalars - local;
@@ -536,159 +659,4 @@ void rope_delete(struct rope *rope, size_t at, size_t count) {
   }
   if (across && rope->height && pos < rope->sum.scalars) seek(rope, pos + 1);
   if (rope->height && path->leaf && path->sum.bytes < LEAF_LOW) shrink_leaves(rope);
-}
-
-/* Reading */
-
-size_t rope_measure(const struct rope *rope, size_t at, size_t count) {
-  return rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at + count) - rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at);
-}
-
-void rope_copy(const struct rope *rope, size_t at, size_t count, void *out) {
-  size_t left = rope_measure(rope, at, count), n;
-  const uint8_t *piece;
-  struct rope_reader reader;
-  rope_reader_init(&reader, rope, at);
-  for (uint8_t *to = out; left; to += n, left -= n) {
-    n = rope_read(&reader, &piece);
-    if (n > left) n = left;
-    memcpy(to, piece, n);
-  }
-}
-
-static size_t sum_in(struct rope_sum sum, enum rope_unit unit) {
-  return unit == ROPE_SCALARS ? sum.scalars : unit == ROPE_BYTES ? sum.bytes : (size_t)sum.scalars + sum.pairs;
-}
-
-/* The byte of a leaf where the character begins that holds position `at` in UTF-16 units. */
-static size_t utf16_offset(const uint8_t *bytes, size_t size, size_t at) {
-  size_t offset = 0;
-  while (offset < size) {
-    size_t units = bytes[offset] >= 0xf0 ? 2 : 1;
-    if (units > at) break;
-    at -= units;
-    offset++;
-    while (offset < size && utf8_continues(bytes[offset])) offset++;
-  }
-  return offset;
-}
-
-size_t rope_convert(const struct rope *rope, enum rope_unit from, enum rope_unit to, size_t at) {
-  if (from == to && to == ROPE_SCALARS) return at < rope->sum.scalars ? at : rope->sum.scalars;
-  if (at >= sum_in(rope->sum, from)) return sum_in(rope->sum, to);
-  struct rope_sum before = {0}, here = rope->sum;
-  union rope_child child = rope->root;
-  for (uint32_t l = 0; l < rope->height; l++) {
-    const struct rope_node *node = child.node;
-    uint32_t i = 0;
-    for (; sum_in(row(node, i), from) <= at; i++) {
-      at -= sum_in(row(node, i), from);
-      sum_add(&before, row(node, i));
-    }
-    here = row(node, i);
-    child = node->child[i];
-  }
-  size_t offset = at;
-  const uint8_t *bytes = child.leaf->bytes;
-  if (is_ascii(here)) return sum_in(before, to) + at;
-  if (from == ROPE_SCALARS) offset = utf8_offset(bytes, here.bytes, at);
-  else if (from == ROPE_UTF16) offset = utf16_offset(bytes, here.bytes, at);
-  while (utf8_continues(bytes[offset])) offset--;
-  sum_add(&before, count(bytes, (uint32_t)offset, false));
-  return sum_in(before, to);
-}
-
-void rope_reader_init(struct rope_reader *reader, const struct rope *rope, size_t at) {
-  reader->height = rope->height;
-  reader->bytes = 0;
-  reader->piece = NULL;
-  if (at >= rope->sum.scalars) return;
-  struct rope_sum sum = rope->sum;
-  union rope_child child = rope->root;
-  uint32_t left = (uint32_t)at;
-  for (uint32_t l = 0; l < rope->height; l++) {
-    const struct rope_node *node = child.node;
-    uint32_t i = 0;
-    while (left >= node->scalars[i]) left -= node->scalars[i++];
-    reader->node[l] = node;
-    reader->index[l] = (uint8_t)i;
-    sum = row(node, i);
-    child = node->child[i];
-  }
-  uint32_t offset = leaf_offset(child.leaf->bytes, sum, left);
-  reader->piece = child.leaf->bytes + offset;
-  reader->bytes = sum.bytes - offset;
-}
-
-/* To the next leaf. */
-static void advance(struct rope_reader *reader) {
-  uint32_t level = reader->height;
-  reader->bytes = 0;
-  while (level && reader->index[level - 1] + 1u == reader->node[level - 1]->count) level--;
-  if (!level) return;
-  uint32_t i = ++reader->index[level - 1];
-  for (; level < reader->height; level++, i = 0) {
-    reader->node[level] = reader->node[level - 1]->child[i].node;
-    reader->index[level] = 0;
-  }
-  reader->piece = reader->node[level - 1]->child[i].leaf->bytes;
-  reader->bytes = reader->node[level - 1]->bytes[i];
-}
-
-size_t rope_read(struct rope_reader *reader, const uint8_t **piece) {
-  size_t bytes = reader->bytes;
-  *piece = reader->piece;
-  if (bytes) advance(reader);
-  return bytes;
-}
-
-/* Checking */
-
-static bool same_sum(struct rope_sum a, struct rope_sum b) {
-  return a.scalars == b.scalars && a.bytes == b.bytes && a.pairs == b.pairs;
-}
-
-static int check_leaf(const struct rope *rope, const struct rope_leaf *leaf, struct rope_sum sum, bool deep) {
-  if (sum.bytes > rope->cap || (rope->height && !sum.bytes)) return -1;
-  if (sum.scalars > sum.bytes || sum.pairs > sum.scalars) return -1;
-  if (!deep || !sum.bytes) return 0;
-  return utf8_continues(leaf->bytes[0]) || !same_sum(count(leaf->bytes, sum.bytes, false), sum) ? -1 : 0;
-}
-
-static int check_below(const struct rope *rope, union rope_child child, uint32_t height, struct rope_sum sum,
-                       bool deep) {
-  if (!height) return check_leaf(rope, child.leaf, sum, deep);
-  const struct rope_node *node = child.node;
-  if (node->count < (height == rope->height ? 2 : 1) || node->count > ROPE_FANOUT) return -1;
-  if (!same_sum(rows_sum(node, 0, node->count), sum)) return -1;
-  for (uint32_t i = 0; i < node->count; i++)
-    if (check_below(rope, node->child[i], height - 1, row(node, i), deep)) return -1;
-  return 0;
-}
-
-/* Whether the finger is where its way leads to. */
-static int check_finger(const struct rope *rope) {
-  const struct rope_path *path = &rope->finger;
-  if (!path->leaf) return 0;
-  union rope_child child = rope->root;
-  struct rope_sum sum = rope->sum;
-  uint32_t start = 0;
-  for (uint32_t l = 0; l < rope->height; l++) {
-    if (path->node[l] != child.node || path->index[l] >= child.node->count) return -1;
-    start += rows_sum(child.node, 0, path->index[l]).scalars;
-    sum = row(child.node, path->index[l]);
-    child = child.node->child[path->index[l]];
-  }
-  return path->leaf == child.leaf && path->start == start && same_sum(path->sum, sum) ? 0 : -1;
-}
-
-int rope_check(const struct rope *rope, bool deep) {
-  size_t leaves = 0, nodes = 0;
-  for (const struct rope_leaf *leaf = rope->spare_leaves; leaf; leaf = leaf->next) leaves++;
-  for (const struct rope_node *node = rope->spare_nodes; node; node = node->child[0].node) nodes++;
-  if (leaves != rope->spare_leaf_count || nodes != rope->spare_node_count) return -1;
-  if (!rope->cap) return rope->height || rope->sum.bytes || rope->sum.scalars || rope->finger.leaf ? -1 : 0;
-  if (rope->height > ROPE_HEIGHT || (rope->height && rope->cap != ROPE_LEAF)) return -1;
-  if (check_below(rope, rope->root, rope->height, rope->sum, deep)) return -1;
-  return check_finger(rope);
 }

@@ -4,7 +4,8 @@
  * Positions and sizes are scalar values unless a name says otherwise.  A text has less than 2^31 bytes.
  *
  * Memory comes from the environment only.  None is held while nothing was ever inserted.  What an edit lets go is kept for the
- * next one, until rope_trim(). */
+ * next one, until rope_trim(): therefore each text that the rope has held since then can be had again without more memory,
+ * whatever edits lead back to it through texts of that kind. */
 #ifndef CRDT_ROPE_H
 #define CRDT_ROPE_H
 
@@ -48,10 +49,11 @@ struct rope_path {
 struct rope {
   const struct dunlin_env *env;
   union rope_child root;
-  uint32_t height;         /* nodes above a leaf */
-  uint32_t cap;            /* bytes that the root has room for when it is a leaf; 0: there is no root */
-  struct rope_sum sum;     /* of the whole text */
-  struct rope_path finger; /* the leaf of the last edit */
+  uint32_t height;               /* nodes above a leaf */
+  uint32_t cap;                  /* bytes that the root has room for when it is a leaf; 0: there is no root */
+  struct rope_sum sum;           /* of the whole text */
+  struct rope_path finger;       /* the leaf of the last edit */
+  uint32_t typed_from, typed_to; /* the text that was last inserted in one stretch, at its end or at its start */
   struct rope_leaf *spare_leaves;
   struct rope_node *spare_nodes;
   size_t spare_leaf_count, spare_node_count;

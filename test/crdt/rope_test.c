@@ -316,6 +316,149 @@ static void a_short_text_takes_little_memory(void **state) {
   pair_free(&pair);
 }
 
+/* Until the `n`th allocation from now on, which fails alone or with all after it; 0: none fails. */
+static void fail_at(struct pair *pair, uint64_t n, bool for_good) {
+  pair->memory.fail_at = n ? pair->memory.allocations + n : 0;
+  pair->memory.for_good = for_good;
+}
+
+/* Ropes of different heights, edited a little. */
+static void some_text(struct pair *pair, uint64_t seed) {
+  static const size_t sizes[] = {0, 20, 700, 5000, 40000};
+  size_t cursor = 0;
+  OK(pair_insert(pair, 0, sizes[seed % 5]));
+  for (int i = 0; i < 20 && seed % 5 > 2; i++) edit(pair, &cursor, sizes[seed % 5]);
+}
+
+static void a_failed_insertion_changes_nothing(void **state) {
+  (void)state;
+  for (uint64_t seed = seed_first(), n = seed_count(40); n--; seed++) {
+    print_message("seed %llu\n", (unsigned long long)seed);
+    static const size_t sizes[] = {1, 30, 900, 5000, 300000};
+    size_t size = sizes[seed / 5 % 5];
+    for (int for_good = 0; for_good < 2; for_good++) {
+      struct pair pair;
+      pair_init(&pair, seed, 1 + (unsigned)(seed & 3));
+      some_text(&pair, seed);
+      if (seed & 4) rope_trim(&pair.rope);
+      int error = DUNLIN_ENOMEM;
+      size_t at = rng_below(&pair.rng, pair.plain.size + 1);
+      for (uint64_t fail = 1; error; fail += 1 + fail / 8) {
+        fail_at(&pair, fail, for_good);
+        error = pair_insert(&pair, at, size);
+        if (error) assert_int_equal(error, DUNLIN_ENOMEM);
+        assert_same(&pair);
+        assert_some_reads(&pair);
+      }
+      pair_free(&pair);
+    }
+  }
+}
+
+struct step {
+  size_t at, size;
+  uint32_t *deleted; /* NULL: an insertion */
+};
+
+static void take_back(struct pair *pair, struct step *step) {
+  if (!step->deleted) {
+    pair_delete(pair, step->at, step->size);
+    return;
+  }
+  OK(pair_insert_scalars(pair, step->at, step->deleted, step->size));
+  free(step->deleted);
+}
+
+static struct step some_step(struct pair *pair, size_t *cursor) {
+  struct rng *rng = &pair->rng;
+  if (rng_chance(rng, 1, 2)) *cursor = rng_below(rng, pair->plain.size + 1);
+  struct step step = {.at = *cursor, .size = some_size(rng)};
+  if (rng_chance(rng, 1, 3) || step.at == pair->plain.size) {
+    if (pair_insert(pair, step.at, step.size)) step.size = 0;
+    *cursor += step.size;
+    return step;
+  }
+  if (step.size > pair->plain.size - step.at) step.size = pair->plain.size - step.at;
+  step.deleted = malloc((step.size + 1) * sizeof *step.deleted);
+  assert_non_null(step.deleted);
+  memcpy(step.deleted, pair->plain.scalars + step.at, step.size * sizeof *step.deleted);
+  pair_delete(pair, step.at, step.size);
+  return step;
+}
+
+/* Any number of edits, the memory running out at some time, and all of them taken back. */
+static void edits_are_taken_back_without_memory(void **state) {
+  (void)state;
+  enum { STEPS = 300 };
+  for (uint64_t seed = seed_first(), n = seed_count(40); n--; seed++) {
+    print_message("seed %llu\n", (unsigned long long)seed);
+    struct pair pair;
+    struct step steps[STEPS];
+    pair_init(&pair, seed, 1 + (unsigned)(seed & 3));
+    OK(pair_insert(&pair, 0, 1 + rng_below(&pair.rng, 100000)));
+    size_t cursor = 0;
+    for (int i = 0; i < 3000 && seed % 3; i++) OK(pair_insert(&pair, rng_below(&pair.rng, pair.plain.size), 1));
+    rope_trim(&pair.rope);
+    fail_at(&pair, 1 + rng_below(&pair.rng, 100), true);
+    for (int i = 0; i < STEPS; i++) steps[i] = some_step(&pair, &cursor);
+    fail_at(&pair, 1, true);
+    assert_same(&pair);
+    for (int i = STEPS; i--;) {
+      take_back(&pair, &steps[i]);
+      assert_int_equal(rope_check(&pair.rope, i % 16 == 0), 0);
+      if (i % 50 == 0) assert_same(&pair);
+    }
+    pair_free(&pair);
+  }
+}
+
+static void assert_memory(struct pair *pair) {
+  rope_trim(&pair->rope);
+  assert_int_equal(rope_check(&pair->rope, true), 0);
+  print_message("%.3f bytes of memory per byte of text\n", (double)pair->memory.live / (double)rope_bytes(&pair->rope));
+  assert_true(pair->memory.live * 100 <= rope_bytes(&pair->rope) * 135);
+}
+
+static void memory_is_little_more_than_the_text(void **state) {
+  (void)state;
+  for (uint64_t seed = seed_first(), n = seed_count(2); n--; seed++) {
+    print_message("seed %llu\n", (unsigned long long)seed);
+    struct pair pair;
+    pair_init(&pair, seed, 1 + (unsigned)(seed & 3));
+    struct rng *rng = &pair.rng;
+    for (int i = 0; i < 150000; i++) OK(pair_insert(&pair, rng_below(rng, pair.plain.size + 1), 1));
+    assert_memory(&pair);
+    for (int i = 0; i < 50000; i++) pair_delete(&pair, rng_below(rng, pair.plain.size), 1);
+    assert_memory(&pair);
+    for (int i = 0; i < 100000; i++) {
+      OK(pair_insert(&pair, rng_below(rng, pair.plain.size + 1), 1));
+      pair_delete(&pair, rng_below(rng, pair.plain.size), 1);
+    }
+    assert_memory(&pair);
+    for (int i = 0; i < 30000; i++) {
+      size_t size = rng_below(rng, 50);
+      OK(pair_insert(&pair, rng_below(rng, pair.plain.size + 1), size));
+      pair_delete(&pair, rng_below(rng, pair.plain.size - size), size);
+    }
+    assert_memory(&pair);
+    pair_free(&pair);
+  }
+}
+
+static void typing_fills_leaves(void **state) {
+  (void)state;
+  for (int where = 0; where < 3; where++) {
+    struct pair pair;
+    pair_init(&pair, seed_first(), 1);
+    OK(pair_insert(&pair, 0, 2000));
+    for (size_t i = 0; i < 100000; i++) OK(pair_insert(&pair, where == 0 ? 0 : where == 1 ? 2000 + i : 1000 + i, 1));
+    assert_same(&pair);
+    assert_memory(&pair);
+    assert_true(pair.memory.live * 100 <= rope_bytes(&pair.rope) * 110);
+    pair_free(&pair);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_edits_give_the_same_text),
@@ -325,6 +468,10 @@ int main(void) {
       cmocka_unit_test(every_position_converts),
       cmocka_unit_test(an_empty_rope_holds_no_memory),
       cmocka_unit_test(a_short_text_takes_little_memory),
+      cmocka_unit_test(a_failed_insertion_changes_nothing),
+      cmocka_unit_test(edits_are_taken_back_without_memory),
+      cmocka_unit_test(memory_is_little_more_than_the_text),
+      cmocka_unit_test(typing_fills_leaves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,168 @@
+/* Reading a rope, and checking it. */
+#include "crdt/rope_private.h"
+
+#include <assert.h>
+
+size_t rope_size(const struct rope *rope) {
+  return rope->sum.scalars;
+}
+size_t rope_bytes(const struct rope *rope) {
+  return rope->sum.bytes;
+}
+size_t rope_utf16(const struct rope *rope) {
+  return (size_t)rope->sum.scalars + rope->sum.pairs;
+}
+
+size_t rope_measure(const struct rope *rope, size_t at, size_t count) {
+  return rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at + count) - rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at);
+}
+
+void rope_copy(const struct rope *rope, size_t at, size_t count, void *out) {
+  size_t left = rope_measure(rope, at, count), n;
+  const uint8_t *piece;
+  struct rope_reader reader;
+  rope_reader_init(&reader, rope, at);
+  for (uint8_t *to = out; left; to += n, left -= n) {
+    n = rope_read(&reader, &piece);
+    if (n > left) n = left;
+    memcpy(to, piece, n);
+  }
+}
+
+static size_t sum_in(struct rope_sum sum, enum rope_unit unit) {
+  return unit == ROPE_SCALARS ? sum.scalars : unit == ROPE_BYTES ? sum.bytes : (size_t)sum.scalars + sum.pairs;
+}
+
+/* The byte of a leaf where the character begins that holds position `at` in UTF-16 units. */
+static size_t utf16_offset(const uint8_t *bytes, size_t size, size_t at) {
+  size_t offset = 0;
+  while (offset < size) {
+    size_t units = bytes[offset] >= 0xf0 ? 2 : 1;
+    if (units > at) break;
+    at -= units;
+    offset++;
+    while (offset < size && utf8_continues(bytes[offset])) offset++;
+  }
+  return offset;
+}
+
+size_t rope_convert(const struct rope *rope, enum rope_unit from, enum rope_unit to, size_t at) {
+  if (from == to && to == ROPE_SCALARS) return at < rope->sum.scalars ? at : rope->sum.scalars;
+  if (at >= sum_in(rope->sum, from)) return sum_in(rope->sum, to);
+  struct rope_sum before = {0}, here = rope->sum;
+  union rope_child child = rope->root;
+  for (uint32_t l = 0; l < rope->height; l++) {
+    const struct rope_node *node = child.node;
+    uint32_t i = 0;
+    for (; sum_in(row(node, i), from) <= at; i++) {
+      at -= sum_in(row(node, i), from);
+      sum_add(&before, row(node, i));
+    }
+    here = row(node, i);
+    child = node->child[i];
+  }
+  size_t offset = at;
+  const uint8_t *bytes = child.leaf->bytes;
+  if (is_ascii(here)) return sum_in(before, to) + at;
+  if (from == ROPE_SCALARS) offset = utf8_offset(bytes, here.bytes, at);
+  else if (from == ROPE_UTF16) offset = utf16_offset(bytes, here.bytes, at);
+  while (utf8_continues(bytes[offset])) offset--;
+  sum_add(&before, sum_of(bytes, (uint32_t)offset, false));
+  return sum_in(before, to);
+}
+
+void rope_reader_init(struct rope_reader *reader, const struct rope *rope, size_t at) {
+  reader->height = rope->height;
+  reader->bytes = 0;
+  reader->piece = NULL;
+  if (at >= rope->sum.scalars) return;
+  struct rope_sum sum = rope->sum;
+  union rope_child child = rope->root;
+  uint32_t left = (uint32_t)at;
+  for (uint32_t l = 0; l < rope->height; l++) {
+    const struct rope_node *node = child.node;
+    uint32_t i = 0;
+    while (left >= node->scalars[i]) left -= node->scalars[i++];
+    reader->node[l] = node;
+    reader->index[l] = (uint8_t)i;
+    sum = row(node, i);
+    child = node->child[i];
+  }
+  uint32_t offset = leaf_offset(child.leaf->bytes, sum, left);
+  reader->piece = child.leaf->bytes + offset;
+  reader->bytes = sum.bytes - offset;
+}
+
+/* To the next leaf. */
+static void advance(struct rope_reader *reader) {
+  uint32_t level = reader->height;
+  reader->bytes = 0;
+  assert(level <= ROPE_HEIGHT);
+  while (level && reader->index[level - 1] + 1u == reader->node[level - 1]->count) level--;
+  if (!level) return;
+  uint32_t i = ++reader->index[level - 1];
+  for (; level < reader->height; level++, i = 0) {
+    reader->node[level] = reader->node[level - 1]->child[i].node;
+    reader->index[level] = 0;
+  }
+  reader->piece = reader->node[level - 1]->child[i].leaf->bytes;
+  reader->bytes = reader->node[level - 1]->bytes[i];
+}
+
+size_t rope_read(struct rope_reader *reader, const uint8_t **piece) {
+  size_t bytes = reader->bytes;
+  *piece = reader->piece;
+  if (bytes) advance(reader);
+  return bytes;
+}
+
+/* Checking */
+
+static bool same_sum(struct rope_sum a, struct rope_sum b) {
+  return a.scalars == b.scalars && a.bytes == b.bytes && a.pairs == b.pairs;
+}
+
+static int check_leaf(const struct rope *rope, const struct rope_leaf *leaf, struct rope_sum sum, bool deep) {
+  if (sum.bytes > rope->cap || (rope->height && !sum.bytes)) return -1;
+  if (sum.scalars > sum.bytes || sum.pairs > sum.scalars) return -1;
+  if (!deep || !sum.bytes) return 0;
+  return utf8_continues(leaf->bytes[0]) || !same_sum(sum_of(leaf->bytes, sum.bytes, false), sum) ? -1 : 0;
+}
+
+static int check_below(const struct rope *rope, union rope_child child, uint32_t height, struct rope_sum sum,
+                       bool deep) {
+  if (!height) return check_leaf(rope, child.leaf, sum, deep);
+  const struct rope_node *node = child.node;
+  if (node->count < (height == rope->height ? 2 : 1) || node->count > ROPE_FANOUT) return -1;
+  if (!same_sum(rows_sum(node, 0, node->count), sum)) return -1;
+  for (uint32_t i = 0; i < node->count; i++)
+    if (check_below(rope, node->child[i], height - 1, row(node, i), deep)) return -1;
+  return 0;
+}
+
+/* Whether the finger is where its way leads to. */
+static int check_finger(const struct rope *rope) {
+  const struct rope_path *path = &rope->finger;
+  if (!path->leaf) return 0;
+  union rope_child child = rope->root;
+  struct rope_sum sum = rope->sum;
+  uint32_t start = 0;
+  for (uint32_t l = 0; l < rope->height; l++) {
+    if (path->node[l] != child.node || path->index[l] >= child.node->count) return -1;
+    start += rows_sum(child.node, 0, path->index[l]).scalars;
+    sum = row(child.node, path->index[l]);
+    child = child.node->child[path->index[l]];
+  }
+  return path->leaf == child.leaf && path->start == start && same_sum(path->sum, sum) ? 0 : -1;
+}
+
+int rope_check(const struct rope *rope, bool deep) {
+  size_t leaves = 0, nodes = 0;
+  for (const struct rope_leaf *leaf = rope->spare_leaves; leaf; leaf = leaf->next) leaves++;
+  for (const struct rope_node *node = rope->spare_nodes; node; node = node->child[0].node) nodes++;
+  if (leaves != rope->spare_leaf_count || nodes != rope->spare_node_count) return -1;
+  if (!rope->cap) return rope->height || rope->sum.bytes || rope->sum.scalars || rope->finger.leaf ? -1 : 0;
+  if (rope->height > ROPE_HEIGHT || (rope->height && rope->cap != ROPE_LEAF)) return -1;
+  if (check_below(rope, rope->root, rope->height, rope->sum, deep)) return -1;
+  return check_finger(rope);
+}
