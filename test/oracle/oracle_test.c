@@ -201,10 +201,15 @@ struct spoiling {
   size_t count;
 };
 
+static struct change_id_bytes named(const struct buf *change) {
+  struct dunlin_id doc = test_id(1);
+  struct dunlin_bytes bytes = {change->data, change->len};
+  return (struct change_id_bytes){change_id(dunlin_env_default(), &doc, bytes), bytes};
+}
+
 /* The change with one more row, a deletion far out of range, as a delta: all before that is to be taken back. */
 static void spoil(const struct change_id_bytes *given, struct buf *delta) {
   struct change change;
-  struct dunlin_id doc = test_id(1);
   struct buf spoiled;
   buf_init(&spoiled, dunlin_env_default(), 1 << 20);
   OK(change_parse(given->bytes, &change));
@@ -219,9 +224,8 @@ static void spoil(const struct change_id_bytes *given, struct buf *delta) {
   mp_write_uint(&spoiled, 1000000);
   mp_write_uint(&spoiled, 1);
   buf_append(&spoiled, rest, (size_t)(end - rest));
-  struct dunlin_bytes bytes = {spoiled.data, spoiled.len};
-  struct change_id_bytes one = {change_id(dunlin_env_default(), &doc, bytes), bytes};
   OK(spoiled.error);
+  struct change_id_bytes one = named(&spoiled);
   OK(delta_write(delta, &one, 1));
   buf_free(&spoiled);
 }
@@ -265,6 +269,109 @@ static void refuse_one(uint64_t seed) {
 static void a_refused_change_leaves_no_trace(void **state) {
   (void)state;
   run_all(refuse_one, 300);
+}
+
+/* ---- Changes written by hand ------------------------------------------------------------------------------------- */
+
+/* A change by actor 7 that makes a map of that generation at key `m`; the first without a parent. */
+static struct change_id_bytes make_child(struct buf *out, const struct dunlin_id *parent, uint64_t number,
+                                         const struct container_id *map, uint32_t generation) {
+  struct dunlin_actor actor = {{7}};
+  buf_clear(out);
+  mp_write_array(out, 6);
+  mp_write_bin(out, parent ? (const void *)parent : &actor, parent ? sizeof *parent : sizeof actor);
+  mp_write_uint(out, number);
+  mp_write_bin(out, map, sizeof *map);
+  mp_write_array(out, 3);
+  mp_write_uint(out, OP_MAP_CHILD);
+  mp_write_uint(out, DUNLIN_MAP);
+  mp_write_uint(out, 1);
+  mp_write_str(out, "", 0);
+  mp_write_array(out, 2);
+  mp_write_str(out, "m", 1);
+  mp_write_uint(out, generation);
+  OK(out->error);
+  return named(out);
+}
+
+static int give(struct oracle *oracle, dunlin_doc *doc, const struct change_id_bytes *change) {
+  struct buf delta;
+  buf_init(&delta, dunlin_env_default(), 1 << 20);
+  OK(delta_write(&delta, change, 1));
+  OK(dunlin_doc_apply(doc, delta.data, delta.len, NULL));
+  int error = oracle_apply(oracle, delta.data, delta.len);
+  buf_free(&delta);
+  assert_agree(oracle, doc);
+  return error;
+}
+
+static void what_builds_on_a_refused_change_is_left_out(void **state) {
+  (void)state;
+  struct oracle *oracle = test_oracle();
+  dunlin_doc *doc = test_doc(1);
+  struct container_id root = {{DUNLIN_MAP}};
+  struct buf bytes;
+  buf_init(&bytes, dunlin_env_default(), 1 << 20);
+  struct change_id_bytes change = make_child(&bytes, NULL, 0, &root, 5);
+  OK(give(oracle, doc, &change));
+  for (uint64_t number = 1; number < 4; number++) {
+    change = make_child(&bytes, &change.id, number, &root, 0);
+    OK(give(oracle, doc, &change));
+  }
+  assert_int_equal(oracle_refused(oracle), 1);
+  assert_int_equal(oracle_changes(oracle), 0);
+  buf_free(&bytes);
+  dunlin_doc_free(doc);
+  oracle_free(oracle);
+}
+
+static void a_change_without_its_parent_is_asked_for_again(void **state) {
+  (void)state;
+  struct oracle *oracle = test_oracle();
+  dunlin_doc *doc = test_doc(1);
+  struct container_id root = {{DUNLIN_MAP}};
+  struct buf first, second;
+  buf_init(&first, dunlin_env_default(), 1 << 20);
+  buf_init(&second, dunlin_env_default(), 1 << 20);
+  struct change_id_bytes parent = make_child(&first, NULL, 0, &root, 0);
+  struct change_id_bytes child = make_child(&second, &parent.id, 1, &root, 1);
+  FAILS(give(oracle, doc, &child), DUNLIN_ENOENT);
+  struct buf delta;
+  buf_init(&delta, dunlin_env_default(), 1 << 20);
+  struct change_id_bytes both[] = {parent, child};
+  OK(delta_write(&delta, both, 2));
+  OK(oracle_apply(oracle, delta.data, delta.len));
+  OK(dunlin_doc_apply(doc, delta.data, delta.len, NULL));
+  assert_int_equal(oracle_changes(oracle), 2);
+  assert_agree(oracle, doc);
+  buf_free(&delta);
+  buf_free(&first);
+  buf_free(&second);
+  dunlin_doc_free(doc);
+  oracle_free(oracle);
+}
+
+static void containers_nest_as_deep_as_the_limit(void **state) {
+  (void)state;
+  struct oracle *oracle = test_oracle();
+  dunlin_doc *doc = test_doc(1);
+  struct container_id map = {{DUNLIN_MAP}};
+  struct change_id_bytes change = {.bytes = {NULL, 0}};
+  struct buf bytes;
+  buf_init(&bytes, dunlin_env_default(), 1 << 20);
+  for (uint64_t depth = 1; depth <= DUNLIN_MAX_DEPTH; depth++) {
+    change = make_child(&bytes, depth > 1 ? &change.id : NULL, depth - 1, &map, 0);
+    OK(give(oracle, doc, &change));
+    uint8_t fixed[] = {DUNLIN_MAP, 0, 0, 0, 0, 'm'};
+    struct dunlin_bytes parts[] = {{&map, sizeof map}, {fixed, sizeof fixed}};
+    struct dunlin_id id = env_hash(dunlin_env_default(), "dunlin.child.1", parts, 2);
+    memcpy(map.bytes + 1, id.bytes + 1, sizeof map.bytes - 1);
+  }
+  assert_int_equal(oracle_changes(oracle), DUNLIN_MAX_DEPTH - 1);
+  assert_int_equal(oracle_refused(oracle), 1);
+  buf_free(&bytes);
+  dunlin_doc_free(doc);
+  oracle_free(oracle);
 }
 
 /* ---- Void changes on random programs ----------------------------------------------------------------------------- */
@@ -355,15 +462,26 @@ static void pool_free(struct pool *p) {
   free(p);
 }
 
-/* One or two parents from the whole history and an actor never seen: the operations mean something else there. */
-static void write_strange_refs(const struct pool *p, struct rng *rng, uint8_t actor, struct buf *refs) {
-  struct dunlin_actor name = {{actor, (uint8_t)rng_below(rng, 256), (uint8_t)rng_below(rng, 256)}};
-  const struct dunlin_id *a = &p->changes[rng_below(rng, p->change_count)].id;
-  const struct dunlin_id *b = &p->changes[rng_below(rng, p->change_count)].id;
-  int order = memcmp(a, b, sizeof *a);
-  buf_append(refs, order < 0 ? a : b, sizeof *a);
-  if (order) buf_append(refs, order < 0 ? b : a, sizeof *a);
-  buf_append(refs, &name, sizeof name);
+/* One or two parents from the whole history, so that the operations mean something else there; by an actor never seen, or by
+ * one of the parents' in a fork.  Gives the number to go with it. */
+static uint64_t write_strange_refs(const struct pool *p, const dunlin_doc *doc, struct rng *rng, struct buf *refs) {
+  struct dunlin_actor fresh = {{9, (uint8_t)rng_below(rng, 256), (uint8_t)rng_below(rng, 256)}};
+  struct dunlin_change_info a, b;
+  OK(dunlin_doc_find_change(doc, &p->changes[rng_below(rng, p->change_count)].id, &a));
+  OK(dunlin_doc_find_change(doc, &p->changes[rng_below(rng, p->change_count)].id, &b));
+  if (rng_below(rng, 2)) b = a;
+  int order = memcmp(&a.id, &b.id, sizeof a.id);
+  size_t by = rng_below(rng, 4);
+  if (by && order > 0) {
+    struct dunlin_change_info swap = a;
+    a = b;
+    b = swap;
+  }
+  buf_append(refs, &a.id, sizeof a.id);
+  if (order) buf_append(refs, &b.id, sizeof b.id);
+  if (by == 1) buf_append(refs, &b.actor, sizeof b.actor); /* wrong where it is implied */
+  else if (by) buf_append(refs, &fresh, sizeof fresh);
+  return by == 0 ? a.number + 1 + (order ? rng_below(rng, 3) : 0) : by == 1 ? b.number + 1 : 0;
 }
 
 /* Changes a row, or adds one that takes nothing from the other columns; `containers` is how many there are to write to. */
@@ -378,8 +496,9 @@ static size_t twist_rows(struct change_row *rows, size_t count, size_t container
     case 1: row->container = (uint32_t)rng_below(rng, containers); break;
     case 2: break;
     default:
-      rows[count++] = (struct change_row){unknown[rng_below(rng, 4)], (uint32_t)rng_below(rng, containers),
-                                          (uint32_t)rng_below(rng, 6), 1};
+      memmove(row + 1, row, (size_t)(rows + count++ - row) * sizeof *row);
+      *row = (struct change_row){unknown[rng_below(rng, 4)], (uint32_t)rng_below(rng, containers),
+                                 (uint32_t)rng_below(rng, 6), 1};
   }
   return count;
 }
@@ -400,7 +519,7 @@ static void write_rows(struct change change, struct rng *rng, struct buf *out) {
 }
 
 /* A change like one of the pool, with other parents, containers, rows. */
-static struct change_id_bytes make_up(const struct pool *p, struct rng *rng, struct buf *out) {
+static struct change_id_bytes make_up(const struct pool *p, const dunlin_doc *doc, struct rng *rng, struct buf *out) {
   const struct change_id_bytes *given = &p->changes[rng_below(rng, p->change_count)];
   struct change change;
   struct buf bin;
@@ -409,11 +528,11 @@ static struct change_id_bytes make_up(const struct pool *p, struct rng *rng, str
   buf_clear(out);
   buf_init(&bin, out->env, 1 << 20);
   mp_write_array(out, *(const uint8_t *)given->bytes.data & 15u);
-  bool strange = rng_below(rng, 4);
-  if (strange) write_strange_refs(p, rng, 9, &bin);
+  uint64_t number = change.number;
+  if (rng_below(rng, 4)) number = write_strange_refs(p, doc, rng, &bin);
   else buf_append(&bin, change.parents, 32 * change.parent_count + (change.actor ? 16 : 0));
   mp_write_bin(out, bin.data, bin.len);
-  mp_write_uint(out, (strange ? 0 : change.number) + !rng_below(rng, 30));
+  mp_write_uint(out, number + !rng_below(rng, 30));
   buf_clear(&bin);
   for (size_t i = 0; i < change.container_count; i++)
     buf_append(&bin, rng_below(rng, 3) ? &change.containers[i] : &p->containers[rng_below(rng, p->container_count)],
@@ -423,9 +542,7 @@ static struct change_id_bytes make_up(const struct pool *p, struct rng *rng, str
   buf_append(out, rest, (size_t)(end - rest));
   buf_free(&bin);
   OK(out->error);
-  struct dunlin_id doc = test_id(1);
-  struct dunlin_bytes bytes = {out->data, out->len};
-  return (struct change_id_bytes){change_id(out->env, &doc, bytes), bytes};
+  return named(out);
 }
 
 static void give_to_both(struct replica *r, const struct change_id_bytes *change, struct pool *pool) {
@@ -454,7 +571,7 @@ static void strange_one(uint64_t seed) {
   exchange_all(r);
   pool_fill(pool, r[0].doc);
   for (int i = 0; i < 60 && pool->container_count; i++) {
-    struct change_id_bytes made_up = make_up(pool, &rng, &change);
+    struct change_id_bytes made_up = make_up(pool, r[0].doc, &rng, &change);
     give_to_both(&r[0], &made_up, pool);
   }
   follow(&r[0]);
@@ -476,6 +593,9 @@ int main(void) {
       cmocka_unit_test(random_programs_hash_alike),
       cmocka_unit_test(sequences_edited_by_all_hash_alike),
       cmocka_unit_test(a_refused_change_leaves_no_trace),
+      cmocka_unit_test(what_builds_on_a_refused_change_is_left_out),
+      cmocka_unit_test(a_change_without_its_parent_is_asked_for_again),
+      cmocka_unit_test(containers_nest_as_deep_as_the_limit),
       cmocka_unit_test(made_up_changes_are_judged_alike),
       cmocka_unit_test(void_and_back_gives_the_same_hash),
       cmocka_unit_test(an_actor_that_nobody_builds_on_is_as_if_absent),

@@ -68,7 +68,9 @@ static void assert_oracle_text(const struct scene *s, const char *expected) {
   assert_int_equal(dunlin_obj_kind(s->third, text), DUNLIN_TEXT);
   assert_int_equal(oracle_text(s->oracle, &id, got, sizeof got), strlen(expected));
   assert_string_equal(got, expected);
+  got[0] = '?';
   assert_int_equal(oracle_text(s->oracle, &id, got, strlen(expected) - 1), strlen(expected));
+  assert_int_equal(got[0], '?'); /* too small: nothing was written */
 }
 
 static void write_text(struct scene *s, const char *text) {
