@@ -12,7 +12,7 @@
 
 #include "test/support/support.h"
 
-enum { max_elements = 512, max_changes = 192, max_replicas = 5, start = 0, end = max_elements };
+enum { max_elements = 600, max_changes = 256, max_typed = 12, max_replicas = 5, start = 0, end = max_elements };
 enum { words = (max_changes + 63) / 64 };
 
 struct element {
@@ -61,7 +61,7 @@ static void add_all(struct version *v, const struct version *other) {
 
 /* Characters are told apart by their scalar value: one, two or three bytes, never the same twice. */
 static uint32_t scalar_of(int element) {
-  return 0x21u + 97u * (uint32_t)element;
+  return 0x21u + 89u * (uint32_t)element;
 }
 static size_t put_scalar(char *out, uint32_t s) {
   if (s < 0x80) return out[0] = (char)s, 1;
@@ -263,22 +263,18 @@ static size_t visible_count(const struct list *l) {
 }
 
 /* One splice, in the list and as a write. */
-static void splice(struct history *h, struct list *l, dunlin_doc *doc, dunlin_obj text, size_t deletions,
-                   struct rng *rng) {
+static void splice(struct history *h, struct list *l, dunlin_doc *doc, size_t index, size_t remove, size_t insert) {
   struct event *c = &h->changes[h->change_count];
-  size_t size = visible_count(l), index = rng_below(rng, size + 1), len = 0;
-  size_t insert = rng_below(rng, 4), remove = rng_chance(rng, deletions, 10) ? rng_below(rng, 4) : 0;
-  char utf8[16];
-  if (rng_chance(rng, 1, 3)) index = rng_below(rng, 2) ? 0 : size; /* the same place as others */
-  if (remove > size - index) remove = size - index;
-  if (h->element_count + 4 > max_elements) insert = 0;
+  size_t len = 0;
+  char utf8[3 * max_typed];
+  dunlin_obj text;
   for (size_t i = 0; i < remove; i++) {
     int element = l->order[visible_at(l, index + 1)];
     l->deleted[element] = true;
     c->deleted[c->deleted_count++] = element;
   }
   int at = visible_at(l, index);
-  for (size_t i = 0; i < insert; i++, at++) {
+  for (size_t i = 0; i < insert && h->element_count < max_elements; i++, at++) {
     int element = h->element_count++;
     struct element *e = &h->elements[element];
     *e = (struct element){.left = l->order[at], .change = h->change_count};
@@ -288,7 +284,20 @@ static void splice(struct history *h, struct list *l, dunlin_doc *doc, dunlin_ob
     l->count++;
     len += put_scalar(utf8 + len, scalar_of(element));
   }
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
   OK(dunlin_text_splice(doc, text, index, remove, utf8, len));
+}
+
+/* Up to three splices anywhere, or at an end, where others write too. */
+static void random_splices(struct history *h, struct list *l, dunlin_doc *doc, size_t deletions, struct rng *rng) {
+  for (size_t splices = 1 + rng_below(rng, 3); splices; splices--) {
+    size_t size = visible_count(l), index = rng_below(rng, size + 1), most = rng_chance(rng, 1, 6) ? max_typed : 3;
+    size_t insert = rng_below(rng, most + 1), remove = 0;
+    if (rng_chance(rng, 1, 3)) index = rng_below(rng, 2) ? 0 : size;
+    if (rng_chance(rng, deletions, 10)) remove = rng_below(rng, most + 1);
+    if (remove > size - index) remove = size - index;
+    splice(h, l, doc, index, remove, insert);
+  }
 }
 
 /* What the tree is told of a change must be what the library made of it. */
@@ -311,11 +320,13 @@ static bool open_at(const struct history *h, dunlin_doc *doc, struct version *v,
     int some[2] = {(int)rng_below(rng, (size_t)h->change_count), (int)rng_below(rng, (size_t)h->change_count)};
     if (has(v, some[0]) && has(v, some[1])) {
       struct dunlin_id heads[2] = {h->changes[some[0]].info.id, h->changes[some[1]].info.id};
-      if (!dunlin_begin_at(doc, heads, 2)) {
+      int error = dunlin_begin_at(doc, heads, 2);
+      if (!error) {
         *v = h->changes[some[0]].past;
         add_all(v, &h->changes[some[1]].past);
         return true;
       }
+      assert_int_equal(error, DUNLIN_EINVAL); /* its own last change is not in that past */
     }
   }
   int error = dunlin_begin(doc);
@@ -323,27 +334,49 @@ static bool open_at(const struct history *h, dunlin_doc *doc, struct version *v,
   return !error;
 }
 
-static void edit(struct history *h, dunlin_doc *doc, size_t deletions, struct rng *rng) {
+/* Commits what was spliced into `l` at `before`; false when that made no change, or one that another made too. */
+static bool commit(struct history *h, dunlin_doc *doc, const struct list *l, const struct version *before,
+                   struct dunlin_id *id) {
   struct event *c = &h->changes[h->change_count];
+  int committed = dunlin_commit(doc, 0, id);
+  OK(committed);
+  if (!committed) return false;
+  for (int i = 0; i < h->change_count; i++)
+    if (!memcmp(&h->changes[i].info.id, id, sizeof *id)) return false; /* two with one actor deleted the same */
+  OK(dunlin_doc_find_change(doc, id, &c->info));
+  check_parents(h, doc, c, before);
+  add(&c->past, h->change_count++);
+  for (int i = 1; i < h->element_count; i++)
+    if (h->elements[i].change == h->change_count - 1) plant(h, i);
+  struct list planted;
+  list_at(h, &c->past, &planted);
+  assert_int_equal(planted.count, l->count);
+  assert_memory_equal(planted.order, l->order, (size_t)l->count * sizeof *l->order);
+  return true;
+}
+
+/* One change of splices here and there, or some in a row of one character each: typing, prepending, backspace, delete. */
+static void edit(struct history *h, dunlin_doc *doc, size_t deletions, struct rng *rng) {
+  enum { typing, prepending, backspace, deleting, anything };
   struct list l;
   struct version before;
-  dunlin_obj text;
-  int first = h->element_count;
+  struct dunlin_id last;
+  size_t kind = rng_below(rng, 2) ? anything : rng_below(rng, anything);
   if (h->change_count == max_changes || !open_at(h, doc, &before, rng)) return;
-  *c = (struct event){.past = before};
   list_at(h, &before, &l);
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
-  for (size_t splices = 1 + rng_below(rng, 3); splices; splices--) splice(h, &l, doc, text, deletions, rng);
-  struct dunlin_id id;
-  int committed = dunlin_commit(doc, 0, &id);
-  OK(committed);
-  for (int i = 0; committed && i < h->change_count; i++)
-    if (!memcmp(&h->changes[i].info.id, &id, sizeof id)) return; /* two with one actor deleted the same */
-  if (!committed) return;
-  OK(dunlin_doc_find_change(doc, &id, &c->info));
-  check_parents(h, doc, c, &before);
-  add(&c->past, h->change_count++);
-  for (int i = first; i < h->element_count; i++) plant(h, i);
+  size_t index = rng_below(rng, visible_count(&l) + 1), more = kind == anything ? 0 : rng_below(rng, 6);
+  for (;; more--) {
+    h->changes[h->change_count] = (struct event){.past = before};
+    if (kind == anything) random_splices(h, &l, doc, deletions, rng);
+    else if (kind == typing) splice(h, &l, doc, index++, 0, 1);
+    else if (kind == prepending) splice(h, &l, doc, index, 0, 1);
+    else if (kind == backspace && index) splice(h, &l, doc, --index, 1, 0);
+    else if (kind == deleting && index < visible_count(&l)) splice(h, &l, doc, index, 1, 0);
+    if (!commit(h, doc, &l, &before, &last) || !more) return;
+    before = h->changes[h->change_count - 1].past;
+    if (h->change_count == max_changes || h->element_count == max_elements) return;
+    OK(dunlin_begin_at(doc, &last, 1));
+  }
 }
 
 /* ---- Delivery ----------------------------------------------------------------------------------------------- */

@@ -1,5 +1,7 @@
 /* Named scenarios of input that is malformed, oversized or dishonest: refused by all alike, without work and without a trace;
  * everything else goes on. */
+#include <time.h>
+
 #include "test/crdt/scenario.h"
 #include "test/fault/seeded.h"
 
@@ -353,7 +355,7 @@ static void depth(void **state) {
 
 /* ---- Lengths that are not there ----------------------------------------------------------------------------- */
 
-/* Refused without memory to speak of, and nothing in the document. */
+/* Refused without memory or time to speak of, and nothing in the document. */
 static void refuse_cheaply(const char *what, struct dunlin_bytes delta) {
   struct seeded s;
   dunlin_doc *doc = NULL;
@@ -362,8 +364,10 @@ static void refuse_cheaply(const char *what, struct dunlin_bytes delta) {
   OK(dunlin_doc_new(&s.env, &id, &(struct dunlin_actor){{1}}, &doc));
   size_t before = s.live;
   s.peak = s.live;
+  clock_t start = clock();
   int error = dunlin_doc_apply(doc, delta.data, delta.len, NULL);
   if (error != DUNLIN_EFORMAT && error != DUNLIN_ELIMIT) fail_msg("%s: %s", what, dunlin_error_name(error));
+  if (clock() - start > CLOCKS_PER_SEC / 2) fail_msg("%s: too much work", what);
   if (s.peak > before + 4096) fail_msg("%s: %zu bytes", what, s.peak - before);
   assert_int_equal(dunlin_doc_changes(doc) + dunlin_doc_pending(doc), 0);
   dunlin_doc_free(doc);
@@ -377,6 +381,7 @@ static void run_length_bomb(void **state) {
   } whole[] = {
       {"10^9 changes", {"\x92\x01\xdd\x3b\x9a\xca\x00\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0", 20}},
       {"2^32 - 1 changes", {"\x92\x01\xdd\xff\xff\xff\xff\x93\xc0\xc0\x90\x93\xc0\xc0\x90\x93\xc0\xc0\x90\xc0", 20}},
+      {"2^20 changes", {"\x92\x01\xdd\x00\x10\x00\x00\x93\xc0\xc0\x90\x93\xc0\xc0\x90\x93\xc0\xc0\x90\xc0", 20}},
       {"10^9 parents", {"\x92\x01\x91\x95\xdd\x3b\x9a\xca\x00\xc4\x00\x00\xc4\x00\x93\x00\x00\x01\xc0\xc0", 20}},
       {"10^9 bytes of ids", {"\x92\x01\x91\x95\x90\xc6\x3b\x9a\xca\x00\x00\xc4\x00\x93\x00\x00\x01\xc0\xc0\xc0", 20}},
       {"10^9 rows", {"\x92\x01\x91\x95\x90\xc4\x00\x00\xc4\x00\xdd\x3b\x9a\xca\x00\x00\x00\x01\x00\x00", 20}},
@@ -399,6 +404,21 @@ static void run_length_bomb(void **state) {
       refuse_cheaply("a long row", delta);
       free((void *)(uintptr_t)delta.data);
     }
+  /* Each change within the limit, both together over it. */
+  struct change_id_bytes two[2];
+  struct buf delta;
+  buf_init(&delta, dunlin_env_default(), 1 << 20);
+  for (size_t i = 0; i < 2; i++) {
+    struct by_hand change = {.actor = (uint8_t)(7 + i),
+                             .container = root_id,
+                             .rows = {{0x70, 0, 0, DUNLIN_MAX_DELTA_OPS / 2 + 1}},
+                             .row_count = 1};
+    two[i] = write_change(&change);
+  }
+  OK(delta_write(&delta, two, 2));
+  refuse_cheaply("two long changes", (struct dunlin_bytes){delta.data, delta.len});
+  for (size_t i = 0; i < 2; i++) free((void *)(uintptr_t)two[i].bytes.data);
+  buf_free(&delta);
 }
 
 /* ---- Dishonest authors -------------------------------------------------------------------------------------- */
