@@ -10,11 +10,11 @@
  *   parents, sides and sorted children, read in order; not the scan through concurrent neighbours that crdt/ uses.
  *
  * It can be trusted because each rule of docs/format.md is one short function here, and because two algorithms that have
- * nothing in common but the rules do not make the same mistake.  What it shares with crdt/: reading the bytes of changes and
+ * nothing in common but the rules seldom make the same mistake.  What it shares with crdt/: reading the bytes of changes and
  * values, hashing, and the table from ids to numbers.
  *
- * It is slow (each operation goes through its container, each change through the graph), never gives memory back before
- * oracle_free(), and aborts the program when there is none. */
+ * It is slow (each operation goes through its container, each change through the graph), and
+ * aborts the program when there is no memory. */
 #ifndef TEST_ORACLE_H
 #define TEST_ORACLE_H
 
@@ -42,11 +42,12 @@ void oracle_hash(const struct oracle *oracle, struct dunlin_id *out);
  * such text. */
 size_t oracle_text(const struct oracle *oracle, const struct container_id *id, char *out, size_t cap);
 
-/* From now on these changes are void, and no others; changes that come later included.  A void change counts as ever for what
- * its descendants mean and whether they are valid: their indexes see its insertions and deletions, and the containers that it
- * makes exist.  But nothing of it shows: what it inserted is deleted, what it deleted, moved or overwrote is not, its
- * writes are not live, its additions are 0.  The set is looked at only when
- * the state is read, never when a change is taken in: so it makes no difference when it is set.  Always 0. */
+/* From now on these changes are void, and no others; changes that come later included.  A void change counts as ever for
+ * what its descendants mean and whether they are valid: their indexes see its insertions and deletions, and the
+ * containers that it makes exist.  But nothing of it shows: what it inserted is deleted (whoever moves it), what it deleted,
+ * moved or overwrote is not, its writes are not live, its additions are 0, its operations of unknown kinds do not hide a
+ * container.  The set is looked at only when the state is read, never when a change is taken in: so it makes no
+ * difference when it is set.  Always 0. */
 int oracle_set_void(struct oracle *oracle, const struct dunlin_id *changes, size_t count);
 
 #endif

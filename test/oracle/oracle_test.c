@@ -374,6 +374,35 @@ static void containers_nest_as_deep_as_the_limit(void **state) {
   oracle_free(oracle);
 }
 
+static void a_void_operation_of_unknown_kind_hides_nothing(void **state) {
+  (void)state;
+  struct oracle *oracle = test_oracle();
+  dunlin_doc *doc = test_doc(1);
+  struct dunlin_actor actor = {{7}};
+  struct container_id root = {{DUNLIN_MAP}};
+  struct dunlin_id before, hidden;
+  struct buf bytes;
+  buf_init(&bytes, dunlin_env_default(), 1 << 20);
+  oracle_hash(oracle, &before);
+  mp_write_array(&bytes, 4);
+  mp_write_bin(&bytes, &actor, sizeof actor);
+  mp_write_uint(&bytes, 0);
+  mp_write_bin(&bytes, &root, sizeof root);
+  mp_write_array(&bytes, 3);
+  mp_write_uint(&bytes, 0x40);
+  mp_write_uint(&bytes, 0);
+  mp_write_uint(&bytes, 1);
+  struct change_id_bytes change = named(&bytes);
+  OK(give(oracle, doc, &change));
+  oracle_hash(oracle, &hidden);
+  assert_memory_not_equal(&hidden, &before, sizeof before);
+  OK(oracle_set_void(oracle, &change.id, 1));
+  assert_oracle_hash(oracle, &before);
+  buf_free(&bytes);
+  dunlin_doc_free(doc);
+  oracle_free(oracle);
+}
+
 /* ---- Void changes on random programs ----------------------------------------------------------------------------- */
 
 static void void_one(uint64_t seed) {
@@ -596,6 +625,7 @@ int main(void) {
       cmocka_unit_test(what_builds_on_a_refused_change_is_left_out),
       cmocka_unit_test(a_change_without_its_parent_is_asked_for_again),
       cmocka_unit_test(containers_nest_as_deep_as_the_limit),
+      cmocka_unit_test(a_void_operation_of_unknown_kind_hides_nothing),
       cmocka_unit_test(made_up_changes_are_judged_alike),
       cmocka_unit_test(void_and_back_gives_the_same_hash),
       cmocka_unit_test(an_actor_that_nobody_builds_on_is_as_if_absent),
