@@ -9,9 +9,9 @@
 #include "crdt/rope_private.h"
 
 enum {
-  TOGETHER = 4,                            /* siblings that are rewritten at once */
-  LEAF_ROOM = ROPE_LEAF / 32,              /* so much is free in a rewritten leaf, or it would soon be rewritten again */
-  LEAF_FULL = ROPE_LEAF - LEAF_ROOM,       /* what a rewritten leaf holds at most */
+  TOGETHER = 4,                      /* siblings that are rewritten at once */
+  LEAF_ROOM = ROPE_LEAF / 32,        /* so much is free in a rewritten leaf, or it would soon be rewritten again */
+  LEAF_FULL = ROPE_LEAF - LEAF_ROOM, /* what a rewritten leaf holds at most */
   LEAF_LOADED = ROPE_LEAF - ROPE_LEAF / 8, /* what a leaf holds of a text that comes at once */
   /* With less than this a leaf and its siblings may do with fewer. */
   LEAF_LOW = LEAF_FULL - LEAF_FULL / TOGETHER,
@@ -513,7 +513,7 @@ static struct window insert_window(const struct rope *rope, size_t bytes) {
 }
 
 static bool is_typed(const struct rope *rope, uint32_t at) {
-  return at == rope->typed_from || at == rope->typed_to;
+  return (at == rope->typed_from) | (at == rope->typed_to); /* no branch: it would often be guessed wrong */
 }
 
 /* The same where a long stretch is being typed, which will go on: the leaf is cut at that place, so that full leaves stay
@@ -532,7 +532,7 @@ static struct window typing_window(const struct rope *rope, uint32_t at, uint32_
   return w;
 }
 
-/* An insertion that the leaf has no room for. */
+/* An insertion that the finger's leaf has no room for. */
 static int insert_more(struct rope *rope, uint32_t at, struct dunlin_bytes text, bool ascii) {
   struct rope_path *path = &rope->finger;
   size_t all = rope->sum.bytes + text.len;
@@ -552,27 +552,35 @@ static int insert_more(struct rope *rope, uint32_t at, struct dunlin_bytes text,
 }
 
 static void note_typed(struct rope *rope, uint32_t at, uint32_t scalars) {
-  if (!is_typed(rope, at)) rope->typed_from = rope->typed_to = at;
-  rope->typed_to += scalars;
+  bool typed = is_typed(rope, at);
+  rope->typed_from = typed ? rope->typed_from : at;
+  rope->typed_to = (typed ? rope->typed_to : at) + scalars;
+}
+
+/* What rope_insert() does when the text does not fit into the finger's leaf; apart from it, so that the usual case keeps few
+ * registers. */
+__attribute__((noinline)) static int insert_slowly(struct rope *rope, uint32_t at, struct dunlin_bytes text,
+                                                   uint32_t scalars) {
+  if (text.len > INT32_MAX - rope->sum.bytes) return DUNLIN_ENOMEM;
+  if (!rope->height && rope->sum.bytes + text.len > rope->cap) {
+    size_t cap = rope->cap;
+    int error = grow_root(rope, rope->sum.bytes + text.len);
+    if (error) return error;
+    if (rope->cap > cap) return rope_insert(rope, at, text.data, text.len, scalars);
+  }
+  int error = insert_more(rope, at, text, text.len == scalars);
+  if (error) error = squeeze(rope, rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at), text, error);
+  if (!error) note_typed(rope, at, scalars);
+  return error;
 }
 
 int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, size_t scalars) {
   struct rope_path *path = &rope->finger;
   uint32_t pos = (uint32_t)at;
   if (!bytes) return 0;
-  if (bytes > INT32_MAX - rope->sum.bytes) return DUNLIN_ENOMEM;
-  if (!rope->height && rope->sum.bytes + bytes > rope->cap) {
-    int error = grow_root(rope, rope->sum.bytes + bytes);
-    if (error) return error;
-  }
-  if (!path->leaf || pos < path->start || pos - path->start > path->sum.scalars) seek(rope, pos);
-  if (bytes > rope->cap - path->sum.bytes) {
-    struct dunlin_bytes text = {utf8, bytes};
-    int error = insert_more(rope, pos, text, bytes == scalars);
-    if (error) error = squeeze(rope, rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at), text, error);
-    if (!error) note_typed(rope, pos, (uint32_t)scalars);
-    return error;
-  }
+  if (rope->cap && (!path->leaf || pos < path->start || pos - path->start > path->sum.scalars)) seek(rope, pos);
+  if (!path->leaf || bytes > rope->cap - path->sum.bytes)
+    return insert_slowly(rope, pos, (struct dunlin_bytes){utf8, bytes}, (uint32_t)scalars);
   uint8_t *gap = path->leaf->bytes + leaf_offset(path->leaf->bytes, path->sum, pos - path->start);
   memmove(gap + bytes, gap, (size_t)(path->leaf->bytes + path->sum.bytes - gap));
   memcpy(gap, utf8, bytes);
@@ -638,8 +646,8 @@ void rope_delete(struct rope *rope, size_t at, size_t count) {
   struct rope_path *path = &rope->finger;
   uint32_t pos = (uint32_t)at, left = (uint32_t)count;
   bool across = false; /* whether it ends in another leaf than it begins */
-  if (pos >= rope->typed_from && pos + left == rope->typed_to) rope->typed_to = pos;
-  else rope->typed_from = rope->typed_to = pos;
+  rope->typed_from = (pos >= rope->typed_from) & (pos + left == rope->typed_to) ? rope->typed_from : pos;
+  rope->typed_to = pos;
   while (left) {
     if (!path->leaf || pos < path->start || pos - path->start >= path->sum.scalars) seek(rope, pos + 1);
     uint32_t local = pos - path->start, here = path->sum.scalars - local;
