@@ -1,4 +1,4 @@
-/* The order of text is FugueMax (Weidner and Kleppmann, "The Art of the Fugue: Minimizing Interleaving in Collaborative
+/* The order of texts and lists is FugueMax (Weidner and Kleppmann, "The Art of the Fugue: Minimizing Interleaving in Collaborative
  * Text Editing", arXiv 2305.00583): random histories against a second implementation, and against the definition.
  *
  * The second implementation is the paper's tree.  Each character is inserted as the right child of its left origin, or,
@@ -33,6 +33,7 @@ struct event {
 
 /* Everything that ever happened, on whatever replica; element 0 is the start. */
 struct history {
+  bool is_list; /* a list of numbers instead of a text */
   struct element elements[max_elements];
   int element_count;
   struct event changes[max_changes];
@@ -59,15 +60,9 @@ static void add_all(struct version *v, const struct version *other) {
   for (int i = 0; i < words; i++) v->has[i] |= other->has[i];
 }
 
-/* Characters are told apart by their scalar value: one, two or three bytes, never the same twice. */
+/* Characters are told apart by their scalar value: one to four bytes, never the same twice. */
 static uint32_t scalar_of(int element) {
-  return 0x21u + 89u * (uint32_t)element;
-}
-static size_t put_scalar(char *out, uint32_t s) {
-  if (s < 0x80) return out[0] = (char)s, 1;
-  if (s < 0x800) return out[0] = (char)(0xc0 | s >> 6), out[1] = (char)(0x80 | (s & 63)), 2;
-  out[0] = (char)(0xe0 | s >> 12), out[1] = (char)(0x80 | (s >> 6 & 63)), out[2] = (char)(0x80 | (s & 63));
-  return 3;
+  return element % 5 == 4 ? 0x10000u + (uint32_t)element : 0x21u + 89u * (uint32_t)element;
 }
 
 /* ---- The tree ----------------------------------------------------------------------------------------------- */
@@ -228,22 +223,29 @@ static struct version version_of(const struct history *h, const dunlin_doc *doc)
   return v;
 }
 
-/* The library shows what the tree says. */
-static void check_text(const struct history *h, const dunlin_doc *doc) {
-  struct version v = version_of(h, doc);
-  struct dunlin_value text;
-  struct list l;
-  char expected[3 * max_elements], got[3 * max_elements];
+static size_t read_list(const dunlin_doc *doc, dunlin_obj list, char *out) {
   size_t len = 0;
+  for (size_t i = 0; i < dunlin_list_size(doc, list); i++) {
+    struct dunlin_value v;
+    OK(dunlin_list_get(doc, list, i, &v));
+    len += utf8_put((uint8_t *)out + len, (uint32_t)v.as.integer);
+  }
+  return len;
+}
+
+/* The library shows what the tree says. */
+static void check_content(const struct history *h, const dunlin_doc *doc) {
+  struct version v = version_of(h, doc);
+  struct dunlin_value seq;
+  struct list l;
+  char expected[4 * max_elements], got[4 * max_elements];
+  size_t len = 0, got_len = 0;
   list_at(h, &v, &l);
   for (int i = 1; i < l.count; i++)
-    if (!l.deleted[l.order[i]]) len += put_scalar(expected + len, scalar_of(l.order[i]));
-  int missing = dunlin_map_get(doc, DUNLIN_ROOT, KEY("t"), &text);
-  if (missing) {
-    assert_int_equal(len, 0);
-    return;
-  }
-  assert_int_equal(dunlin_text_read(doc, text.as.obj, got, sizeof got), len);
+    if (!l.deleted[l.order[i]]) len += utf8_put((uint8_t *)expected + len, scalar_of(l.order[i]));
+  if (!dunlin_map_get(doc, DUNLIN_ROOT, KEY("s"), &seq))
+    got_len = h->is_list ? read_list(doc, seq.as.obj, got) : dunlin_text_read(doc, seq.as.obj, got, sizeof got);
+  assert_int_equal(got_len, len);
   assert_memory_equal(got, expected, len);
 }
 
@@ -262,19 +264,33 @@ static size_t visible_count(const struct list *l) {
   return n;
 }
 
-/* One splice, in the list and as a write. */
+/* One splice as a write; `scalars` of `inserted` are new. */
+static void write_splice(const struct history *h, dunlin_doc *doc, size_t index, size_t remove,
+                         const uint32_t *inserted, size_t scalars) {
+  char utf8[4 * max_typed];
+  size_t len = 0;
+  dunlin_obj seq;
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("s"), h->is_list ? DUNLIN_LIST : DUNLIN_TEXT, &seq));
+  if (!h->is_list) {
+    for (size_t i = 0; i < scalars; i++) len += utf8_put((uint8_t *)utf8 + len, inserted[i]);
+    OK(dunlin_text_splice(doc, seq, index, remove, utf8, len));
+    return;
+  }
+  OK(dunlin_list_delete(doc, seq, index, remove));
+  for (size_t i = 0; i < scalars; i++) OK(dunlin_list_insert(doc, seq, index + i, int_value(inserted[i])));
+}
+
+/* One splice, in the model's list and in the document. */
 static void splice(struct history *h, struct list *l, dunlin_doc *doc, size_t index, size_t remove, size_t insert) {
   struct event *c = &h->changes[h->change_count];
-  size_t len = 0;
-  char utf8[3 * max_typed];
-  dunlin_obj text;
+  uint32_t inserted[max_typed];
+  size_t count = 0;
   for (size_t i = 0; i < remove; i++) {
     int element = l->order[visible_at(l, index + 1)];
     l->deleted[element] = true;
     c->deleted[c->deleted_count++] = element;
   }
-  int at = visible_at(l, index);
-  for (size_t i = 0; i < insert && h->element_count < max_elements; i++, at++) {
+  for (int at = visible_at(l, index); count < insert && h->element_count < max_elements; at++) {
     int element = h->element_count++;
     struct element *e = &h->elements[element];
     *e = (struct element){.left = l->order[at], .change = h->change_count};
@@ -282,10 +298,9 @@ static void splice(struct history *h, struct list *l, dunlin_doc *doc, size_t in
     memmove(&l->order[at + 2], &l->order[at + 1], (size_t)(l->count - at - 1) * sizeof *l->order);
     l->order[at + 1] = element;
     l->count++;
-    len += put_scalar(utf8 + len, scalar_of(element));
+    inserted[count++] = scalar_of(element);
   }
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
-  OK(dunlin_text_splice(doc, text, index, remove, utf8, len));
+  write_splice(h, doc, index, remove, inserted, count);
 }
 
 /* Up to three splices anywhere, or at an end, where others write too. */
@@ -429,7 +444,7 @@ static void deliver(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
 
 /* ---- Histories ---------------------------------------------------------------------------------------------- */
 
-/* In one of eight, two replicas use the same actor, so that ties go as far as the change id. */
+/* A fourth are of lists.  In one of eight, two replicas use the same actor, so that ties go as far as the change id. */
 static void run(struct history *h, uint64_t seed) {
   struct rng rng = rng_of(seed);
   size_t replicas = 2 + rng_below(&rng, max_replicas - 1), steps = 20 + rng_below(&rng, 60);
@@ -439,12 +454,13 @@ static void run(struct history *h, uint64_t seed) {
   struct version v;
   memset(h, 0, sizeof *h);
   h->element_count = 1;
+  h->is_list = rng_chance(&rng, 1, 4);
   for (size_t i = 0; i < replicas; i++) docs[i] = test_doc((uint8_t)(shared && i == 1 ? 1 : 1 + i));
   for (size_t i = 0; i < steps; i++) {
     dunlin_doc *doc = docs[rng_below(&rng, replicas)];
     if (rng_chance(&rng, deliveries, 10)) deliver(docs[rng_below(&rng, replicas)], doc, &rng);
     else edit(h, doc, deletions, &rng);
-    check_text(h, doc);
+    check_content(h, doc);
   }
   for (size_t i = 0; i < replicas; i++) {
     v = version_of(h, docs[i]);
@@ -454,7 +470,7 @@ static void run(struct history *h, uint64_t seed) {
   for (size_t i = 0; i < replicas; i++) {
     test_send(docs[0], docs[i]);
     assert_int_equal(dunlin_doc_changes(docs[i]), h->change_count);
-    check_text(h, docs[i]);
+    check_content(h, docs[i]);
     assert_same_doc(docs[i], docs[0]);
   }
   v = version_of(h, docs[0]);

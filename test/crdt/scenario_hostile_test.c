@@ -368,7 +368,7 @@ static void refuse_cheaply(const char *what, struct dunlin_bytes delta) {
   int error = dunlin_doc_apply(doc, delta.data, delta.len, NULL);
   if (error != DUNLIN_EFORMAT && error != DUNLIN_ELIMIT) fail_msg("%s: %s", what, dunlin_error_name(error));
   if (clock() - start > CLOCKS_PER_SEC / 2) fail_msg("%s: too much work", what);
-  if (s.peak > before + 4096) fail_msg("%s: %zu bytes", what, s.peak - before);
+  if (s.peak > before + 65536) fail_msg("%s: %zu bytes", what, s.peak - before);
   assert_int_equal(dunlin_doc_changes(doc) + dunlin_doc_pending(doc), 0);
   dunlin_doc_free(doc);
 }
