@@ -512,8 +512,11 @@ static struct window insert_window(const struct rope *rope, size_t bytes) {
   return w;
 }
 
-static bool is_typed(const struct rope *rope, uint32_t at) {
-  return (at == rope->typed_from) | (at == rope->typed_to); /* no branch: it would often be guessed wrong */
+/* Whether quite a bit has been typed in one stretch since the last insertion that overflowed, behind it or in front of it.
+ * A guess from how far the place has moved and the text has grown, so that the usual edit need not keep count. */
+static bool is_typing(const struct rope *rope, uint32_t at) {
+  uint32_t grown = rope->sum.scalars - rope->full_size;
+  return grown >= ROPE_LEAF / 4 && grown < 2 * ROPE_LEAF && (at - rope->full_to == grown || at == rope->full_from);
 }
 
 /* The same where a long stretch is being typed, which will go on: the leaf is cut at that place, so that full leaves stay
@@ -523,7 +526,7 @@ static struct window typing_window(const struct rope *rope, uint32_t at, uint32_
   const struct rope_node *node = path->node[rope->height - 1];
   uint32_t i = path->index[rope->height - 1];
   struct window w = {.first = i, .n = 1, .leaves = 2, .head = offset};
-  if (!is_typed(rope, at) || rope->typed_to - rope->typed_from < ROPE_LEAF / 2) return (struct window){0};
+  if (!is_typing(rope, at)) return (struct window){0};
   size_t rest = path->sum.bytes - offset;
   if (!offset || (rest && offset + bytes <= ROPE_LEAF)) w.head += bytes;
   else rest += bytes;
@@ -551,12 +554,6 @@ static int insert_more(struct rope *rope, uint32_t at, struct dunlin_bytes text,
   return 0;
 }
 
-static void note_typed(struct rope *rope, uint32_t at, uint32_t scalars) {
-  bool typed = is_typed(rope, at);
-  rope->typed_from = typed ? rope->typed_from : at;
-  rope->typed_to = (typed ? rope->typed_to : at) + scalars;
-}
-
 /* What rope_insert() does when the text does not fit into the finger's leaf; apart from it, so that the usual case keeps few
  * registers. */
 __attribute__((noinline)) static int insert_slowly(struct rope *rope, uint32_t at, struct dunlin_bytes text,
@@ -570,8 +567,11 @@ __attribute__((noinline)) static int insert_slowly(struct rope *rope, uint32_t a
   }
   int error = insert_more(rope, at, text, text.len == scalars);
   if (error) error = squeeze(rope, rope_convert(rope, ROPE_SCALARS, ROPE_BYTES, at), text, error);
-  if (!error) note_typed(rope, at, scalars);
-  return error;
+  if (error) return error;
+  rope->full_from = at;
+  rope->full_to = at + scalars;
+  rope->full_size = rope->sum.scalars;
+  return 0;
 }
 
 int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, size_t scalars) {
@@ -587,7 +587,6 @@ int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, si
   struct rope_sum sum = {(uint32_t)scalars, (uint32_t)bytes, bytes == scalars ? 0 : (uint32_t)utf8_pairs(utf8, bytes)};
   sum_add(&path->sum, sum);
   add_above(rope, rope->height, sum);
-  note_typed(rope, pos, (uint32_t)scalars);
   return 0;
 }
 
@@ -646,8 +645,6 @@ void rope_delete(struct rope *rope, size_t at, size_t count) {
   struct rope_path *path = &rope->finger;
   uint32_t pos = (uint32_t)at, left = (uint32_t)count;
   bool across = false; /* whether it ends in another leaf than it begins */
-  rope->typed_from = (pos >= rope->typed_from) & (pos + left == rope->typed_to) ? rope->typed_from : pos;
-  rope->typed_to = pos;
   while (left) {
     if (!path->leaf || pos < path->start || pos - path->start >= path->sum.scalars) seek(rope, pos + 1);
     uint32_t local = pos - path->start, here = path->sum.scalars - local;

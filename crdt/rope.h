@@ -49,11 +49,12 @@ struct rope_path {
 struct rope {
   const struct dunlin_env *env;
   union rope_child root;
-  uint32_t height;               /* nodes above a leaf */
-  uint32_t cap;                  /* bytes that the root has room for when it is a leaf; 0: there is no root */
-  struct rope_sum sum;           /* of the whole text */
-  struct rope_path finger;       /* the leaf of the last edit */
-  uint32_t typed_from, typed_to; /* the text that was last inserted in one stretch, at its end or at its start */
+  uint32_t height;         /* nodes above a leaf */
+  uint32_t cap;            /* bytes that the root has room for when it is a leaf; 0: there is no root */
+  struct rope_sum sum;     /* of the whole text */
+  struct rope_path finger; /* the leaf of the last edit */
+  uint32_t full_from, full_to,
+      full_size; /* the last insertion that its leaf had no room for, and the text's size after it */
   struct rope_leaf *spare_leaves;
   struct rope_node *spare_nodes;
   size_t spare_leaf_count, spare_node_count;

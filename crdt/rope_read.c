@@ -122,11 +122,22 @@ static bool same_sum(struct rope_sum a, struct rope_sum b) {
   return a.scalars == b.scalars && a.bytes == b.bytes && a.pairs == b.pairs;
 }
 
+/* Whether each first byte has as many others behind it as it says. */
+static bool whole_characters(const uint8_t *bytes, uint32_t size) {
+  for (uint32_t i = 0; i < size;) {
+    uint32_t n = bytes[i] < 0x80 ? 1 : bytes[i] < 0xc0 ? 0 : bytes[i] < 0xe0 ? 2 : bytes[i] < 0xf0 ? 3 : 4;
+    if (!n || n > size - i) return false;
+    for (i++; --n; i++)
+      if (!utf8_continues(bytes[i])) return false;
+  }
+  return true;
+}
+
 static int check_leaf(const struct rope *rope, const struct rope_leaf *leaf, struct rope_sum sum, bool deep) {
   if (sum.bytes > rope->cap || (rope->height && !sum.bytes)) return -1;
   if (sum.scalars > sum.bytes || sum.pairs > sum.scalars) return -1;
   if (!deep || !sum.bytes) return 0;
-  return utf8_continues(leaf->bytes[0]) || !same_sum(sum_of(leaf->bytes, sum.bytes, false), sum) ? -1 : 0;
+  return whole_characters(leaf->bytes, sum.bytes) && same_sum(sum_of(leaf->bytes, sum.bytes, false), sum) ? 0 : -1;
 }
 
 static int check_below(const struct rope *rope, union rope_child child, uint32_t height, struct rope_sum sum,
