@@ -109,7 +109,7 @@ class Change:
         need(len(data) <= MAX_CHANGE, 'a change over 960 KiB')
         self.data = data
         self.id = blake('dunlin.change.1', document + data)
-        fields = read(data)
+        self.fields = fields = read(data)
         need(isinstance(fields, list) and 4 <= len(fields) <= 7, 'not an array of 4 to 7')
         self._refs(fields[0])
         self.number = fields[1]

@@ -11,6 +11,7 @@ import sys
 import unittest
 from random import Random
 
+import author
 import damage
 import hostile
 import vectors
@@ -81,6 +82,12 @@ class Agreement(unittest.TestCase):
         example = bytes.fromhex(re.search('^96 c410 07.*$', PAGE, re.MULTILINE).group())
         self.assertEqual(canonical(read(hostile.change()), []), example)
 
+    def test_documents_that_no_replica_would_write(self):
+        for seed in seeds(10):
+            random = Random(seed)
+            text = ''.join(vectors.unparse(f'seed {seed}: {i}', hostile.DOCUMENT, author.deltas(random)) for i in range(5))
+            self.agree(library('apply', text=text))
+
     def test_damaged_deltas(self):
         documents = [vector for vector in vectors.parse(FIXED) if vector.deltas]
         for seed in seeds(20):
@@ -95,5 +102,5 @@ class Agreement(unittest.TestCase):
 
 if __name__ == '__main__':
     PROGRAM = sys.argv[1]
-    FIXED, PAGE = (pathlib.Path(path).read_text(encoding='utf-8') for path in sys.argv[2:])
-    unittest.main(argv=sys.argv[:1])
+    FIXED, PAGE = (pathlib.Path(path).read_text(encoding='utf-8') for path in sys.argv[2:4])
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:])

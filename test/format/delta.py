@@ -47,7 +47,7 @@ def canonical(fields, before):
 
 def check_version(data):
     """Looks at the version alone: what follows it may be anything when it is another one."""
-    need(data[:1] == b'\x92', 'not an array of two')
+    need(data[:1] == b'\x92' and len(data) > 2, 'not an array of two')
     version = Reader(data[1:]).value()
     need(is_uint(version, 1 << 64), 'a version that is not a number')
     if version != VERSION:

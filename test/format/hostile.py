@@ -285,10 +285,50 @@ def unknown():
     yield 'a refused change with an unknown kind', REFUSED, [delta(child, following([0x40, 0, 1, 0x80, 0, 1], containers=text + ROOT),
                                                                    following([0x40, 0, 1, 4, 0, 1], 'x', (), text + bytes(16)),
                                                                    following([0x40, 0, 1, 0x84, 0, 1], 'x', (), text + bytes(16)))]
+    for at, verdict in ((0, TAKEN), (1, REFUSED)):
+        yield f'a write at {at} beside an unknown kind', verdict, [delta(
+            child, following([0x40, 0, 1], containers=text),
+            change(parents=write([2]), ids=write(OTHER), containers=write(text), rows=write([4, at, 1]), tail=(write('x'),)))]
+
+
+def beside():
+    """What concurrent changes do not see of each other."""
+    child, text = rows([0x0a, 18, 1], '', ['t', 0]), form.child_id(ROOT, 18, 0, 't')
+
+    def by_other(back, numbers, values):
+        tail = (write(''), write(values))
+        return change(parents=write([back]), ids=write(OTHER), rows=write(numbers), tail=tail)
+
+    second = following([0x0a, 18, 1], '', ['t', 1])
+    yield 'the same second generation', TAKEN, [delta(child, second, by_other(2, [0x0a, 18, 1], ['t', 1]))]
+    yield 'a generation that only the other knows', REFUSED, [delta(child, second, by_other(2, [0x0a, 18, 1], ['t', 2]))]
+    yield 'a container that only the other knows', REFUSED, [delta(child, change(
+        ids=write(OTHER), containers=write(text), rows=write([4, 0, 1]), tail=(write('x'),)))]
+    # Within an actor that forked, the lower number comes first, whatever the ids of the changes.
+    for letter in 'abcdef':
+        fork = change(parents=write([2]), ids=write(b''), number=b'\x01', tail=(write(''), write(['k', letter])))
+        yield f'a fork that inserts {letter}', TAKEN, [delta(
+            child, following([4, 0, 1], 'x', (), text), fork, following([4, 0, 1], letter, (), text))]
+
+
+def limits():
+    """The bounds of the page and of docs/limits.md, met and passed by one."""
+    for count, verdict in ((1024, TAKEN), (1025, MALFORMED)):
+        ids = b''.join(bytes(30) + i.to_bytes(2, 'big') for i in range(count))
+        yield f'{count} parents', verdict, [delta(change(parents=write([0] * count), ids=write(ids + ACTOR)))]
+    for over, verdict in ((0, TAKEN), (1, MALFORMED)):
+        yield f'a string of 768 KiB and {over}', verdict, [put(write('x' * ((768 << 10) + over)))]
+        yield f'bytes of 768 KiB and {over}', verdict, [put(write(bytes((768 << 10) + over)))]
+        yield f'2 to the 24 operations and {over}', verdict, [delta(rows([0x40, 0, (1 << 24) - 1, 0x40, 0, 1 + over]))]
+        yield f'2 to the 24 operations of two changes and {over}', verdict, [delta(
+            rows([0x40, 0, (1 << 24) - 1]), after(rows=write([0x40, 0, 1 + over]), tail=()))]
+        head = len(canonical(read(rows([0x74, 0, 1 << 16], 'x' * (1 << 16))), []))
+        length = (960 << 10) - (head - (1 << 16)) + over
+        yield f'a change of 960 KiB and {over}', verdict, [delta(rows([0x74, 0, length], 'x' * length))]
 
 
 def all_cases():
-    for group in (encodings, frames, references, columns, validity, unknown):
+    for group in (encodings, frames, references, columns, validity, unknown, beside, limits):
         for name, verdict, deltas in group():
             yield f'{group.__name__}: {name}', verdict, deltas
 

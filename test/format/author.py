@@ -1,0 +1,137 @@
+"""Documents that no replica would write like this: changes by several actors on any versions, written here and read by the library.
+
+A change stands on one to three changes chosen at random and on its actor's last one, so that branches cross as they never do when
+documents exchange everything they have.  Now and then an index is out of range, or an actor forks.
+"""
+
+import change as form
+from change import ROOT, Change
+from hostile import DOCUMENT
+from msgpack import write, write_array_head
+from state import Document
+
+TEXTS = [form.child_id(ROOT, form.TEXT, 0, name) for name in 'tu']
+LISTS = [form.child_id(ROOT, form.LIST, 0, name) for name in 'lm']
+KEYS = 'abc'
+
+
+class Author:
+    def __init__(self, random, actors):
+        self.random, self.document = random, Document(DOCUMENT)
+        self.actors = [bytes([1 + i]) + random.randbytes(15) for i in range(actors)]
+        self.last = {}     # of each actor
+        self.changes = []  # those that are refused too
+        names = [('t', form.TEXT), ('u', form.TEXT), ('l', form.LIST), ('m', form.LIST)]
+        rows = sum(([form.CHILD, kind, 1] for _, kind in names), [])
+        self.commit(self.actors[0], [], 0, [ROOT, rows, '', sum(([name, 0] for name, _ in names), [])])
+
+    def commit(self, actor, parents, number, tail):
+        while tail[-1] in ('', []):
+            tail.pop()
+        own = [id for id in parents if self.document.applied[id].actor == actor and self.document.applied[id].number == number - 1]
+        others = sorted(id for id in parents if id not in own[:1])
+        refs = b''.join(own[:1] + others) + (b'' if own else actor)
+        change = Change(DOCUMENT, form.build(refs, number, tail))
+        self.changes.append(change)
+        self.document.add(change)
+        if change.id in self.document.applied:
+            self.last[actor] = change.id
+        return change
+
+    def step(self):
+        """One more change."""
+        random, applied = self.random, self.document.applied
+        actor = random.choice(self.actors)
+        parents = set(random.sample(sorted(applied), min(len(applied), random.choice([1, 1, 2, 3]))))
+        last = self.last.get(actor)
+        if last and not any(last == id or last in applied[id].past for id in parents) and random.randrange(30):
+            parents.add(last)  # else the actor forks
+        # A change that another parent has seen is usually left out, as every writer does.
+        if random.randrange(8):
+            parents = {id for id in parents if not any(id in applied[other].past for other in parents)}
+        past = set(parents).union(*(applied[id].past for id in parents))
+        own = [applied[id].number for id in past if applied[id].actor == actor]
+        self.commit(actor, parents, max(own, default=-1) + 1, self.operations(past))
+
+    def operations(self, past):
+        """containers, rows, text and values of one to four rows."""
+        self.containers, self.rows, self.text, self.values, self.sizes = [], [], '', [], {}
+        for _ in range(self.random.choice([1, 1, 2, 4])):
+            target = self.random.choice(TEXTS + LISTS * 2 + [ROOT])
+            if target not in self.containers:
+                self.containers.append(target)
+            if not any(id in past for id in self.document.containers[target].makers) and target != ROOT:
+                self.sizes[target] = 0
+            elif target not in self.sizes and target != ROOT:
+                self.sizes[target] = len(self.document.containers[target].sequence.visible(past))
+            if target == ROOT:
+                self.map_row()
+            else:
+                self.sequence_row(target)
+        return [b''.join(self.containers), self.rows, self.text, self.values]
+
+    def row(self, target, kind, a, length, *values):
+        self.rows += [kind + 128 * self.containers.index(target), a, length]
+        self.values += values
+
+    def map_row(self):
+        key = self.random.choice(KEYS)
+        if self.random.randrange(3):
+            self.row(ROOT, form.PUT, self.random.choice([0, 0, 1]), 1, key, self.random.randrange(100))
+        else:
+            self.row(ROOT, form.REMOVE, 0, 1, key)
+
+    def sequence_row(self, target):
+        random, size = self.random, self.sizes[target]
+        size += not random.randrange(60)  # out of range, perhaps
+        kind = random.choice([form.INSERT, form.INSERT, form.DELETE, form.SET, form.MOVE, form.MOVE])
+        if target in TEXTS:
+            kind = random.choice([form.INSERT_TEXT, form.INSERT_TEXT, form.DELETE])
+        if not size and kind not in (form.INSERT, form.INSERT_TEXT):
+            kind = form.INSERT_TEXT if target in TEXTS else form.INSERT
+        length = random.choice([1, 1, 2, 3])
+        if kind == form.INSERT_TEXT:
+            self.text += ''.join(random.choices('aé€\U0001f986', k=length))
+            self.row(target, kind, random.randrange(size + 1), length)
+        elif kind == form.INSERT:
+            self.row(target, kind, random.randrange(size + 1), length, *range(length))
+        elif kind == form.DELETE:
+            length = min(length, size)
+            self.row(target, kind, random.randrange(size - length + 1), length)
+        elif kind == form.SET:
+            self.row(target, kind, random.randrange(size), 1, random.randrange(100))
+        else:
+            self.row(target, kind, random.randrange(size), 1, random.randrange(size + 1))
+        grown = {form.DELETE: -length, form.INSERT: length, form.INSERT_TEXT: length}.get(kind, 0)
+        self.sizes[target] = max(self.sizes[target] + grown, 0)
+
+
+def encode(changes, random):
+    """A delta of the changes; where it may be written in several ways, one of them."""
+    return b'\x92\x01' + write_array_head(len(changes)) + b''.join(
+        encode_one(changes, at, random) for at in range(len(changes)))
+
+
+def encode_one(changes, at, random):
+    change, before = changes[at], changes[at - 1] if at else None
+    fields = change.fields[2:]
+    if before and change.containers == before.containers and len(change.containers) <= 16 and random.randrange(4):
+        fields[0] = None
+    is_next = before and change.actor is None and change.parents == [before.id] and change.number == before.number + 1
+    if is_next and random.randrange(4):
+        return write([None] + fields)
+    places = {other.id: at - i for i, other in enumerate(changes[:at])}
+    parents = [places.get(id, 0) if random.randrange(4) else 0 for id in change.parents]
+    ids = b''.join(id for id, place in zip(change.parents, parents) if not place)
+    return write([parents, ids + (change.actor or b''), change.number] + fields)
+
+
+def deltas(random):
+    """The deltas of a random document, in an order that makes some of them wait."""
+    author = Author(random, random.choice([2, 3, 5]))
+    for _ in range(random.choice([10, 30])):
+        author.step()
+    cuts = sorted(random.randrange(len(author.changes) + 1) for _ in range(random.randrange(3)))
+    parts = [author.changes[a:b] for a, b in zip([0] + cuts, cuts + [len(author.changes)])]
+    random.shuffle(parts)
+    return [encode(part, random) for part in parts if part]
