@@ -165,9 +165,19 @@ def references():
         first, second, change(parents=write([1]), ids=write(OTHER)), change(parents=write([3, 1]), ids=write(b''), number=b'\x02'))]
     yield 'what builds on a refused change', REFUSED, [delta(change(number=b'\x01'), after())]
     yield 'a fork', TAKEN, [delta(first, second, change(parents=write([2]), ids=write(b''), number=b'\x01'))]
-    yield 'a fork that is joined', TAKEN, [delta(
-        first, second, change(parents=write([2]), ids=write(b''), number=b'\x01'),
-        change(parents=write([1, 2]), ids=write(b''), number=b'\x02'))]
+    forks = [second, change(parents=write([2]), ids=write(b''), number=b'\x01')]
+    for order in ([1, 2], [2, 1]):
+        joined = change(parents=write(order), ids=write(b''), number=b'\x02')
+        yield f'a fork that is joined, parents {order}', TAKEN, [delta(first, *forks, joined)]
+        is_sorted = id_of(first, *forks) > id_of(first, forks[0]) if order == [2, 1] else id_of(first, *forks) < id_of(first, forks[0])
+        named = change(parents=write(order), number=b'\x02')
+        verdict = REFUSED if is_sorted else MALFORMED
+        yield f'a fork that is joined with an actor, parents {order}', verdict, [delta(first, *forks, named)]
+    # Its previous change is a parent, though another parent has seen it.
+    seen = change(parents=write([1]), ids=write(OTHER))
+    order = [1, 2] if id_of(first, seen) < id_of(first) else [2, 1]
+    yield 'an actor beside its previous change that another parent has seen', REFUSED, \
+        [delta(first, seen, change(parents=write(order), number=b'\x01'))]
 
 
 def columns():
