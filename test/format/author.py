@@ -71,8 +71,15 @@ class Author:
         return [b''.join(self.containers), self.rows, self.text, self.values]
 
     def row(self, target, kind, a, length, *values):
-        self.rows += [kind + 128 * self.containers.index(target), a, length]
+        head = kind + 128 * self.containers.index(target)
         self.values += values
+        if self.rows and self.rows[-3] == head:  # one row where two could be one
+            before, before_length = self.rows[-2:]
+            is_insertion = kind in (form.INSERT, form.INSERT_TEXT) and a == before + before_length
+            if is_insertion or kind == form.DELETE and before in (a, a + length):
+                self.rows[-2:] = [min(before, a), before_length + length]
+                return
+        self.rows += [head, a, length]
 
     def map_row(self):
         key = self.random.choice(KEYS)

@@ -15,6 +15,9 @@ MAX_KEY = 1024
 MAX_VALUE = 768 * 1024
 
 MAP, LIST, TEXT, COUNTER = 16, 17, 18, 19
+# Whether changes whose rows could be written otherwise are refused.
+CANONICAL_ROWS = False
+
 KINDS = (MAP, LIST, TEXT, COUNTER)
 ROOT = bytes([MAP]) + bytes(15)
 
@@ -118,6 +121,8 @@ class Change:
         text, values, self.time = self._tail(fields[4:])
         self._rows(fields[3], text, values)
         self._name_containers()
+        if CANONICAL_ROWS:
+            canonical_rows(self)
 
     def _refs(self, refs):
         need(isinstance(refs, bytes) and len(refs) % 32 in (0, 16) and refs, 'refs of a wrong length')
@@ -183,9 +188,7 @@ def could_be_one(row, after):
 
 
 def canonical_rows(change):
-    """Checks that rows and containers are written in the one way that there is for them.
-
-    Not yet required of a change; when it is, Change() has to call this."""
+    """Checks that rows and containers are written in the one way that there is for them."""
     rows = change.rows
     for row, after in zip(rows, rows[1:]):
         need(not could_be_one(row, after), 'two rows that could be one')

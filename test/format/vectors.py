@@ -1,5 +1,7 @@
 """Reads and prints vectors in the lines that make_vectors.c describes, and finds out by itself what becomes of their deltas."""
 
+import sys
+
 from delta import Newer, decode
 from msgpack import FormatError
 from state import Document
@@ -61,3 +63,16 @@ def judge(vector):
     lines += [f'change {id.hex()}' for id in sorted(document.applied)]
     lines.append(f'hash {document.hash().hex()}')
     return lines
+
+
+def main():
+    """Makes vectors.txt anew: make_vectors | vectors.py > vectors.txt, with TEST_RUNS=3."""
+    print('# Vectors that both decoders check, so that the format cannot drift unnoticed: the lines are described in make_vectors.c.')
+    print('# A change of the format makes them anew (see vectors.py), and says so in the changelog.')
+    for vector in parse(sys.stdin.read()):
+        if sum(map(len, vector.lines)) < 40000:  # the others are only long
+            print('', *vector.lines, sep='\n')
+
+
+if __name__ == '__main__':
+    main()
