@@ -355,6 +355,32 @@ static void a_failed_insertion_changes_nothing(void **state) {
   }
 }
 
+static void a_failed_paste_gives_its_memory_back(void **state) {
+  (void)state;
+  struct pair pair;
+  pair_init(&pair, seed_first(), 1);
+  OK(pair_insert(&pair, 0, 5000));
+  size_t before = pair.memory.live;
+  fail_at(&pair, 50, true);
+  assert_int_equal(pair_insert(&pair, 2500, 100000), DUNLIN_ENOMEM);
+  assert_int_equal(pair.memory.live, before);
+  pair_free(&pair);
+}
+
+static void leaves_fill_up_when_there_is_no_more_memory(void **state) {
+  (void)state;
+  struct pair pair;
+  pair_init(&pair, seed_first(), 1);
+  OK(pair_insert(&pair, 0, 4000));
+  size_t leaves = pair.memory.live / (sizeof(struct rope_leaf) + ROPE_LEAF), cap = leaves * ROPE_LEAF;
+  assert_true(cap > 4000 && cap < 8000);
+  fail_at(&pair, 1, true);
+  while (pair.plain.size < cap) OK(pair_insert(&pair, rng_below(&pair.rng, pair.plain.size + 1), 1));
+  assert_int_equal(pair_insert(&pair, 0, 1), DUNLIN_ENOMEM);
+  assert_same(&pair);
+  pair_free(&pair);
+}
+
 struct step {
   size_t at, size;
   uint32_t *deleted; /* NULL: an insertion */
@@ -481,6 +507,8 @@ int main(void) {
       cmocka_unit_test(an_empty_rope_holds_no_memory),
       cmocka_unit_test(a_short_text_takes_little_memory),
       cmocka_unit_test(a_failed_insertion_changes_nothing),
+      cmocka_unit_test(a_failed_paste_gives_its_memory_back),
+      cmocka_unit_test(leaves_fill_up_when_there_is_no_more_memory),
       cmocka_unit_test(edits_are_taken_back_without_memory),
       cmocka_unit_test(memory_is_little_more_than_the_text),
       cmocka_unit_test(typing_fills_leaves),
