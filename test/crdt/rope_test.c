@@ -483,6 +483,17 @@ static void memory_is_little_more_than_the_text(void **state) {
   }
 }
 
+static void what_large_deletions_leave_is_put_together(void **state) {
+  (void)state;
+  struct pair pair;
+  pair_init(&pair, seed_first(), 1);
+  OK(pair_insert(&pair, 0, 500000));
+  for (size_t at = 300; at + 2000 < pair.plain.size; at += 300) pair_delete(&pair, at, 1500);
+  assert_same(&pair);
+  assert_memory(&pair);
+  pair_free(&pair);
+}
+
 static void typing_fills_leaves(void **state) {
   (void)state;
   for (int where = 0; where < 3; where++) {
@@ -511,6 +522,7 @@ int main(void) {
       cmocka_unit_test(leaves_fill_up_when_there_is_no_more_memory),
       cmocka_unit_test(edits_are_taken_back_without_memory),
       cmocka_unit_test(memory_is_little_more_than_the_text),
+      cmocka_unit_test(what_large_deletions_leave_is_put_together),
       cmocka_unit_test(typing_fills_leaves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
