@@ -259,8 +259,8 @@ def validity():
     otherwise = MALFORMED if form.CANONICAL_ROWS else TAKEN
     yield then('containers that are the same', otherwise, ROOT + ROOT, [2, 0, 1, 0x82, 0, 1], '', ['k', 1, 'l', 2])
     yield then('a container by its id and by its number', otherwise, ROOT + ids['text'], [0x0a, 18, 1, 0x104, 0, 1, 0x84, 0, 1], 'xy', ['text', 0])
-    yield then('a container by its id before it is made', REFUSED, ROOT + form.child_id(ROOT, 18, 0, 'new'),
-               [0x84, 0, 1, 0x0a, 18, 1], 'x', ['new', 0])
+    yield then('a container by its id before it is made', REFUSED, form.child_id(ROOT, 18, 0, 'new') + ROOT,
+               [4, 0, 1, 0x8a, 18, 1], 'x', ['new', 0])
     deep = [0x0a, 16, 1]
     for level in range(30):
         deep += [0x0a + 128 * (level + 1), 16, 1]
