@@ -410,6 +410,24 @@ static int keep_piece(void *ctx, const struct change_id_bytes *change) {
   return 0;
 }
 
+/* The changes that a replica gives out are those that it has. */
+static void take_apart(const dunlin_doc *from, struct pieces *p) {
+  struct dunlin_id id = test_id(1);
+  struct dunlin_change_info info;
+  void *delta;
+  size_t len;
+  p->count = 0;
+  OK(dunlin_doc_delta(from, NULL, 0, &delta, &len));
+  OK(delta_read(NULL, &id, delta, len, keep_piece, p));
+  dunlin_free(NULL, delta, len);
+  assert_int_equal(p->count, dunlin_doc_changes(from));
+  for (size_t i = 0; i < p->count; i++) OK(dunlin_doc_find_change(from, &p->changes[i].id, &info));
+}
+
+static void free_pieces(struct pieces *p) {
+  for (size_t i = 0; i < p->count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
+}
+
 static void send_pieces(dunlin_doc *to, const struct change_id_bytes *changes, size_t count) {
   struct buf delta;
   buf_init(&delta, dunlin_env_default(), 1 << 20);
@@ -420,17 +438,12 @@ static void send_pieces(dunlin_doc *to, const struct change_id_bytes *changes, s
 
 /* Everything, or a part of it: the oldest changes, or some here and there that may have to wait for their parents. */
 static void deliver(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
-  struct pieces p = {.count = 0};
-  struct dunlin_id id = test_id(1);
-  void *delta;
-  size_t len;
+  struct pieces p;
   if (rng_chance(rng, 1, 3)) {
     test_send(from, to);
     return;
   }
-  OK(dunlin_doc_delta(from, NULL, 0, &delta, &len));
-  OK(delta_read(NULL, &id, delta, len, keep_piece, &p));
-  dunlin_free(NULL, delta, len);
+  take_apart(from, &p);
   if (rng_chance(rng, 2, 3)) {
     send_pieces(to, p.changes, rng_below(rng, p.count + 1));
   } else {
@@ -439,7 +452,7 @@ static void deliver(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
       if (rng_chance(rng, 1, 2)) send_pieces(to, &p.changes[k], 1);
     }
   }
-  for (size_t i = 0; i < p.count; i++) free((void *)(uintptr_t)p.changes[i].bytes.data);
+  free_pieces(&p);
 }
 
 /* ---- Histories ---------------------------------------------------------------------------------------------- */

@@ -147,6 +147,21 @@ static inline int keep_part(void *ctx, const struct change_id_bytes *change) {
   return 0;
 }
 
+static inline int has_that(void *doc, const struct change_id_bytes *change) {
+  struct dunlin_change_info info;
+  return dunlin_doc_find_change(doc, &change->id, &info);
+}
+
+/* The changes that a document gives out are those that it has, to the byte: their ids say so. */
+static inline void gives_out_what_it_has(dunlin_doc *doc) {
+  struct dunlin_id id = test_id(1);
+  void *delta;
+  size_t len;
+  OK(dunlin_doc_delta(doc, NULL, 0, &delta, &len));
+  OK(delta_read(NULL, &id, delta, len, has_that, doc));
+  dunlin_free(NULL, delta, len);
+}
+
 static inline struct parts take_apart(const dunlin_doc *doc) {
   struct parts p = {.count = 0};
   struct dunlin_id id = test_id(1), parent;
@@ -228,6 +243,7 @@ static inline void all_end_with(dunlin_doc *docs[], size_t count, size_t orders,
   struct search s = {.parts = &parts, .model = docs[0], .expect = expect, .what = what, .causal = true};
   try_orders(&s, 0);
   assert_int_equal(s.orders, orders);
+  for (size_t i = 0; i < count; i++) gives_out_what_it_has(docs[i]);
   s.causal = false;
   if (parts.count <= 5) try_orders(&s, 0);
   for (size_t i = 0; i < parts.count; i++) s.order[i] = parts.count - 1 - i;

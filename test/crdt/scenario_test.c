@@ -349,6 +349,7 @@ static void nested_and_scalar(void **state) {
       else send_later(docs, who, (who + 1 + rng_below(&rng, 2)) % actor_count, queue, &waiting);
       for (size_t a = 0; a < actor_count; a++)
         if (same_heads(docs[a], docs[who])) assert_same_doc(docs[a], docs[who]);
+      gives_out_what_it_has(docs[who]);
     }
     while (waiting) receive(docs, queue, &waiting, 0);
     share(docs);
