@@ -3,34 +3,6 @@
 
 #include "crdt/internal.h"
 
-/* ---- The walking version ------------------------------------------------------------------------------------ */
-
-static void leave_change(void *ctx, uint32_t change) {
-  dunlin_doc *doc = ctx;
-  const struct graph_change *c = &doc->graph.changes[change];
-  for (uint32_t i = c->effect_count; i-- > 0;) {
-    const struct effect *e = &doc->effects[c->effects + i];
-    struct seq *seq = &doc->containers[e->container]->as.seq;
-    if (!e->is_delete) seq_leave_insert(seq, &doc->graph, e->first, e->count);
-    for (uint32_t k = 0; e->is_delete && k < e->count; k++) seq_leave_delete(seq, e->first + k);
-  }
-}
-
-static void enter_change(void *ctx, uint32_t change) {
-  dunlin_doc *doc = ctx;
-  const struct graph_change *c = &doc->graph.changes[change];
-  for (uint32_t i = 0; i < c->effect_count; i++) {
-    const struct effect *e = &doc->effects[c->effects + i];
-    struct seq *seq = &doc->containers[e->container]->as.seq;
-    if (!e->is_delete) seq_enter_insert(seq, &doc->graph, e->first, e->count);
-    for (uint32_t k = 0; e->is_delete && k < e->count; k++) seq_enter_delete(seq, e->first + k);
-  }
-}
-
-int doc_walk(dunlin_doc *doc, const uint32_t *to, size_t count) {
-  return graph_walk(&doc->graph, to, count, leave_change, enter_change, doc);
-}
-
 /* ---- Containers --------------------------------------------------------------------------------------------- */
 
 static struct dunlin_id padded(const struct container_id *id) {
@@ -74,14 +46,14 @@ int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t con
   return idmap_put(&doc->container_ids, doc->env, &key, container);
 }
 
-static bool any_in_version(const dunlin_doc *doc, const struct change_set *set) {
+static bool any_seen(const dunlin_doc *doc, const struct lv_set *set) {
   for (size_t i = 0; i < set->count; i++)
-    if (doc->graph.in_version[set->changes[i]]) return true;
+    if (graph_seen(&doc->graph, set->lvs[i])) return true;
   return false;
 }
 
 bool container_seen(const dunlin_doc *doc, uint32_t container) {
-  return !container || any_in_version(doc, &doc->containers[container]->made);
+  return !container || any_seen(doc, &doc->containers[container]->made);
 }
 
 struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind) {
@@ -92,16 +64,26 @@ struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunli
 
 void container_free(dunlin_doc *doc, struct container *c) {
   if (c->kind == DUNLIN_MAP) map_free(&c->as.map);
-  if (c->kind == DUNLIN_LIST || c->kind == DUNLIN_TEXT) seq_free(&c->as.seq);
-  ENV_FREE_ARRAY(doc->env, c->made.changes, c->made.cap);
-  ENV_FREE_ARRAY(doc->env, c->unknown.changes, c->unknown.cap);
+  if (c->kind == DUNLIN_LIST) seq_free(&c->as.seq);
+  if (c->kind == DUNLIN_TEXT) {
+    text_free(&c->as.text.text);
+    walker_free(&c->as.text.walker);
+  }
+  oplog_free(&c->log, doc->env);
+  ENV_FREE_ARRAY(doc->env, c->made.lvs, c->made.cap);
+  ENV_FREE_ARRAY(doc->env, c->unknown.lvs, c->unknown.cap);
   env_free(doc->env, c, sizeof *c);
 }
 
-static int set_add(dunlin_doc *doc, struct change_set *set, uint32_t change) {
-  if (ENV_GROW(doc->env, set->changes, set->cap, set->count + 1)) return DUNLIN_ENOMEM;
-  set->changes[set->count++] = change;
+static int set_add(dunlin_doc *doc, struct lv_set *set, uint32_t lv) {
+  if (ENV_GROW(doc->env, set->lvs, set->cap, set->count + 1)) return DUNLIN_ENOMEM;
+  set->lvs[set->count++] = lv;
   return 0;
+}
+
+/* The LV of the operation that is being applied. */
+static uint32_t open_lv(const dunlin_doc *doc) {
+  return doc->open.lv + doc->open.index;
 }
 
 static void push_undo(dunlin_doc *doc, struct undo undo) {
@@ -116,9 +98,14 @@ static uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t p
   c->kind = kind;
   c->parent = parent;
   c->provisional = true;
+  c->void_from = LV_NONE;
   c->depth = doc->container_count ? (uint8_t)(doc->containers[parent]->depth + 1) : 0;
   if (kind == DUNLIN_MAP) map_init(&c->as.map, doc->env, doc->seed + doc->container_count);
-  if (kind == DUNLIN_LIST || kind == DUNLIN_TEXT) seq_init(&c->as.seq, doc->env, kind == DUNLIN_LIST);
+  if (kind == DUNLIN_LIST) seq_init(&c->as.seq, doc->env);
+  if (kind == DUNLIN_TEXT) {
+    text_init(&c->as.text.text, doc->env);
+    walker_init(&c->as.text.walker, &doc->graph, &c->log, &doc->voids);
+  }
   doc->containers[doc->container_count] = c;
   return (uint32_t)doc->container_count++;
 }
@@ -148,64 +135,162 @@ static int container_make(dunlin_doc *doc, const struct op *op, enum dunlin_kind
     }
     push_undo(doc, (struct undo){.what = UNDO_CONTAINER});
   }
-  int error = set_add(doc, &doc->containers[found]->made, doc->open.change);
+  int error = set_add(doc, &doc->containers[found]->made, open_lv(doc));
   if (error) return error;
   push_undo(doc, (struct undo){.what = UNDO_MADE, .container = found});
+  if (ENV_GROW(doc->env, doc->makers, doc->maker_cap, doc->maker_count + 1)) return DUNLIN_ENOMEM;
+  doc->makers[doc->maker_count++] = (struct owner){open_lv(doc), found};
   *out = found;
   return 0;
 }
 
-/* ---- Sequences ---------------------------------------------------------------------------------------------- */
+/* ---- Getting a container ready ------------------------------------------------------------------------------ */
 
-/* Room for one more effect and its undo; then both can be recorded. */
-static int effect_reserve(dunlin_doc *doc) {
-  int error = ENV_GROW(doc->env, doc->effects, doc->effect_cap, doc->effect_count + 1);
-  return error ? error : ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + 1);
-}
-
-static void effect_add(dunlin_doc *doc, uint32_t container, uint32_t first, uint32_t count, bool is_delete) {
-  doc->effects[doc->effect_count++] = (struct effect){container, first, count, is_delete};
-  doc->graph.changes[doc->open.change].effect_count++;
-  push_undo(doc,
-            (struct undo){
-                .what = is_delete ? UNDO_DELETE : UNDO_INSERT, .container = container, .first = first, .count = count});
-}
-
-static int insert_items(dunlin_doc *doc, const struct op *op, size_t at, const uint32_t *values, uint32_t count,
-                        uint32_t *first) {
-  struct seq *seq = &doc->containers[op->container]->as.seq;
-  int error = effect_reserve(doc);
-  if (!error) error = seq_insert(seq, &doc->graph, doc->open.change, doc->open.index, at, values, count, first);
-  if (!error) effect_add(doc, op->container, *first, count, false);
+/* Whether an operation of the container is concurrent to the open change. */
+static int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
+  struct graph *g = &doc->graph;
+  const struct oplog *log = &c->log;
+  *concurrent = false;
+  if (g->open.builds_on_all || !log->count) return 0;
+  const struct op_run *last = &log->runs[log->count - 1];
+  if (last->lv + last->len <= graph_critical_open(g)) return 0;
+  int error = graph_prepare_seen(g);
+  for (size_t i = 0; !error && i < g->unseen.count && !*concurrent; i++) {
+    size_t at = oplog_from(log, g->unseen.list[i].from);
+    *concurrent = at < log->count && log->runs[at].lv < g->unseen.list[i].to;
+  }
   return error;
 }
 
-static int apply_text_insert(dunlin_doc *doc, const struct op *op) {
-  uint32_t first;
-  if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, op->len)) return DUNLIN_ENOMEM;
-  const uint8_t *at = op->text.data;
-  for (uint32_t i = 0; i < op->len; i++) doc->scratch[i] = utf8_next(&at);
-  return insert_items(doc, op, op->a, doc->scratch, op->len, &first);
+/* Whether the tracker, if it lives, can go on: all that is not in it has its base in the past. */
+static bool base_holds(const struct graph *g, uint32_t base, uint32_t critical) {
+  if (base == critical) return true;
+  for (size_t i = g->critical_count; base < critical && i-- > 0;)
+    if (g->critical[i].from <= base) return base <= g->critical[i].to;
+  return !base;
 }
 
-static int apply_delete(dunlin_doc *doc, const struct op *op) {
-  struct seq *seq = &doc->containers[op->container]->as.seq;
-  if (op->a > seq->version_shown || op->len > seq->version_shown - op->a) return DUNLIN_ERANGE;
-  uint32_t item = seq_version_at(seq, op->a);
-  for (uint32_t left = op->len; left;) {
-    uint32_t first = item, count = 0, next = SEQ_NONE;
-    int error = effect_reserve(doc);
-    if (error) return error;
-    do {
-      next = --left ? seq_version_next(seq, item) : SEQ_NONE;
-      seq_delete(seq, item);
-      count++;
-      item++;
-    } while (left && next == item);
-    effect_add(doc, op->container, first, count, true);
-    item = next;
-  }
+/* The last critical version at or before `lv`. */
+static uint32_t critical_before(const struct graph *g, uint32_t lv) {
+  for (size_t i = g->critical_count; i-- > 0;)
+    if (g->critical[i].from <= lv) return g->critical[i].to < lv ? g->critical[i].to : lv;
   return 0;
+}
+
+/* Moves the text's walker to the open change's version, with all operations of the graph in it. */
+static int ready_walker(dunlin_doc *doc, struct container *c) {
+  struct walker *w = &c->as.text.walker;
+  const struct graph *g = &doc->graph;
+  uint32_t base = graph_critical_open(g);
+  if (c->void_from < base) base = critical_before(g, c->void_from);
+  bool keep = w->is_live && w->to >= base && base_holds(g, w->base, base);
+  int error = keep ? 0 : walker_start(w, base);
+  if (!error) error = walker_replay(w, g->lvs, NULL);
+  if (!error) error = walker_go(w, g->open.parents, g->open.parent_count);
+  return error;
+}
+
+static int ready_text(dunlin_doc *doc, struct container *c) {
+  bool concurrent;
+  text_open(&c->as.text.text);
+  c->as.text.walks = false;
+  int error = is_concurrent(doc, c, &concurrent);
+  if (error) return error;
+  c->as.text.walks = concurrent || c->void_from != LV_NONE || doc->open.is_void;
+  return c->as.text.walks ? ready_walker(doc, c) : 0;
+}
+
+int container_touch(dunlin_doc *doc, uint32_t container) {
+  struct container *c = doc->containers[container];
+  if (c->touched == doc->open.stamp) return 0;
+  if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + 2) ||
+      ENV_GROW(doc->env, doc->open.touched, doc->open.touched_cap, doc->open.touched_count + 1))
+    return DUNLIN_ENOMEM;
+  struct undo undo = {.what = UNDO_LOG,
+                      .container = container,
+                      .first = (uint32_t)c->log.count,
+                      .count = c->log.ops,
+                      .entry = c->void_from};
+  if (c->log.count) undo.run = c->log.runs[c->log.count - 1];
+  int error = 0;
+  if (c->kind == DUNLIN_LIST) {
+    error = seq_go(&c->as.seq, &doc->graph, doc->graph.open.parents, doc->graph.open.parent_count);
+    undo.amount = (int64_t)c->as.seq.effect_count;
+  }
+  if (!error) doc->open.undos[doc->open.undo_count++] = undo;
+  if (!error && c->kind == DUNLIN_TEXT) error = ready_text(doc, c);
+  if (error) return error;
+  if (doc->open.is_void && c->void_from > doc->open.lv) c->void_from = doc->open.lv;
+  c->touched = doc->open.stamp;
+  doc->open.touched[doc->open.touched_count++] = container;
+  return 0;
+}
+
+/* ---- Text --------------------------------------------------------------------------------------------------- */
+
+struct text_ctx {
+  dunlin_doc *doc;
+  struct text *text;
+};
+
+static int sink_insert(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
+  struct text_ctx *t = ctx;
+  uint32_t at = history_text_at(t->doc, run->at, skipped), end = history_text_at(t->doc, at, len);
+  return text_insert(t->text, &t->doc->text, pos, len, at, end - at);
+}
+
+static int sink_erase(void *ctx, uint32_t pos, uint32_t len) {
+  struct text_ctx *t = ctx;
+  return text_erase(t->text, &t->doc->text, pos, len);
+}
+
+/* How many more items the tracker thinks there are than really are: its base has no end. */
+static uint32_t walker_excess(const struct text_state *t) {
+  return t->walker.tracker.effect - t->text.size;
+}
+
+uint32_t version_size(const dunlin_doc *doc, const struct container *c) {
+  (void)doc;
+  if (c->kind == DUNLIN_LIST) return (uint32_t)c->as.seq.version_shown;
+  const struct text_state *t = &c->as.text;
+  return t->walks ? t->walker.tracker.now - walker_excess(t) : t->text.size;
+}
+
+static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) {
+  struct walker *w = &c->as.text.walker;
+  struct text_ctx ctx = {doc, &c->as.text.text};
+  struct walker_sink sink = {&ctx, sink_insert, sink_erase};
+  /* The row that waits ends right before this operation when it is on the same container. */
+  uint32_t waiting = doc->containers[doc->open.row_container] == c ? doc->open.row.len : 0;
+  struct op_run run = {.lv = open_lv(doc),
+                       .ord = (c->log.ops + waiting) & LV_LIMIT,
+                       .a = op->a,
+                       .at = op->kind == OP_DELETE ? DIRECTION_NONE : op->at,
+                       .len = op->len & ((1u << 25) - 1),
+                       .kind = op->kind & 0x7fu};
+  w->open_lv = run.lv - waiting;
+  return walker_apply(w, &run, op_piece(&run, run.lv, run.lv + op->len), doc->open.is_void, &sink);
+}
+
+static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op) {
+  struct text_state *t = &c->as.text;
+  uint32_t size = version_size(doc, c);
+  if (op->a > size || (op->kind == OP_DELETE && op->len > size - op->a)) return DUNLIN_ERANGE;
+  if (op->len > LV_LIMIT / 4 - t->text.size) return DUNLIN_ELIMIT;
+  if (t->walks) return walk_text(doc, c, op);
+  if (op->kind == OP_DELETE) return text_erase(&t->text, &doc->text, op->a, op->len);
+  return text_insert(&t->text, &doc->text, op->a, op->len, op->at, op->bytes);
+}
+
+/* ---- Lists -------------------------------------------------------------------------------------------------- */
+
+static int apply_list_delete(dunlin_doc *doc, struct container *c, const struct op *op) {
+  struct seq *seq = &c->as.seq;
+  if (op->a > seq->version_shown || op->len > seq->version_shown - op->a) return DUNLIN_ERANGE;
+  int error = 0;
+  for (uint32_t i = 0; !error && i < op->len; i++)
+    error = seq_delete(seq, open_lv(doc) + i, seq_version_at(seq, op->a), doc->open.is_void);
+  return error;
 }
 
 /* ---- Registers ---------------------------------------------------------------------------------------------- */
@@ -214,7 +299,8 @@ static int write_entry(dunlin_doc *doc, const struct op *op, const struct reg_wr
   struct map *map = &doc->containers[op->container]->as.map;
   uint32_t entry = map_entry_of(map, op->key);
   if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
-  struct undo undo = {.what = UNDO_MAP_WRITE, .container = op->container, .entry = entry, .first = doc->open.index};
+  struct undo undo = {.what = UNDO_MAP_WRITE, .container = op->container, .entry = entry, .first = open_lv(doc)};
+  if (doc->open.is_void) return 0;
   int error = reg_apply(&map->entries[entry].reg, &doc->graph, write, &undo.reg);
   if (error) return error;
   map_changed(map);
@@ -226,41 +312,39 @@ static int write_element(dunlin_doc *doc, const struct op *op, const struct reg_
   struct seq *seq = &doc->containers[op->container]->as.seq;
   uint32_t item = seq_version_at(seq, op->a);
   if (item == SEQ_NONE) return DUNLIN_ERANGE;
-  uint32_t element = seq->items[item].value;
-  struct undo undo = {.what = UNDO_LIST_WRITE, .container = op->container, .entry = element, .first = doc->open.index};
+  uint32_t element = seq->items[item].element;
+  struct undo undo = {.what = UNDO_LIST_WRITE, .container = op->container, .entry = element, .first = open_lv(doc)};
+  if (doc->open.is_void) return 0;
   int error = reg_apply(&seq->elements[element].reg, &doc->graph, write, &undo.reg);
   if (!error) push_undo(doc, undo);
   return error;
 }
 
 static struct reg_write scalar_write(const dunlin_doc *doc, const struct op *op, uint32_t class) {
-  return (struct reg_write){.change = doc->open.change, .index = doc->open.index, .class = class, .value = op->value};
+  return (struct reg_write){.lv = open_lv(doc), .class = class, .value = op->value};
 }
 
 static struct reg_write child_write(const dunlin_doc *doc, uint32_t child) {
-  return (struct reg_write){.change = doc->open.change,
-                            .index = doc->open.index,
-                            .value = {.kind = doc->containers[child]->kind, .as.obj = {child}}};
+  return (struct reg_write){.lv = open_lv(doc), .value = {.kind = doc->containers[child]->kind, .as.obj = {child}}};
 }
 
 /* Puts a new element with that write at index op->a. */
 static int insert_element(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
   struct seq *seq = &doc->containers[op->container]->as.seq;
-  uint32_t item, element = seq_new_element(seq);
+  uint32_t element = seq_new_element(seq);
   if (element == SEQ_NONE) return DUNLIN_ENOMEM;
   struct reg_undo nothing;
   int error = reg_apply(&seq->elements[element].reg, &doc->graph, write, &nothing);
-  if (!error) error = insert_items(doc, op, op->a, &element, 1, &item);
+  if (!error) error = seq_insert(seq, &doc->graph, open_lv(doc), op->a, element, doc->open.is_void);
   if (error) seq_drop_element(seq);
   return error;
 }
 
 static int apply_move(dunlin_doc *doc, const struct op *op) {
   struct seq *seq = &doc->containers[op->container]->as.seq;
-  uint32_t slot, from = seq_version_at(seq, op->a);
+  uint32_t from = seq_version_at(seq, op->a);
   if (from == SEQ_NONE) return DUNLIN_ERANGE;
-  uint32_t element = seq->items[from].value;
-  return insert_items(doc, op, op->number, &element, 1, &slot);
+  return seq_insert(seq, &doc->graph, open_lv(doc), op->number, seq->items[from].element, doc->open.is_void);
 }
 
 /* ---- Children ----------------------------------------------------------------------------------------------- */
@@ -277,7 +361,8 @@ static bool generation_known(dunlin_doc *doc, uint32_t map, struct dunlin_bytes 
 
 int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *entry) {
   int64_t generation = entry->generation;
-  if (doc->containers[map]->provisional) return generation; /* everything in it is of this transaction */
+  if (doc->graph.open.builds_on_all || doc->containers[map]->provisional)
+    return generation; /* everything in it is of this transaction */
   while (generation >= 0 && !generation_known(doc, map, entry->key, (uint32_t)generation)) generation--;
   return generation;
 }
@@ -323,8 +408,8 @@ static int apply_map_child(dunlin_doc *doc, const struct op *op, uint32_t *made)
 static int apply_item_child(dunlin_doc *doc, const struct op *op, uint32_t *made) {
   enum dunlin_kind kind = (enum dunlin_kind)op->number;
   struct container_id id = {{0}};
-  if (doc->open.id) id = item_child_id(doc, doc->open.id, doc->open.index, kind);
-  int error = container_make(doc, op, kind, doc->open.id ? &id : NULL, made);
+  if (doc->open.is_given) id = item_child_id(doc, &doc->graph.open.id, doc->open.index, kind);
+  int error = container_make(doc, op, kind, doc->open.is_given ? &id : NULL, made);
   if (error) return error;
   struct reg_write write = child_write(doc, *made);
   return op->kind == OP_LIST_CHILD ? insert_element(doc, op, &write) : write_element(doc, op, &write);
@@ -335,14 +420,15 @@ static int apply_item_child(dunlin_doc *doc, const struct op *op, uint32_t *made
 /* An operation of a kind that this version does not know, or one that builds on such: it is kept, and has no effect. */
 static int apply_unknown(dunlin_doc *doc, const struct op *op, bool unknown, uint32_t *made) {
   if (unknown) {
-    int error = set_add(doc, &doc->containers[op->container]->unknown, doc->open.change);
+    int error = set_add(doc, &doc->containers[op->container]->unknown, open_lv(doc));
     if (error) return error;
+    doc->containers[op->container]->unknown_now += !doc->open.is_void;
     push_undo(doc, (struct undo){.what = UNDO_UNKNOWN, .container = op->container});
   }
   return op->kind & OP_CREATES ? container_make(doc, op, DUNLIN_NULL, NULL, made) : 0;
 }
 
-static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made) {
+static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *idle) {
   struct container *c = doc->containers[op->container];
   struct reg_write write = scalar_write(doc, op, op->kind == OP_MAP_SET ? op->a : 0);
   enum dunlin_kind need = DUNLIN_NULL;
@@ -361,14 +447,15 @@ static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made) {
     default: break;
   }
   bool unknown = need == DUNLIN_NULL;
-  if (unknown || c->kind == DUNLIN_NULL || any_in_version(doc, &c->unknown)) {
+  if (unknown || c->kind == DUNLIN_NULL || any_seen(doc, &c->unknown)) {
     if (doc->open.is_local) return DUNLIN_ENEWER;
+    *idle = true;
     return apply_unknown(doc, op, unknown, made);
   }
   if (c->kind != need) return DUNLIN_EKIND;
+  if (need == DUNLIN_TEXT) return apply_text(doc, c, op);
   switch (op->kind) {
-    case OP_TEXT_INSERT: return apply_text_insert(doc, op);
-    case OP_DELETE: return apply_delete(doc, op);
+    case OP_DELETE: return apply_list_delete(doc, c, op);
     case OP_LIST_INSERT: return insert_element(doc, op, &write);
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD: return apply_item_child(doc, op, made);
@@ -379,19 +466,51 @@ static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made) {
     case OP_MAP_DELETE: return write_entry(doc, op, NULL);
     default: break;
   }
+  if (doc->open.is_void) return 0;
   c->as.counter = (int64_t)((uint64_t)c->as.counter + (uint64_t)op->amount);
   push_undo(doc, (struct undo){.what = UNDO_COUNTER, .container = op->container, .amount = op->amount});
   return 0;
 }
 
+/* ---- Rows --------------------------------------------------------------------------------------------------- */
+
+int close_row(dunlin_doc *doc) {
+  struct oplog_row *row = &doc->open.row;
+  uint32_t container = doc->open.row_container;
+  if (!row->len) return 0;
+  if (ENV_GROW(doc->env, doc->owners, doc->owner_cap, doc->owner_count + 1)) return DUNLIN_ENOMEM;
+  int error = oplog_push(&doc->containers[container]->log, doc->env, row);
+  if (error) return error;
+  if (!doc->owner_count || doc->owners[doc->owner_count - 1].container != container)
+    doc->owners[doc->owner_count++] = (struct owner){row->lv, container};
+  row->len = 0;
+  return 0;
+}
+
+static int add_to_row(dunlin_doc *doc, const struct op *op, bool idle) {
+  struct oplog_row *row = &doc->open.row;
+  if (row->len && doc->open.row_container == op->container && row->kind == op->kind &&
+      rows_join(op->kind, &row->a, &row->len, op->a, op->len))
+    return 0;
+  int error = close_row(doc);
+  if (error) return error;
+  *row = (struct oplog_row){op->kind, idle, open_lv(doc), op->a, op->len, op->at};
+  doc->open.row_container = op->container;
+  return 0;
+}
+
 int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
-  enum { steps = 6 }; /* more than any operation pushes on the undo list, effects apart, which make their own room */
+  enum { steps = 6 }; /* more than any operation pushes on the undo list */
   if (op->container >= doc->container_count || !container_seen(doc, op->container)) return DUNLIN_ENOENT;
   if (op->len > DUNLIN_MAX_DELTA_OPS - doc->open.index) return DUNLIN_ELIMIT;
+  int error = container_touch(doc, op->container);
+  if (error) return error;
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + steps) ||
       ENV_GROW(doc->env, doc->open.made, doc->open.made_cap, doc->open.made_count + 1))
     return DUNLIN_ENOMEM;
-  int error = dispatch(doc, op, made);
+  bool idle = false;
+  error = dispatch(doc, op, made, &idle);
+  if (!error) error = add_to_row(doc, op, idle);
   if (error) return error;
   if (op->kind & OP_CREATES) doc->open.made[doc->open.made_count++] = *made;
   doc->open.index += op->len;
@@ -400,64 +519,95 @@ int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
 
 /* ---- The open change ---------------------------------------------------------------------------------------- */
 
-int open_change(dunlin_doc *doc, uint32_t actor, uint64_t number, int64_t time, const struct dunlin_id *id) {
-  int error = graph_push(&doc->graph, actor, number, time);
-  if (error) return error;
-  doc->open.is_open = true;
-  doc->open.is_local = !id;
-  doc->open.id = id;
-  doc->open.change = (uint32_t)doc->graph.count - 1;
-  doc->open.index = 0;
-  doc->open.undo_count = doc->open.made_count = 0;
-  doc->graph.changes[doc->open.change].effects = (uint32_t)doc->effect_count;
-  if (id) doc->graph.changes[doc->open.change].id = *id; /* it decides between two changes of one number */
+int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const struct dunlin_id *id) {
+  int error = graph_open(&doc->graph, parents, count);
+  if (!error) error = graph_prepare_seen(&doc->graph);
+  if (error) {
+    graph_abandon(&doc->graph);
+    return error;
+  }
+  struct open_change *o = &doc->open;
+  o->is_open = true;
+  o->is_local = o->is_void = false;
+  o->is_given = id;
+  if (id) doc->graph.open.id = *id;
+  o->lv = doc->graph.lvs;
+  o->index = o->row.len = 0;
+  o->stamp = ++doc->stamp;
+  o->undo_count = o->made_count = o->touched_count = 0;
+  o->text_end = column_end(&doc->text);
+  o->values_end = column_end(&doc->values);
+  o->owner_count = doc->owner_count;
+  o->maker_count = doc->maker_count;
   return 0;
+}
+
+static void revert_log(dunlin_doc *doc, const struct undo *u) {
+  struct container *c = doc->containers[u->container];
+  c->log.count = u->first;
+  c->log.ops = u->count;
+  if (u->first) c->log.runs[u->first - 1] = u->run;
+  c->void_from = u->entry;
+  c->touched = 0;
+  if (c->kind == DUNLIN_LIST) seq_revert(&c->as.seq, &doc->graph, (size_t)u->amount);
+  if (c->kind != DUNLIN_TEXT) return;
+  text_revert(&c->as.text.text, &doc->text);
+  if (c->as.text.walks) walker_stop(&c->as.text.walker);
 }
 
 static void revert_step(dunlin_doc *doc, struct undo *u) {
   struct container *c = doc->containers[u->container];
   switch (u->what) {
-    case UNDO_INSERT: seq_uninsert(&c->as.seq, &doc->graph, u->first, u->count); break;
-    case UNDO_DELETE:
-      for (uint32_t i = u->count; i-- > 0;) seq_undelete(&c->as.seq, u->first + i);
-      break;
+    case UNDO_LOG: revert_log(doc, u); break;
     case UNDO_MAP_WRITE:
-      reg_revert(&c->as.map.entries[u->entry].reg, &doc->graph, doc->open.change, u->first, &u->reg);
+      reg_revert(&c->as.map.entries[u->entry].reg, &doc->graph, u->first, &u->reg);
       map_changed(&c->as.map);
       break;
-    case UNDO_LIST_WRITE:
-      reg_revert(&c->as.seq.elements[u->entry].reg, &doc->graph, doc->open.change, u->first, &u->reg);
-      break;
+    case UNDO_LIST_WRITE: reg_revert(&c->as.seq.elements[u->entry].reg, &doc->graph, u->first, &u->reg); break;
     case UNDO_COUNTER: c->as.counter = (int64_t)((uint64_t)c->as.counter - (uint64_t)u->amount); break;
     case UNDO_CONTAINER: container_drop_last(doc); break;
     case UNDO_MADE: c->made.count--; break;
-    case UNDO_UNKNOWN: c->unknown.count--; break;
+    case UNDO_UNKNOWN: c->unknown.count--, c->unknown_now -= !doc->open.is_void; break;
     case UNDO_GENERATION: c->as.map.entries[u->entry].generation = u->amount; break;
   }
 }
 
 void open_change_revert(dunlin_doc *doc) {
-  while (doc->open.undo_count) revert_step(doc, &doc->open.undos[--doc->open.undo_count]);
-  doc->effect_count = doc->graph.changes[doc->open.change].effects;
-  graph_pop(&doc->graph);
-  doc->open.is_open = false;
+  struct open_change *o = &doc->open;
+  while (o->undo_count) revert_step(doc, &o->undos[--o->undo_count]);
+  column_truncate(&doc->text, o->text_end);
+  column_truncate(&doc->values, o->values_end);
+  doc->owner_count = o->owner_count;
+  doc->maker_count = o->maker_count;
+  graph_abandon(&doc->graph);
+  o->is_open = false;
 }
 
-int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id, struct dunlin_bytes bytes) {
-  struct graph_change *change = &doc->graph.changes[doc->open.change];
-  uint64_t at = doc->history.len;
-  buf_append(&doc->history, bytes.data, bytes.len);
-  int error = doc->history.error ? doc->history.error : graph_settle(&doc->graph, id);
-  if (error) {
-    doc->history.len = (size_t)at;
-    doc->history.error = 0;
-    return error;
+static void settle_container(dunlin_doc *doc, struct container *c) {
+  if (c->kind == DUNLIN_LIST) seq_settle(&c->as.seq, doc->graph.lvs - 1);
+  if (c->kind != DUNLIN_TEXT) return;
+  struct walker *w = &c->as.text.walker;
+  text_settle(&c->as.text.text);
+  if (c->as.text.walks) {
+    w->version[0] = doc->graph.lvs - 1;
+    w->version_count = 1;
+    w->to = doc->graph.lvs;
+  } else if (w->is_live && doc->graph.lvs - w->to > w->to - w->base) {
+    walker_stop(w); /* not needed for a while, and quickly made again */
   }
-  change->bytes_at = at;
-  change->bytes_len = (uint32_t)bytes.len;
-  change->length = doc->open.index;
-  for (size_t i = 0; i < doc->open.undo_count; i++) reg_undo_free(&doc->open.undos[i].reg, doc->env);
-  doc->open.undo_count = 0;
-  doc->open.is_open = false;
+}
+
+int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {
+  struct open_change *o = &doc->open;
+  int error = close_row(doc);
+  if (!error) error = doc->text.buf.error ? doc->text.buf.error : doc->values.buf.error;
+  if (!error) error = names_prepare(doc);
+  if (!error) error = graph_settle(&doc->graph, o->index);
+  if (error) return error;
+  names_add(doc, id);
+  for (size_t i = 0; i < o->touched_count; i++) settle_container(doc, doc->containers[o->touched[i]]);
+  for (size_t i = 0; i < o->undo_count; i++) reg_undo_free(&o->undos[i].reg, doc->env);
+  o->undo_count = 0;
+  o->is_open = false;
   return 0;
 }

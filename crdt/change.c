@@ -69,6 +69,7 @@ static bool row_well_formed(const struct change_row *row) {
     case OP_LIST_MOVE: single = true; break;
     default: break;
   }
+  if (row->kind & OP_TEXT && row->kind & OP_VALUES) return false;
   return row->len >= 1 && (!single || row->len == 1);
 }
 
@@ -87,8 +88,8 @@ static int check_rows(struct change *change, struct mp_reader *values, size_t va
     values_left -= (size_t)taken;
     for (uint32_t k = 0; taken && k < row.len; k++) skip_values(values, row.kind);
   }
-  size_t held;
-  if (!utf8_valid(change->text.data, change->text.len, &held) || held != scalars || values_left) return DUNLIN_EFORMAT;
+  if (!utf8_valid(change->text.data, change->text.len, &change->scalars)) return DUNLIN_EFORMAT;
+  if (change->scalars != scalars || values_left) return DUNLIN_EFORMAT;
   return mp_end(&rows) || values->error ? DUNLIN_EFORMAT : 0;
 }
 
@@ -141,6 +142,7 @@ int change_parse(struct dunlin_bytes canonical, struct change *out) {
   if (r.error) return r.error;
   error = check_rows(out, &r, values);
   if (error) return error;
+  out->values_end = r.at;
   if (elements > 6) out->time = mp_read_int(&r);
   bool last_is_empty = (elements == 5 && !out->text.len) || (elements == 6 && !values) || (elements == 7 && !out->time);
   return last_is_empty ? DUNLIN_EFORMAT : mp_end(&r);

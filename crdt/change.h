@@ -61,7 +61,9 @@ struct change {
   size_t row_count;
   uint64_t length; /* local versions: the sum of the rows' `len` */
   struct dunlin_bytes text;
+  size_t scalars; /* in the text */
   struct mp_reader values;
+  const uint8_t *values_end;
   int64_t time;
 };
 

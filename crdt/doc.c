@@ -13,10 +13,20 @@ static int new_root(dunlin_doc *doc) {
   struct container *root = env_calloc(doc->env, 1, sizeof *root);
   if (!root) return DUNLIN_ENOMEM;
   root->kind = DUNLIN_MAP;
+  root->void_from = LV_NONE;
   map_init(&root->as.map, doc->env, doc->seed);
   doc->containers[doc->container_count++] = root;
   struct container_id id = {{DUNLIN_MAP}};
   return container_index(doc, &id, 0);
+}
+
+/* For graph->id_of; when there is no memory to find it out, the change that asks fails. */
+static struct dunlin_id id_of_change(void *ctx, uint32_t change) {
+  dunlin_doc *doc = ctx;
+  struct dunlin_id id = {{0}};
+  int error = names_id(doc, change, &id);
+  if (error) doc->names.error = error;
+  return id;
 }
 
 int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, const struct dunlin_actor *actor,
@@ -27,9 +37,12 @@ int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, con
   doc->env = env;
   doc->id = *id;
   graph_init(&doc->graph, env);
-  buf_init(&doc->history, env, SIZE_MAX / 2);
-  buf_init(&doc->txn.text, env, DUNLIN_MAX_CHANGE);
-  buf_init(&doc->txn.values, env, DUNLIN_MAX_CHANGE);
+  doc->graph.id_of = id_of_change;
+  doc->graph.ctx = doc;
+  names_init(&doc->names, env);
+  buf_init(&doc->text.buf, env, UINT32_MAX);
+  buf_init(&doc->values.buf, env, UINT32_MAX);
+  buf_init(&doc->bytes, env, SIZE_MAX / 2);
   int error = env->random(env->ctx, &doc->seed, sizeof doc->seed);
   doc->actor = graph_actor(&doc->graph, actor);
   if (!error && doc->actor == IDMAP_NONE) error = DUNLIN_ENOMEM;
@@ -71,13 +84,20 @@ void dunlin_doc_free(dunlin_doc *doc) {
   free_containers(doc);
   free_pending(doc);
   graph_free(&doc->graph);
-  buf_free(&doc->history);
-  buf_free(&doc->txn.text);
-  buf_free(&doc->txn.values);
-  ENV_FREE_ARRAY(env, doc->txn.rows, doc->txn.row_cap);
+  names_free(&doc->names);
+  buf_free(&doc->text.buf);
+  buf_free(&doc->values.buf);
+  buf_free(&doc->bytes);
+  ENV_FREE_ARRAY(env, doc->ordered, doc->ordered_cap);
+  ENV_FREE_ARRAY(env, doc->owners, doc->owner_cap);
+  ENV_FREE_ARRAY(env, doc->makers, doc->maker_cap);
+  ENV_FREE_ARRAY(env, doc->rows.list, doc->rows.cap);
+  ENV_FREE_ARRAY(env, doc->rows.containers, doc->rows.container_cap);
   ENV_FREE_ARRAY(env, doc->open.undos, doc->open.undo_cap);
   ENV_FREE_ARRAY(env, doc->open.made, doc->open.made_cap);
-  ENV_FREE_ARRAY(env, doc->effects, doc->effect_cap);
+  ENV_FREE_ARRAY(env, doc->open.touched, doc->open.touched_cap);
+  ENV_FREE_ARRAY(env, doc->void_ids, doc->void_count);
+  lv_ranges_free(&doc->voids, env);
   ENV_FREE_ARRAY(env, doc->scratch, doc->scratch_cap);
   ENV_FREE_ARRAY(env, doc->heads, doc->heads_cap);
   env_free(env, doc, sizeof *doc);
@@ -97,6 +117,8 @@ static void read_values(struct mp_reader *r, struct op *op) {
     case OP_MAP_DELETE:
     case OP_MAP_SET:
     case OP_MAP_CHILD: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
+    case OP_TEXT_INSERT:
+    case OP_DELETE: break;
     default:
       for (unsigned i = 0; i < (op->kind & OP_VALUES) * op->len; i++) value_read(r);
   }
@@ -104,88 +126,128 @@ static void read_values(struct mp_reader *r, struct op *op) {
   if (op->kind == OP_MAP_CHILD) op->number = (uint32_t)mp_read_uint(r, UINT32_MAX);
 }
 
-static int apply_row(dunlin_doc *doc, const struct change *change, const struct change_row *row, const uint8_t **text,
-                     struct mp_reader *values) {
-  struct op op = {.kind = row->kind, .a = row->a, .len = row->len, .text = {*text, 0}};
+/* Where in the document's columns the next row of a change finds its text and values. */
+struct intake_columns {
+  const uint8_t *text;
+  struct mp_reader values;
+  uint32_t text_base, values_base;
+  const uint8_t *text_start, *values_start;
+};
+
+static int apply_row(dunlin_doc *doc, const struct change *change, const struct change_row *row,
+                     struct intake_columns *in) {
+  struct op op = {.kind = row->kind, .a = row->a, .len = row->len};
   uint32_t made;
   if (row->container < change->container_count) op.container = container_find(doc, &change->containers[row->container]);
   else op.container = doc->open.made[row->container - change->container_count];
   if (op.container == IDMAP_NONE) return DUNLIN_ENOENT;
-  for (uint32_t i = 0; row->kind & OP_TEXT && i < row->len; i++) utf8_next(text);
+  if (row->kind & OP_TEXT) {
+    const uint8_t *from = in->text;
+    op.at = in->text_base + (uint32_t)(from - in->text_start);
+    in->text += doc->text_wide ? utf8_skip(from, row->len) : row->len;
+    op.bytes = (uint32_t)(in->text - from);
+  } else {
+    op.at = in->values_base + (uint32_t)(in->values.at - in->values_start);
+  }
   if (row->kind != OP_LIST_INSERT) {
-    read_values(values, &op);
+    read_values(&in->values, &op);
     return apply_op(doc, &op, &made);
   }
   op.len = 1;
   int error = 0;
   for (uint32_t i = 0; !error && i < row->len; i++, op.a++) {
-    read_values(values, &op);
+    read_values(&in->values, &op);
     error = apply_op(doc, &op, &made);
   }
   return error;
 }
 
 static int apply_rows(dunlin_doc *doc, const struct change *change) {
-  struct mp_reader rows = change->rows, values = change->values;
-  const uint8_t *text = change->text.data;
-  int error = 0;
+  struct mp_reader rows = change->rows;
+  size_t value_bytes = (size_t)(change->values_end - change->values.at);
+  struct intake_columns in = {.text = change->text.data,
+                              .values = change->values,
+                              .text_base = column_end(&doc->text),
+                              .values_base = column_end(&doc->values),
+                              .text_start = change->text.data,
+                              .values_start = change->values.at};
+  doc->text_wide |= change->scalars != change->text.len;
+  buf_append(&doc->text.buf, change->text.data, change->text.len);
+  buf_append(&doc->values.buf, change->values.at, value_bytes);
+  int error = doc->text.buf.error ? doc->text.buf.error : doc->values.buf.error;
   for (size_t i = 0; !error && i < change->row_count; i++) {
     struct change_row row = change_next_row(&rows);
-    error = apply_row(doc, change, &row, &text, &values);
+    error = apply_row(doc, change, &row, &in);
   }
-  return error;
+  return error ? error : close_row(doc);
 }
 
-/* The actor of a change whose parents are the walking version; IDMAP_NONE when out of memory. */
-static uint32_t actor_of(dunlin_doc *doc, const struct change *change) {
-  if (change->actor) return graph_actor(&doc->graph, change->actor);
-  struct dunlin_id first;
-  memcpy(first.bytes, change->parents, sizeof first.bytes);
-  return doc->graph.changes[idmap_get(&doc->graph.ids, &first)].actor;
+/* The actor of a change whose parents are there; IDMAP_NONE when out of memory. */
+static uint32_t actor_of(dunlin_doc *doc, const struct change *change, const uint32_t *parents) {
+  return change->actor ? graph_actor(&doc->graph, change->actor) : graph_op(&doc->graph, parents[0]).actor;
 }
 
-/* Whether actor and number are what they must be: the actor's next one in this version, with the previous one first among
- * the parents exactly when it is a parent. */
+/* Whether the open change's actor and number are what they must be: the actor's next one in this version, with the previous one
+ * first among the parents exactly when it is a parent. */
 static bool header_valid(const dunlin_doc *doc, const struct change *change, uint32_t actor) {
   const struct graph *g = &doc->graph;
   if ((int64_t)change->number != graph_actor_reached(g, actor) + 1) return false;
   if (!change->number) return change->actor;
-  for (size_t i = 0; i < g->version_count; i++) {
-    const struct graph_change *parent = &g->changes[g->version[i]];
-    if (parent->actor != actor || parent->number + 1 != change->number) continue;
-    return !change->actor && !memcmp(parent->id.bytes, change->parents, sizeof parent->id.bytes);
+  for (size_t i = 0; i < g->open.parent_count; i++) {
+    struct graph_op parent = graph_op(g, g->open.parents[i]);
+    if (parent.actor == actor && parent.number + 1 == change->number) return !change->actor && !i;
   }
   return change->actor;
 }
 
-/* Looks the parents up in doc->scratch.  0, or IDMAP_NONE's place: the first missing one in `missing` and DUNLIN_ENOENT. */
+/* Finds the parents, given in doc->scratch by their last LVs.  DUNLIN_ENOENT: the first missing one is in `missing`. */
 static int find_parents(dunlin_doc *doc, const struct change *change, struct dunlin_id *missing) {
   if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, change->parent_count)) return DUNLIN_ENOMEM;
   for (size_t i = 0; i < change->parent_count; i++) {
+    uint32_t parent;
     memcpy(missing->bytes, change->parents + 32 * i, sizeof missing->bytes);
-    doc->scratch[i] = idmap_get(&doc->graph.ids, missing);
-    if (doc->scratch[i] == IDMAP_NONE) return DUNLIN_ENOENT;
+    int error = names_find(doc, missing, &parent);
+    if (error || parent == IDMAP_NONE) return error ? error : DUNLIN_ENOENT;
+    doc->scratch[i] = graph_start(&doc->graph, parent + 1) - 1;
   }
   return 0;
 }
 
-/* 0; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED; DUNLIN_ENOMEM. */
+/* Whether the open change, written out again, has these bytes.  One row on one known container has no other form. */
+static int check_canonical(dunlin_doc *doc, const struct change *change, struct dunlin_bytes bytes) {
+  if (change->row_count == 1 && change->container_count == 1 && !doc->open.made_count) return 0;
+  buf_clear(&doc->bytes);
+  int error = history_change(doc, doc->graph.changes, &doc->bytes);
+  if (error) return error;
+  return doc->bytes.len == bytes.len && !memcmp(doc->bytes.data, bytes.data, bytes.len) ? 0 : DUNLIN_EREFUSED;
+}
+
+/* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED; DUNLIN_ENOMEM. */
 static int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
                        struct dunlin_id *missing) {
   struct change change;
+  bool known;
   int error = change_parse(given->bytes, &change);
   if (!error) error = find_parents(doc, &change, missing);
-  if (!error) error = doc_walk(doc, doc->scratch, change.parent_count);
   if (error) return error;
-  uint32_t actor = actor_of(doc, &change);
+  uint32_t actor = actor_of(doc, &change, doc->scratch);
   if (actor == IDMAP_NONE) return DUNLIN_ENOMEM;
+  error = names_known(doc, actor, change.number, &given->id, &known);
+  if (error || known) return error;
   if (author && actor_compare(author, &doc->graph.actors[actor].name)) return DUNLIN_EREFUSED;
-  if (!header_valid(doc, &change, actor)) return DUNLIN_EREFUSED;
-  error = open_change(doc, actor, change.number, change.time, &given->id);
+  error = open_change(doc, doc->scratch, change.parent_count, &given->id);
   if (error) return error;
-  error = apply_rows(doc, &change);
-  if (!error) error = open_change_settle(doc, &given->id, given->bytes);
-  if (!error) return 0;
+  doc->graph.open.actor = actor;
+  doc->graph.open.number = (uint32_t)change.number;
+  doc->graph.open.time = change.time;
+  doc->open.is_void = void_has(doc, &given->id);
+  doc->names.error = 0;
+  error = header_valid(doc, &change, actor) ? apply_rows(doc, &change) : DUNLIN_EREFUSED;
+  if (!error) error = check_canonical(doc, &change, given->bytes);
+  if (!error) error = doc->names.error;
+  if (!error && doc->open.is_void) error = void_note(doc);
+  if (!error) error = open_change_settle(doc, &given->id);
+  if (!error) return 1;
   open_change_revert(doc);
   return error == DUNLIN_ENOMEM ? error : DUNLIN_EREFUSED;
 }
@@ -250,13 +312,10 @@ static int take_in(void *ctx, const struct change_id_bytes *change) {
   struct intake *in = ctx;
   dunlin_doc *doc = in->doc;
   struct dunlin_id missing;
-  if (idmap_get(&doc->graph.ids, &change->id) != IDMAP_NONE) {
-    in->result.duplicates++;
-    return 0;
-  }
   int error = take_change(doc, change, in->author, &missing);
   if (error == DUNLIN_ENOENT) error = pending_add(doc, change, in->author, &missing);
-  else if (!error) in->result.applied++;
+  else if (error == 1) in->result.applied++, error = 0;
+  else if (!error) in->result.duplicates++;
   else if (error == DUNLIN_EREFUSED) in->result.refused++, error = 0;
   return error;
 }
@@ -269,10 +328,13 @@ static uint32_t waiting_take(dunlin_doc *doc, const struct dunlin_id *id) {
 }
 
 /* Tries all that waited for changes that are there now, from change `from` of the graph on. */
-static int take_waiting(struct intake *in, size_t from) {
+static int take_waiting(struct intake *in, uint32_t from) {
   dunlin_doc *doc = in->doc;
-  for (size_t at = from; doc->waiting.used && at < doc->graph.count; at++) {
-    uint32_t i = waiting_take(doc, &doc->graph.changes[at].id);
+  for (uint32_t at = from; doc->waiting.used && at < doc->graph.changes; at++) {
+    struct dunlin_id id;
+    int missing = names_id(doc, at, &id);
+    if (missing) return missing;
+    uint32_t i = waiting_take(doc, &id);
     while (i != IDMAP_NONE) {
       struct pending *p = &doc->pending[i];
       struct change_id_bytes change = p->change;
@@ -294,7 +356,7 @@ int doc_apply_as(dunlin_doc *doc, const struct dunlin_actor *author, const void 
                  struct dunlin_applied *result) {
   if (doc->open.is_open) return DUNLIN_ESTATE;
   struct intake in = {.doc = doc, .author = author};
-  size_t from = doc->graph.count;
+  uint32_t from = doc->graph.changes;
   int error = delta_read(doc->env, &doc->id, delta, len, take_in, &in);
   int waiting_error = take_waiting(&in, from);
   in.result.pending = doc->pending_used;
@@ -312,52 +374,37 @@ int dunlin_doc_apply(dunlin_doc *doc, const void *delta, size_t len, struct dunl
 
 /* ---- Giving out --------------------------------------------------------------------------------------------- */
 
-static struct dunlin_bytes change_bytes(const dunlin_doc *doc, const struct graph_change *change) {
-  return (struct dunlin_bytes){doc->history.data + change->bytes_at, change->bytes_len};
-}
-
-/* Marks the past of the heads that are known in `past`, one byte a change. */
-static void mark_past(const dunlin_doc *doc, const struct dunlin_id *since, size_t count, uint8_t *past) {
-  const struct graph *g = &doc->graph;
+/* The changes that are not in the past of the heads that are known, as ranges of LVs. */
+static int changes_since(dunlin_doc *doc, const struct dunlin_id *since, size_t count, struct lv_ranges *out) {
+  size_t known = 0;
+  if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, count)) return DUNLIN_ENOMEM;
   for (size_t i = 0; i < count; i++) {
-    uint32_t head = idmap_get(&g->ids, &since[i]);
-    if (head != IDMAP_NONE) past[head] = 1;
+    uint32_t change;
+    int error = names_find(doc, &since[i], &change);
+    if (error) return error;
+    if (change != IDMAP_NONE) doc->scratch[known++] = graph_start(&doc->graph, change + 1) - 1;
   }
-  for (size_t i = g->count; i-- > 0;)
-    for (uint32_t k = 0; past[i] && k < g->changes[i].parent_count; k++)
-      past[g->parents[g->changes[i].parents + k]] = 1;
+  return graph_difference(&doc->graph, doc->graph.heads, doc->graph.head_count, doc->scratch, known, out, NULL);
 }
 
-int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since, size_t count, void **out, size_t *len) {
+int dunlin_doc_delta(const dunlin_doc *shown, const struct dunlin_id *since, size_t count, void **out, size_t *len) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* buffers and kept ids are no part of the state */
   if (doc->open.is_open) return DUNLIN_ESTATE;
-  size_t all = doc->graph.count, used = 0;
-  uint8_t *past = env_calloc(doc->env, all + 1, 1);
-  struct change_id_bytes *changes = env_alloc(doc->env, all * sizeof *changes);
+  struct lv_ranges ranges = {0};
   struct buf delta;
   buf_init(&delta, doc->env, SIZE_MAX / 2);
-  int error = past && changes ? 0 : DUNLIN_ENOMEM;
-  if (!error) mark_past(doc, since, count, past);
-  for (size_t i = 0; !error && i < all; i++)
-    if (!past[i])
-      changes[used++] = (struct change_id_bytes){doc->graph.changes[i].id, change_bytes(doc, &doc->graph.changes[i])};
-  if (!error && used > DUNLIN_MAX_DELTA_CHANGES) error = DUNLIN_ELIMIT;
-  if (!error) error = delta_write(&delta, changes, used);
+  int error = changes_since(doc, since, count, &ranges);
+  if (!error) error = history_delta(doc, &ranges, &delta);
   if (!error) error = buf_take(&delta, out, len);
   buf_free(&delta);
-  ENV_FREE_ARRAY(doc->env, changes, all);
-  env_free(doc->env, past, all + 1);
+  lv_ranges_free(&ranges, doc->env);
   return error;
 }
 
 /* ---- Asking about changes ----------------------------------------------------------------------------------- */
 
-/* Changes that are part of the document: the open one is not. */
-static size_t settled(const dunlin_doc *doc) {
-  return doc->graph.count - doc->open.is_open;
-}
-
 size_t dunlin_doc_changes(const dunlin_doc *doc) {
-  return settled(doc);
+  return doc->graph.changes;
 }
 
 size_t dunlin_doc_pending(const dunlin_doc *doc) {
@@ -368,51 +415,63 @@ static int by_id(const void *a, const void *b) {
   return id_compare(a, b);
 }
 
-const struct dunlin_id *dunlin_doc_heads(const dunlin_doc *doc, size_t *count) {
-  dunlin_doc *cache = (dunlin_doc *)(uintptr_t)doc; /* the sorted copy is no part of the state */
+const struct dunlin_id *dunlin_doc_heads(const dunlin_doc *shown, size_t *count) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* the sorted copy is no part of the state */
   const struct graph *g = &doc->graph;
   *count = 0;
-  if (ENV_GROW(doc->env, cache->heads, cache->heads_cap, g->head_count + 1)) return NULL;
-  for (size_t i = 0; i < g->head_count; i++) cache->heads[i] = g->changes[g->heads[i]].id;
-  if (g->head_count) qsort(cache->heads, g->head_count, sizeof *cache->heads, by_id);
+  if (ENV_GROW(doc->env, doc->heads, doc->heads_cap, g->head_count + 1)) return NULL;
+  for (size_t i = 0; i < g->head_count; i++)
+    if (names_id(doc, graph_change_at(g, g->heads[i]), &doc->heads[i])) return NULL;
+  if (g->head_count) qsort(doc->heads, g->head_count, sizeof *doc->heads, by_id);
   *count = g->head_count;
-  return cache->heads;
+  return doc->heads;
 }
 
-int dunlin_doc_change_at(const dunlin_doc *doc, size_t at, struct dunlin_change_info *out) {
-  if (at >= settled(doc)) return DUNLIN_ENOENT;
-  const struct graph_change *c = &doc->graph.changes[at];
-  *out = (struct dunlin_change_info){.id = c->id,
-                                     .actor = doc->graph.actors[c->actor].name,
-                                     .number = c->number,
-                                     .lamport = c->lamport,
-                                     .time = c->time,
-                                     .parents = c->parent_count,
-                                     .operations = c->length};
-  return 0;
+int dunlin_doc_change_at(const dunlin_doc *shown, size_t at, struct dunlin_change_info *out) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown;
+  const struct graph *g = &doc->graph;
+  if (at >= g->changes) return DUNLIN_ENOENT;
+  uint32_t change = (uint32_t)at, lv = graph_start(g, change), one;
+  struct graph_op op = graph_op(g, lv);
+  *out = (struct dunlin_change_info){.actor = g->actors[op.actor].name,
+                                     .number = op.number,
+                                     .lamport = op.lamport,
+                                     .time = graph_time_of(g, change),
+                                     .operations = graph_start(g, change + 1) - lv};
+  graph_parents_at(g, graph_run_at(g, lv), lv, &one, &out->parents);
+  return names_id(doc, change, &out->id);
 }
 
-int dunlin_doc_find_change(const dunlin_doc *doc, const struct dunlin_id *id, struct dunlin_change_info *out) {
-  uint32_t at = idmap_get(&doc->graph.ids, id);
-  return at == IDMAP_NONE ? DUNLIN_ENOENT : dunlin_doc_change_at(doc, at, out);
+int dunlin_doc_find_change(const dunlin_doc *shown, const struct dunlin_id *id, struct dunlin_change_info *out) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown;
+  uint32_t change;
+  int error = names_find(doc, id, &change);
+  if (error) return error;
+  return change == IDMAP_NONE ? DUNLIN_ENOENT : dunlin_doc_change_at(doc, change, out);
 }
 
 int dunlin_doc_find_number(const dunlin_doc *doc, const struct dunlin_actor *actor, uint64_t number,
                            struct dunlin_change_info *out) {
-  struct dunlin_id padded = {{0}};
-  memcpy(padded.bytes, actor->bytes, sizeof actor->bytes);
-  uint32_t found = idmap_get(&doc->graph.actor_ids, &padded);
+  const struct graph *g = &doc->graph;
+  uint32_t found = graph_actor_find(g, actor);
   if (found == IDMAP_NONE) return DUNLIN_ENOENT;
-  const struct graph_actor *a = &doc->graph.actors[found];
-  /* Numbers are places in the list until the actor forks, and no further back after. */
-  for (size_t i = (size_t)number; number < a->count && i < a->count; i++)
-    if (doc->graph.changes[a->changes[i]].number == number) return dunlin_doc_change_at(doc, a->changes[i], out);
+  const struct graph_actor *a = &g->actors[found];
+  for (size_t i = 0; i < a->run_count; i++) {
+    const struct graph_run *run = &g->runs[a->runs[i]];
+    uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].change : g->changes;
+    if (number >= run->number && number - run->number < end - run->change)
+      return dunlin_doc_change_at(doc, run->change + (size_t)(number - run->number), out);
+  }
   return DUNLIN_ENOENT;
 }
 
-int dunlin_doc_parent(const dunlin_doc *doc, const struct dunlin_id *id, size_t i, struct dunlin_id *out) {
-  uint32_t at = idmap_get(&doc->graph.ids, id);
-  if (at == IDMAP_NONE || i >= doc->graph.changes[at].parent_count) return DUNLIN_ENOENT;
-  *out = doc->graph.changes[doc->graph.parents[doc->graph.changes[at].parents + i]].id;
-  return 0;
+int dunlin_doc_parent(const dunlin_doc *shown, const struct dunlin_id *id, size_t i, struct dunlin_id *out) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown;
+  uint32_t change, one;
+  size_t count;
+  int error = names_find(doc, id, &change);
+  if (error || change == IDMAP_NONE) return error ? error : DUNLIN_ENOENT;
+  uint32_t lv = graph_start(&doc->graph, change);
+  const uint32_t *parents = graph_parents_at(&doc->graph, graph_run_at(&doc->graph, lv), lv, &one, &count);
+  return i < count ? names_id(doc, graph_change_at(&doc->graph, parents[i]), out) : DUNLIN_ENOENT;
 }

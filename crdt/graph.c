@@ -3,108 +3,157 @@
 #include <string.h>
 
 void graph_init(struct graph *graph, const struct dunlin_env *env) {
-  *graph = (struct graph){.env = env};
+  *graph = (struct graph){.env = env, .unseen_at = LV_NONE};
+}
+
+void lv_ranges_free(struct lv_ranges *ranges, const struct dunlin_env *env) {
+  ENV_FREE_ARRAY(env, ranges->list, ranges->cap);
+  *ranges = (struct lv_ranges){0};
 }
 
 void graph_free(struct graph *g) {
-  for (size_t i = 0; i < g->actor_count; i++) ENV_FREE_ARRAY(g->env, g->actors[i].changes, g->actors[i].cap);
+  for (size_t i = 0; i < g->actor_count; i++) ENV_FREE_ARRAY(g->env, g->actors[i].runs, g->actors[i].run_cap);
   ENV_FREE_ARRAY(g->env, g->actors, g->actor_cap);
-  ENV_FREE_ARRAY(g->env, g->changes, g->cap);
+  ENV_FREE_ARRAY(g->env, g->runs, g->run_cap);
   ENV_FREE_ARRAY(g->env, g->parents, g->parent_cap);
+  ENV_FREE_ARRAY(g->env, g->lengths, g->length_cap);
+  ENV_FREE_ARRAY(g->env, g->times, g->time_cap);
   ENV_FREE_ARRAY(g->env, g->heads, g->head_cap);
-  ENV_FREE_ARRAY(g->env, g->version, g->version_cap);
-  ENV_FREE_ARRAY(g->env, g->in_version, g->in_version_cap);
-  idmap_free(&g->ids, g->env);
+  ENV_FREE_ARRAY(g->env, g->critical, g->critical_cap);
+  ENV_FREE_ARRAY(g->env, g->open.parents, g->open.parent_cap);
+  lv_ranges_free(&g->unseen, g->env);
   idmap_free(&g->actor_ids, g->env);
 }
 
+static struct dunlin_id padded(const struct dunlin_actor *name) {
+  struct dunlin_id out = {{0}};
+  memcpy(out.bytes, name->bytes, sizeof name->bytes);
+  return out;
+}
+
+uint32_t graph_actor_find(const struct graph *g, const struct dunlin_actor *name) {
+  struct dunlin_id key = padded(name);
+  return idmap_get(&g->actor_ids, &key);
+}
+
 uint32_t graph_actor(struct graph *g, const struct dunlin_actor *name) {
-  struct dunlin_id padded = {{0}};
-  memcpy(padded.bytes, name->bytes, sizeof name->bytes);
-  uint32_t found = idmap_get(&g->actor_ids, &padded);
+  struct dunlin_id key = padded(name);
+  uint32_t found = idmap_get(&g->actor_ids, &key);
   if (found != IDMAP_NONE) return found;
   if (ENV_GROW(g->env, g->actors, g->actor_cap, g->actor_count + 1)) return IDMAP_NONE;
-  if (idmap_put(&g->actor_ids, g->env, &padded, (uint32_t)g->actor_count)) return IDMAP_NONE;
+  if (idmap_put(&g->actor_ids, g->env, &key, (uint32_t)g->actor_count)) return IDMAP_NONE;
   g->actors[g->actor_count] = (struct graph_actor){.name = *name};
   return (uint32_t)g->actor_count++;
 }
 
-/* ---- Adding ------------------------------------------------------------------------------------------------- */
+/* ---- Looking up --------------------------------------------------------------------------------------------- */
 
-int graph_push(struct graph *g, uint32_t actor, uint64_t number, int64_t time) {
-  struct graph_actor *a = &g->actors[actor];
-  if (g->count >= UINT32_MAX - 1) return DUNLIN_ELIMIT;
-  if (ENV_GROW(g->env, g->changes, g->cap, g->count + 1) ||
-      ENV_GROW(g->env, g->in_version, g->in_version_cap, g->count + 1) ||
-      ENV_GROW(g->env, g->parents, g->parent_cap, g->parent_used + g->version_count) ||
-      ENV_GROW(g->env, g->version, g->version_cap, 1) || ENV_GROW(g->env, a->changes, a->cap, a->count + 1))
-    return DUNLIN_ENOMEM;
-  struct graph_change change = {.actor = actor,
-                                .number = number,
-                                .time = time,
-                                .lamport = 0,
-                                .parents = (uint32_t)g->parent_used,
-                                .parent_count = (uint32_t)g->version_count};
-  for (size_t i = 0; i < g->version_count; i++) {
-    uint64_t above = g->changes[g->version[i]].lamport + 1;
-    if (above > change.lamport) change.lamport = above;
-    g->parents[g->parent_used++] = g->version[i];
+uint32_t graph_run_at(const struct graph *g, uint32_t lv) {
+  size_t low = 0, high = g->run_count;
+  if (high && g->runs[high - 1].lv <= lv) return (uint32_t)(high - 1);
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (g->runs[mid].lv <= lv) low = mid;
+    else high = mid;
   }
-  g->changes[g->count] = change;
-  g->in_version[g->count] = 1;
-  a->changes[a->count++] = (uint32_t)g->count;
-  g->version[0] = (uint32_t)g->count++;
-  g->version_count = 1;
-  return 0;
+  return (uint32_t)low;
 }
 
-static void remove_head(struct graph *g, uint32_t change) {
-  for (size_t i = 0; i < g->head_count; i++)
-    if (g->heads[i] == change) {
-      g->heads[i] = g->heads[--g->head_count];
-      return;
-    }
+uint32_t graph_run_of(const struct graph *g, uint32_t change) {
+  size_t low = 0, high = g->run_count;
+  if (high && g->runs[high - 1].change <= change) return (uint32_t)(high - 1);
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (g->runs[mid].change <= change) low = mid;
+    else high = mid;
+  }
+  return (uint32_t)low;
 }
 
-int graph_settle(struct graph *g, const struct dunlin_id *id) {
-  uint32_t last = (uint32_t)g->count - 1;
-  struct graph_change *change = &g->changes[last];
-  if (ENV_GROW(g->env, g->heads, g->head_cap, g->head_count + 1)) return DUNLIN_ENOMEM;
-  int error = idmap_put(&g->ids, g->env, id, last);
-  if (error) return error;
-  change->id = *id;
-  for (uint32_t i = 0; i < change->parent_count; i++) remove_head(g, g->parents[change->parents + i]);
-  g->heads[g->head_count++] = last;
-  return 0;
+uint32_t graph_start(const struct graph *g, uint32_t change) {
+  size_t low = 0, high = g->length_count;
+  if (change >= g->changes) return g->lvs;
+  if (g->lengths[high - 1].change <= change) low = high - 1;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (g->lengths[mid].change <= change) low = mid;
+    else high = mid;
+  }
+  const struct graph_length *l = &g->lengths[low];
+  return l->lv + (change - l->change) * l->length;
 }
 
-void graph_pop(struct graph *g) {
-  struct graph_change *change = &g->changes[--g->count];
-  g->actors[change->actor].count--;
-  g->parent_used = change->parents;
-  g->version_count = change->parent_count; /* as many as were there before, so the array is large enough */
-  if (change->parent_count) memcpy(g->version, g->parents + change->parents, change->parent_count * sizeof *g->version);
+uint32_t graph_change_at(const struct graph *g, uint32_t lv) {
+  size_t low = 0, high = g->length_count;
+  if (lv >= g->lvs) return g->changes;
+  if (g->lengths[high - 1].lv <= lv) low = high - 1;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (g->lengths[mid].lv <= lv) low = mid;
+    else high = mid;
+  }
+  const struct graph_length *l = &g->lengths[low];
+  return l->change + (lv - l->lv) / l->length;
 }
 
-/* ---- Walking ------------------------------------------------------------------------------------------------ */
+int64_t graph_time_of(const struct graph *g, uint32_t change) {
+  size_t low = 0, high = g->time_count;
+  if (!high || g->times[0].change > change) return 0;
+  if (g->times[high - 1].change <= change) low = high - 1;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (g->times[mid].change <= change) low = mid;
+    else high = mid;
+  }
+  return g->times[low].time;
+}
 
-enum { OLD = 1, NEW = 2, BOTH = OLD | NEW };
+const uint32_t *graph_parents_at(const struct graph *g, uint32_t run, uint32_t lv, uint32_t *one, size_t *count) {
+  const struct graph_run *r = &g->runs[run];
+  if (r->lv == lv) {
+    *count = r->parent_count;
+    return r->parent_count ? g->parents + r->parents : NULL;
+  }
+  *one = lv - 1;
+  *count = 1;
+  return one;
+}
 
-/* Changes to look at, the latest first; a binary heap. `open` counts those that are not in both pasts. */
+struct graph_op graph_op(const struct graph *g, uint32_t lv) {
+  if (lv >= g->lvs) return (struct graph_op){g->changes, g->open.actor, g->open.number, g->open.lamport};
+  const struct graph_run *r = &g->runs[graph_run_at(g, lv)];
+  uint32_t change = graph_change_at(g, lv), step = change - r->change;
+  return (struct graph_op){change, r->actor, r->number + step, r->lamport + step};
+}
+
+/* ---- Difference of two versions ----------------------------------------------------------------------------- */
+
+enum { SIDE_A = 1, SIDE_B = 2, BOTH = SIDE_A | SIDE_B };
+
+/* LVs to look at, the latest first; a binary heap.  `open` counts those that are not in both pasts. */
+struct frontier_entry {
+  uint32_t lv;
+  uint32_t side;
+};
 struct frontier {
-  struct frontier_entry {
-    uint32_t change;
-    uint8_t side;
-  } * entries;
+  const struct dunlin_env *env;
+  struct frontier_entry *entries, few[32];
   size_t count, cap, open;
 };
 
-static int frontier_add(struct frontier *f, const struct dunlin_env *env, uint32_t change, uint8_t side) {
-  if (ENV_GROW(env, f->entries, f->cap, f->count + 1)) return DUNLIN_ENOMEM;
+static int frontier_add(struct frontier *f, uint32_t lv, uint32_t side) {
+  if (f->count == f->cap) {
+    struct frontier_entry *old = f->entries == f->few ? NULL : f->entries;
+    size_t cap = old ? f->cap : 0;
+    if (ENV_GROW(f->env, old, cap, 2 * f->cap)) return DUNLIN_ENOMEM;
+    if (f->entries == f->few) memcpy(old, f->few, sizeof f->few);
+    f->entries = old;
+    f->cap = cap;
+  }
   size_t at = f->count++;
   f->open += side != BOTH;
-  for (; at && f->entries[(at - 1) / 2].change < change; at = (at - 1) / 2) f->entries[at] = f->entries[(at - 1) / 2];
-  f->entries[at] = (struct frontier_entry){change, side};
+  for (; at && f->entries[(at - 1) / 2].lv < lv; at = (at - 1) / 2) f->entries[at] = f->entries[(at - 1) / 2];
+  f->entries[at] = (struct frontier_entry){lv, side};
   return 0;
 }
 
@@ -112,8 +161,8 @@ static struct frontier_entry frontier_take_one(struct frontier *f) {
   struct frontier_entry top = f->entries[0], last = f->entries[--f->count];
   size_t at = 0;
   for (size_t child; (child = 2 * at + 1) < f->count; at = child) {
-    if (child + 1 < f->count && f->entries[child + 1].change > f->entries[child].change) child++;
-    if (f->entries[child].change <= last.change) break;
+    if (child + 1 < f->count && f->entries[child + 1].lv > f->entries[child].lv) child++;
+    if (f->entries[child].lv <= last.lv) break;
     f->entries[at] = f->entries[child];
   }
   f->entries[at] = last;
@@ -121,103 +170,299 @@ static struct frontier_entry frontier_take_one(struct frontier *f) {
   return top;
 }
 
-/* The latest change, with the sides of all its entries. */
+/* The latest, with the sides of all its entries. */
 static struct frontier_entry frontier_take(struct frontier *f) {
   struct frontier_entry top = frontier_take_one(f);
-  while (f->count && f->entries[0].change == top.change) top.side |= frontier_take_one(f).side;
+  while (f->count && f->entries[0].lv == top.lv) top.side |= frontier_take_one(f).side;
   return top;
 }
 
-struct change_list {
-  uint32_t *changes;
-  size_t count, cap;
-};
-
-static int list_add(struct change_list *list, const struct dunlin_env *env, uint32_t change) {
-  if (ENV_GROW(env, list->changes, list->cap, list->count + 1)) return DUNLIN_ENOMEM;
-  list->changes[list->count++] = change;
+static int range_add(struct lv_ranges *ranges, const struct dunlin_env *env, uint32_t from, uint32_t to) {
+  if (!ranges) return 0;
+  if (ranges->count && ranges->list[ranges->count - 1].from == to) {
+    ranges->list[ranges->count - 1].from = from;
+    return 0;
+  }
+  if (ENV_GROW(env, ranges->list, ranges->cap, ranges->count + 1)) return DUNLIN_ENOMEM;
+  ranges->list[ranges->count++] = (struct lv_range){from, to};
   return 0;
 }
 
-/* Finds the changes that are only in the past of the walking version (`left`) and only in that of `to` (`entered`), the
- * latest first, visiting no more than what differs and its parents. */
-static int difference(const struct graph *g, const uint32_t *to, size_t count, struct change_list *left,
-                      struct change_list *entered) {
-  struct frontier f = {0};
+/* Goes down one run from `top` to its start or to the next LV on the frontier. */
+static int difference_step(const struct graph *g, struct frontier *f, struct frontier_entry top,
+                           struct lv_ranges *only_a, struct lv_ranges *only_b) {
+  const struct graph_run *run = &g->runs[graph_run_at(g, top.lv)];
+  bool met = f->count && f->entries[0].lv >= run->lv;
+  uint32_t from = met ? f->entries[0].lv + 1 : run->lv;
   int error = 0;
-  for (size_t i = 0; i < g->version_count && !error; i++) error = frontier_add(&f, g->env, g->version[i], OLD);
-  for (size_t i = 0; i < count && !error; i++) error = frontier_add(&f, g->env, to[i], NEW);
-  while (!error && f.open) {
-    struct frontier_entry top = frontier_take(&f);
-    if (top.side == OLD) error = list_add(left, g->env, top.change);
-    else if (top.side == NEW) error = list_add(entered, g->env, top.change);
-    const struct graph_change *change = &g->changes[top.change];
-    for (uint32_t i = 0; i < change->parent_count && !error; i++)
-      error = frontier_add(&f, g->env, g->parents[change->parents + i], top.side);
-  }
-  ENV_FREE_ARRAY(g->env, f.entries, f.cap);
+  if (top.side == SIDE_A) error = range_add(only_a, g->env, from, top.lv + 1);
+  else if (top.side == SIDE_B) error = range_add(only_b, g->env, from, top.lv + 1);
+  if (met) return error ? error : frontier_add(f, from - 1, top.side);
+  for (uint32_t i = 0; !error && i < run->parent_count; i++)
+    error = frontier_add(f, g->parents[run->parents + i], top.side);
   return error;
 }
 
-static bool at_version(const struct graph *g, const uint32_t *to, size_t count) {
-  if (count != g->version_count) return false;
-  for (size_t i = 0; i < count; i++) {
-    bool found = false;
-    for (size_t k = 0; k < count && !found; k++) found = g->version[k] == to[i];
+int graph_difference(const struct graph *g, const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count,
+                     struct lv_ranges *only_a, struct lv_ranges *only_b) {
+  struct frontier f = {.env = g->env, .cap = sizeof f.few / sizeof *f.few};
+  int error = 0;
+  f.entries = f.few;
+  if (only_a) only_a->count = 0;
+  if (only_b) only_b->count = 0;
+  for (size_t i = 0; i < a_count && !error; i++) error = frontier_add(&f, a[i], SIDE_A);
+  for (size_t i = 0; i < b_count && !error; i++) error = frontier_add(&f, b[i], SIDE_B);
+  while (!error && f.open) error = difference_step(g, &f, frontier_take(&f), only_a, only_b);
+  if (f.entries != f.few) ENV_FREE_ARRAY(g->env, f.entries, f.cap);
+  return error;
+}
+
+/* ---- The open change ---------------------------------------------------------------------------------------- */
+
+static bool same_version(const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count) {
+  if (a_count != b_count) return false;
+  for (size_t i = 0; i < a_count; i++) {
+    bool found = a[i] == b[i];
+    for (size_t k = 0; k < b_count && !found; k++) found = b[k] == a[i];
     if (!found) return false;
   }
   return true;
 }
 
-int graph_walk(struct graph *g, const uint32_t *to, size_t count, graph_step *leave, graph_step *enter, void *ctx) {
-  if (at_version(g, to, count)) return 0;
-  struct change_list left = {0}, entered = {0};
-  int error = ENV_GROW(g->env, g->version, g->version_cap, count + 1);
-  if (!error) error = difference(g, to, count, &left, &entered);
-  for (size_t i = 0; !error && i < left.count; i++) {
-    leave(ctx, left.changes[i]);
-    g->in_version[left.changes[i]] = 0;
+int graph_open(struct graph *g, const uint32_t *parents, size_t count) {
+  if (ENV_GROW(g->env, g->open.parents, g->open.parent_cap, count)) return DUNLIN_ENOMEM;
+  uint64_t lamport = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint64_t above = (uint64_t)graph_op(g, parents[i]).lamport + 1;
+    if (above > lamport) lamport = above;
+    g->open.parents[i] = parents[i];
   }
-  for (size_t i = entered.count; !error && i-- > 0;) {
-    enter(ctx, entered.changes[i]);
-    g->in_version[entered.changes[i]] = 1;
+  g->open.parent_count = count;
+  g->open.lamport = (uint32_t)lamport;
+  g->open.is_open = true;
+  g->open.builds_on_all = same_version(parents, count, g->heads, g->head_count);
+  g->open.unseen_known = count == 1 && parents[0] == g->unseen_at;
+  memset(&g->open.id, 0, sizeof g->open.id);
+  if (g->open.builds_on_all) {
+    g->unseen.count = 0;
+    g->open.unseen_known = true;
   }
-  if (!error) {
-    if (count) memcpy(g->version, to, count * sizeof *to);
-    g->version_count = count;
-  }
-  ENV_FREE_ARRAY(g->env, left.changes, left.cap);
-  ENV_FREE_ARRAY(g->env, entered.changes, entered.cap);
+  if (!g->open.unseen_known) g->unseen_at = LV_NONE;
+  return 0;
+}
+
+void graph_abandon(struct graph *g) {
+  g->open.is_open = false;
+  g->unseen_at = LV_NONE;
+}
+
+int graph_prepare_seen(struct graph *g) {
+  if (g->open.unseen_known) return 0;
+  int error = graph_difference(g, g->heads, g->head_count, g->open.parents, g->open.parent_count, &g->unseen, NULL);
+  if (!error) g->open.unseen_known = true;
   return error;
 }
 
-/* ---- Orders ------------------------------------------------------------------------------------------------- */
+/* The first range, counted from the latest, that ends at or before `lv`, less one: the one that may hold it. */
+static bool unseen_holds(const struct graph *g, uint32_t lv, uint32_t *from) {
+  size_t low = 0, high = g->unseen.count; /* the ranges before `low` begin behind lv */
+  while (low < high) {
+    size_t mid = (low + high) / 2;
+    if (g->unseen.list[mid].from > lv) low = mid + 1;
+    else high = mid;
+  }
+  if (low == g->unseen.count || g->unseen.list[low].to <= lv) return false;
+  *from = g->unseen.list[low].from;
+  return true;
+}
+
+bool graph_seen(const struct graph *g, uint32_t lv) {
+  uint32_t from;
+  return lv >= g->lvs || !g->unseen.count || !unseen_holds(g, lv, &from);
+}
 
 int64_t graph_actor_reached(const struct graph *g, uint32_t actor) {
   const struct graph_actor *a = &g->actors[actor];
   int64_t reached = -1;
-  for (size_t i = a->count; i-- > 0;) {
-    const struct graph_change *change = &g->changes[a->changes[i]];
-    if (!g->in_version[a->changes[i]]) continue;
-    if ((int64_t)change->number > reached) reached = (int64_t)change->number;
-    /* Numbers grow along a branch, and an actor that has not forked has one branch: its latest is its highest. */
-    if (change->number + 1 == i + 1) break;
+  for (size_t i = a->run_count; i-- > 0;) {
+    const struct graph_run *run = &g->runs[a->runs[i]];
+    uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].lv : g->lvs, from;
+    while (end > run->lv && unseen_holds(g, end - 1, &from)) end = from > run->lv ? from : run->lv;
+    if (end == run->lv) continue;
+    int64_t number = graph_op(g, end - 1).number;
+    if (number > reached) reached = number;
+    if (!a->forked) break;
   }
   return reached;
 }
 
-bool graph_before(const struct graph *g, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index) {
-  if (change == other) return index < other_index;
-  const struct graph_change *a = &g->changes[change], *b = &g->changes[other];
-  if (a->actor != b->actor) return actor_compare(&g->actors[a->actor].name, &g->actors[b->actor].name) < 0;
-  if (a->number != b->number) return a->number < b->number;
-  return id_compare(&a->id, &b->id) < 0;
+/* ---- Critical versions -------------------------------------------------------------------------------------- */
+
+/* The versions of one entry of the list that the open change leaves critical: up to the result; LV_NONE: none. */
+static uint32_t critical_left(const struct graph *g, const struct graph_critical *c) {
+  uint32_t latest = 0, one;
+  size_t count;
+  for (size_t i = 0; i < g->open.parent_count; i++)
+    if (g->open.parents[i] > latest) latest = g->open.parents[i];
+  if (g->open.parent_count && latest >= c->from) return latest + 1 < c->to ? latest + 1 : c->to;
+  if (!c->from) return 0;
+  const uint32_t *heads = graph_parents_at(g, graph_run_at(g, c->from), c->from, &one, &count);
+  return same_version(heads, count, g->open.parents, g->open.parent_count) ? c->from : LV_NONE;
 }
 
-bool graph_wins(const struct graph *g, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index) {
-  if (change == other) return index > other_index;
-  const struct graph_change *a = &g->changes[change], *b = &g->changes[other];
-  if (a->lamport != b->lamport) return a->lamport > b->lamport;
-  if (a->actor != b->actor) return actor_compare(&g->actors[a->actor].name, &g->actors[b->actor].name) > 0;
-  return id_compare(&a->id, &b->id) > 0;
+uint32_t graph_critical_open(const struct graph *g) {
+  if (g->open.builds_on_all) return g->lvs;
+  for (size_t i = g->critical_count; i-- > 0;) {
+    uint32_t left = critical_left(g, &g->critical[i]);
+    if (left != LV_NONE) return left;
+  }
+  return 0;
+}
+
+/* `to` is the end of the open change; there is room for one more. */
+static void critical_update(struct graph *g, uint32_t to) {
+  if (!g->open.builds_on_all) {
+    for (; g->critical_count; g->critical_count--) {
+      struct graph_critical *top = &g->critical[g->critical_count - 1];
+      uint32_t left = critical_left(g, top);
+      if (left == LV_NONE) continue;
+      top->to = left;
+      return;
+    }
+    return;
+  }
+  struct graph_critical *top = g->critical_count ? &g->critical[g->critical_count - 1] : NULL;
+  if (top && top->to == g->lvs) top->to = to;
+  else g->critical[g->critical_count++] = (struct graph_critical){g->lvs, to};
+}
+
+/* ---- Settling ----------------------------------------------------------------------------------------------- */
+
+/* Whether the open change just goes on with the last run. */
+static bool goes_on(const struct graph *g) {
+  if (!g->run_count || g->open.parent_count != 1 || g->open.parents[0] + 1 != g->lvs) return false;
+  const struct graph_run *last = &g->runs[g->run_count - 1];
+  return last->actor == g->open.actor && last->number + (g->changes - last->change) == g->open.number;
+}
+
+static int settle_reserve(struct graph *g) {
+  struct graph_actor *a = &g->actors[g->open.actor];
+  return ENV_GROW(g->env, g->runs, g->run_cap, g->run_count + 1) ||
+                 ENV_GROW(g->env, g->parents, g->parent_cap, g->parent_used + g->open.parent_count) ||
+                 ENV_GROW(g->env, g->lengths, g->length_cap, g->length_count + 1) ||
+                 ENV_GROW(g->env, g->times, g->time_cap, g->time_count + 1) ||
+                 ENV_GROW(g->env, g->heads, g->head_cap, g->head_count + 1) ||
+                 ENV_GROW(g->env, g->critical, g->critical_cap, g->critical_count + 1) ||
+                 ENV_GROW(g->env, a->runs, a->run_cap, a->run_count + 1)
+             ? DUNLIN_ENOMEM
+             : 0;
+}
+
+static void add_run(struct graph *g) {
+  struct graph_actor *a = &g->actors[g->open.actor];
+  if (g->open.number < a->changes) a->forked = true;
+  a->runs[a->run_count++] = (uint32_t)g->run_count;
+  g->runs[g->run_count++] = (struct graph_run){.lv = g->lvs,
+                                               .change = g->changes,
+                                               .actor = g->open.actor,
+                                               .number = g->open.number,
+                                               .lamport = g->open.lamport,
+                                               .parents = (uint32_t)g->parent_used,
+                                               .parent_count = (uint32_t)g->open.parent_count};
+  for (size_t i = 0; i < g->open.parent_count; i++) g->parents[g->parent_used++] = g->open.parents[i];
+}
+
+static void update_heads(struct graph *g, uint32_t last) {
+  size_t kept = 0;
+  for (size_t i = 0; i < g->head_count; i++) {
+    bool parent = false;
+    for (size_t k = 0; k < g->open.parent_count && !parent; k++) parent = g->open.parents[k] == g->heads[i];
+    if (!parent) g->heads[kept++] = g->heads[i];
+  }
+  g->heads[kept++] = last;
+  g->head_count = kept;
+}
+
+int graph_settle(struct graph *g, uint32_t length) {
+  if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
+  int error = settle_reserve(g);
+  if (error) return error;
+  critical_update(g, g->lvs + length);
+  if (!goes_on(g)) add_run(g);
+  if (!g->length_count || g->lengths[g->length_count - 1].length != length)
+    g->lengths[g->length_count++] = (struct graph_length){g->lvs, g->changes, length};
+  if (g->open.time != (g->time_count ? g->times[g->time_count - 1].time : 0))
+    g->times[g->time_count++] = (struct graph_time){g->changes, g->open.time};
+  update_heads(g, g->lvs + length - 1);
+  g->actors[g->open.actor].changes++;
+  g->changes++;
+  g->lvs += length;
+  g->unseen_at = g->open.unseen_known ? g->lvs - 1 : LV_NONE;
+  g->open.is_open = false;
+  return 0;
+}
+
+/* ---- Orders ------------------------------------------------------------------------------------------------- */
+
+static int compare_ids(const struct graph *g, uint32_t change, uint32_t other) {
+  struct dunlin_id a = change == g->changes ? g->open.id : g->id_of(g->ctx, change);
+  struct dunlin_id b = other == g->changes ? g->open.id : g->id_of(g->ctx, other);
+  return id_compare(&a, &b);
+}
+
+bool graph_before(const struct graph *g, uint32_t lv, uint32_t other) {
+  struct graph_op a = graph_op(g, lv), b = graph_op(g, other);
+  if (a.change == b.change) return lv < other;
+  if (a.actor != b.actor) return actor_compare(&g->actors[a.actor].name, &g->actors[b.actor].name) < 0;
+  return a.number != b.number ? a.number < b.number : compare_ids(g, a.change, b.change) < 0;
+}
+
+bool graph_wins(const struct graph *g, uint32_t lv, uint32_t other) {
+  struct graph_op a = graph_op(g, lv), b = graph_op(g, other);
+  if (a.change == b.change) return lv > other;
+  if (a.lamport != b.lamport) return a.lamport > b.lamport;
+  if (a.actor != b.actor) return actor_compare(&g->actors[a.actor].name, &g->actors[b.actor].name) > 0;
+  return compare_ids(g, a.change, b.change) > 0;
+}
+
+/* ---- Checking ----------------------------------------------------------------------------------------------- */
+
+static int check_runs(const struct graph *g) {
+  for (size_t i = 0; i < g->run_count; i++) {
+    const struct graph_run *r = &g->runs[i];
+    uint32_t end = i + 1 < g->run_count ? r[1].lv : g->lvs;
+    if (r->lv >= end || r->actor >= g->actor_count || graph_start(g, r->change) != r->lv ||
+        graph_change_at(g, r->lv) != r->change)
+      return DUNLIN_ECORRUPT;
+    for (uint32_t k = 0; k < r->parent_count; k++)
+      if (g->parents[r->parents + k] >= r->lv) return DUNLIN_ECORRUPT;
+  }
+  return 0;
+}
+
+/* Whether all from `x` on have everything before it in their past, found by looking. */
+static int check_critical(const struct graph *g, uint32_t x) {
+  struct lv_ranges missing = {0};
+  int error = 0;
+  for (uint32_t run = 0; !error && x && run < g->run_count; run++) {
+    uint32_t end = run + 1 < g->run_count ? g->runs[run + 1].lv : g->lvs, one;
+    if (end <= x) continue;
+    size_t count;
+    const uint32_t *parents = graph_parents_at(g, run, g->runs[run].lv > x ? g->runs[run].lv : x, &one, &count);
+    error = graph_difference(g, g->heads, g->head_count, parents, count, &missing, NULL);
+    if (!error && missing.count && missing.list[missing.count - 1].from < x) error = DUNLIN_ECORRUPT;
+  }
+  lv_ranges_free(&missing, g->env);
+  return error;
+}
+
+int graph_check(const struct graph *g, bool deep) {
+  int error = check_runs(g);
+  for (size_t i = 0; !error && i < g->critical_count; i++) {
+    const struct graph_critical *c = &g->critical[i];
+    if (c->from > c->to || c->to > g->lvs || (i && g->critical[i - 1].to >= c->from)) return DUNLIN_ECORRUPT;
+    if (deep) error = check_critical(g, c->from);
+    if (deep && !error) error = check_critical(g, c->to);
+  }
+  return error;
 }

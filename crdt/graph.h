@@ -1,9 +1,11 @@
-/* The event graph: changes numbered in this replica's order (parents first), their parents, and one *walking version*.
+/* The event graph: who made which change on top of which, run-length encoded.
  *
- * The walking version is the version at which the next change's operations are to be read: indexes count what is visible
- * there, and a write has seen what is in its past.  graph_walk() moves it, telling which changes leave and enter.  In the
- * paper on Eg-walker (Gentle and Kleppmann, 2025) this is the prepare version, and leaving and entering are retreat and
- * advance. */
+ * Operations are numbered by *local version* (LV) in this replica's order, parents before children; a change is consecutive
+ * ones.  Changes are numbered too.  A *run* is consecutive changes by one actor, each built on just the one before.  A version is
+ * a set of heads, each given by the last LV of a change.
+ *
+ * One change at a time is *open*: it has parents, and its LVs come after all others, but it is not in the graph until
+ * graph_settle().  What it has seen is its parents' past and itself. */
 #ifndef CRDT_GRAPH_H
 #define CRDT_GRAPH_H
 
@@ -11,40 +13,87 @@
 
 #include "crdt/idmap.h"
 
-struct graph_change {
-  struct dunlin_id id;
-  uint64_t number, lamport;
+#define LV_NONE UINT32_MAX
+#define LV_LIMIT 0x7fffffffu /* local versions are below it */
+
+struct graph_run {
+  uint32_t lv, change;             /* the first of each */
+  uint32_t actor, number, lamport; /* of the first change; the others follow on */
+  uint32_t parents, parent_count;  /* of the first change, in graph->parents: the last LV of each */
+};
+
+/* Changes of one length in a row. */
+struct graph_length {
+  uint32_t lv, change, length;
+};
+
+/* From this change on, each has this time. */
+struct graph_time {
+  uint32_t change;
   int64_t time;
-  uint64_t bytes_at; /* canonical bytes in the document's history */
-  uint32_t bytes_len;
-  uint32_t actor;                 /* in graph->actors */
-  uint32_t parents, parent_count; /* in graph->parents */
-  uint32_t length;                /* local versions */
-  uint32_t effects, effect_count; /* in the document's effects */
 };
 
 struct graph_actor {
   struct dunlin_actor name;
-  uint32_t *changes; /* all of this actor's, in this replica's order */
+  uint32_t *runs; /* in this replica's order */
+  size_t run_count, run_cap;
+  uint32_t changes; /* how many */
+  bool forked;      /* two changes have one number */
+  bool last_known;  /* whether `last_id` is that of its last change; names.c */
+  struct dunlin_id last_id;
+};
+
+/* For every x from `from` to `to`: all that comes at x or after has everything before x in its past ("critical versions" in
+ * the paper on Eg-walker).  Inside, each operation builds on just the one before. */
+struct graph_critical {
+  uint32_t from, to;
+};
+
+struct lv_range {
+  uint32_t from, to; /* `to` is behind the last */
+};
+struct lv_ranges {
+  struct lv_range *list; /* the latest first */
   size_t count, cap;
 };
 
 struct graph {
   const struct dunlin_env *env;
-  struct graph_change *changes;
-  size_t count, cap;
+  struct graph_run *runs;
+  size_t run_count, run_cap;
   uint32_t *parents;
   size_t parent_used, parent_cap;
-  struct idmap ids; /* change id -> change */
+  struct graph_length *lengths;
+  size_t length_count, length_cap;
+  struct graph_time *times;
+  size_t time_count, time_cap;
+  uint32_t lvs, changes; /* how many of each there are */
   struct graph_actor *actors;
   size_t actor_count, actor_cap;
   struct idmap actor_ids; /* actor, padded with zeros -> actor */
   uint32_t *heads;        /* changes that none builds on */
   size_t head_count, head_cap;
-  uint32_t *version; /* heads of the walking version */
-  size_t version_count, version_cap;
-  uint8_t *in_version; /* a change: whether it is in the walking version's past or one of its heads */
-  size_t in_version_cap;
+  struct graph_critical *critical;
+  size_t critical_count, critical_cap;
+  struct {
+    bool is_open, builds_on_all; /* whether the parents are all heads */
+    uint32_t actor, number, lamport;
+    int64_t time;
+    uint32_t *parents;
+    size_t parent_count, parent_cap;
+    struct dunlin_id id; /* decides between two changes of one number; zeros while not known */
+    bool unseen_known;
+  } open;
+  /* The id of a change, which only decides between two of one actor and number. */
+  struct dunlin_id (*id_of)(void *ctx, uint32_t change);
+  void *ctx;
+  struct lv_ranges unseen; /* what the open change has not seen */
+  uint32_t unseen_at;      /* the version {this} has not seen it either; LV_NONE */
+};
+
+/* Who made an operation. */
+struct graph_op {
+  uint32_t change, actor, number, lamport;
 };
 
 void graph_init(struct graph *graph, const struct dunlin_env *env);
@@ -52,27 +101,47 @@ void graph_free(struct graph *graph);
 
 /* The number of an actor, added when it is new; IDMAP_NONE when out of memory. */
 uint32_t graph_actor(struct graph *graph, const struct dunlin_actor *name);
+uint32_t graph_actor_find(const struct graph *graph, const struct dunlin_actor *name); /* IDMAP_NONE */
 
-/* Adds a change at the walking version, whose heads are its parents, and makes it the walking version's only head.  It is
- * not among graph->heads yet, and has no id.  0 or DUNLIN_ENOMEM. */
-int graph_push(struct graph *graph, uint32_t actor, uint64_t number, int64_t time);
-/* Gives the change pushed last its id and makes it a head. */
-int graph_settle(struct graph *graph, const struct dunlin_id *id);
-/* Takes the change pushed last away again (not after graph_settle); the walking version is its parents'. */
-void graph_pop(struct graph *graph);
+/* Opens a change on the parents, given by LVs (in any order; copied).  Its number is the caller's to set in graph->open before
+ * graph_settle(), and so is the actor.  DUNLIN_ENOMEM. */
+int graph_open(struct graph *graph, const uint32_t *parents, size_t count);
+void graph_abandon(struct graph *graph);
+/* Makes the open change, of `length` operations, part of the graph.  DUNLIN_ENOMEM, DUNLIN_ELIMIT. */
+int graph_settle(struct graph *graph, uint32_t length);
 
-/* Moves the walking version to the changes `to`.  Calls `leave` for each change that is no longer in it, children before
- * parents, then `enter` for each that now is, parents before children.  DUNLIN_ENOMEM before anything was called. */
-typedef void graph_step(void *ctx, uint32_t change);
-int graph_walk(struct graph *graph, const uint32_t *to, size_t count, graph_step *leave, graph_step *enter, void *ctx);
-
-/* The highest number among the actor's changes in the walking version; -1 when there are none. */
+/* Whether the open change has the operation in its past, or made it.  When memory runs out while finding out what it has not seen:
+ * graph_prepare_seen() says so first. */
+bool graph_seen(const struct graph *graph, uint32_t lv);
+int graph_prepare_seen(struct graph *graph);
+/* The highest number among the actor's changes that the open change has seen; -1.  After graph_prepare_seen(). */
 int64_t graph_actor_reached(const struct graph *graph, uint32_t actor);
+/* The largest x for which all operations from x on, and the open change, have everything before x in their past. */
+uint32_t graph_critical_open(const struct graph *graph);
 
-/* Whether operation (change, index) goes before (other, other_index) among ties in a sequence: the lower
- * (actor, number, change id, index). */
-bool graph_before(const struct graph *graph, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index);
+/* What is only in the past of `a` and only in that of `b` (heads included), the latest first; each may be NULL.  Takes time
+ * proportional to what differs.  The lists are replaced.  DUNLIN_ENOMEM. */
+int graph_difference(const struct graph *graph, const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count,
+                     struct lv_ranges *only_a, struct lv_ranges *only_b);
+void lv_ranges_free(struct lv_ranges *ranges, const struct dunlin_env *env);
+
+/* The run that holds an LV or a change of the graph. */
+uint32_t graph_run_at(const struct graph *graph, uint32_t lv);
+uint32_t graph_run_of(const struct graph *graph, uint32_t change);
+/* The first LV of a change; that of the change after the last one is graph->lvs. */
+uint32_t graph_start(const struct graph *graph, uint32_t change);
+uint32_t graph_change_at(const struct graph *graph, uint32_t lv);
+int64_t graph_time_of(const struct graph *graph, uint32_t change);
+/* The parents of the change that starts run `run` when `lv` is the run's first, else just `lv` - 1, put into `one`. */
+const uint32_t *graph_parents_at(const struct graph *graph, uint32_t run, uint32_t lv, uint32_t *one, size_t *count);
+struct graph_op graph_op(const struct graph *graph, uint32_t lv); /* the open change's LVs too */
+
+/* Whether an operation goes before the other among ties in a sequence: the lower (actor, number, change id, index). */
+bool graph_before(const struct graph *graph, uint32_t lv, uint32_t other);
 /* Whether it wins over the other in a register: the higher (lamport, actor, change id, index). */
-bool graph_wins(const struct graph *graph, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index);
+bool graph_wins(const struct graph *graph, uint32_t lv, uint32_t other);
+
+/* 0; DUNLIN_ECORRUPT when something in it contradicts itself. */
+int graph_check(const struct graph *graph, bool deep);
 
 #endif

@@ -1,19 +1,22 @@
 /* The document hash: of what can be reached, with all that decides what it will show next.  docs/format.md, "State". */
 #include "crdt/internal.h"
 
-static void write_container(const dunlin_doc *doc, uint32_t container, struct buf *out);
+static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out);
 
 /* All live writes in winner order, each with what orders it; then each container among them, once. */
-static void write_register(const dunlin_doc *doc, const struct reg *reg, struct buf *out) {
+static void write_register(dunlin_doc *doc, const struct reg *reg, struct buf *out) {
   mp_write_array(out, reg->count);
   for (uint32_t i = 0; i < reg->count; i++) {
     const struct reg_write *w = &reg->writes[i];
-    const struct graph_change *change = &doc->graph.changes[w->change];
+    struct graph_op op = graph_op(&doc->graph, w->lv);
+    struct dunlin_id id;
+    int error = names_id(doc, op.change, &id);
+    if (error) out->error = error;
     mp_write_array(out, 6);
     mp_write_uint(out, w->class);
-    mp_write_uint(out, change->lamport);
-    mp_write_bin(out, doc->graph.actors[change->actor].name.bytes, sizeof(struct dunlin_actor));
-    mp_write_bin(out, change->id.bytes, sizeof change->id.bytes);
+    mp_write_uint(out, op.lamport);
+    mp_write_bin(out, doc->graph.actors[op.actor].name.bytes, sizeof(struct dunlin_actor));
+    mp_write_bin(out, id.bytes, sizeof id.bytes);
     mp_write_uint(out, (uint64_t)w->value.kind);
     if (w->value.kind < DUNLIN_MAP) value_write(out, &w->value);
     else mp_write_bin(out, doc->containers[w->value.as.obj.index]->id.bytes, sizeof(struct container_id));
@@ -23,7 +26,7 @@ static void write_register(const dunlin_doc *doc, const struct reg *reg, struct 
     if (w->value.kind >= DUNLIN_MAP) write_container(doc, w->value.as.obj.index, out);
 }
 
-static void write_map(const dunlin_doc *doc, struct map *map, struct buf *out) {
+static void write_map(dunlin_doc *doc, struct map *map, struct buf *out) {
   size_t size = map_size(map);
   mp_write_array(out, size);
   for (size_t i = 0; i < size; i++) {
@@ -37,41 +40,41 @@ static void write_map(const dunlin_doc *doc, struct map *map, struct buf *out) {
   }
 }
 
-static void write_list(const dunlin_doc *doc, const struct seq *seq, struct buf *out) {
+static void write_list(dunlin_doc *doc, const struct seq *seq, struct buf *out) {
   size_t rank = 0;
   uint32_t place = 0, item;
   mp_write_array(out, seq->shown);
   while ((item = seq_read(seq, &rank, &place)) != SEQ_NONE)
-    write_register(doc, &seq->elements[seq->items[item].value].reg, out);
+    write_register(doc, &seq->elements[seq->items[item].element].reg, out);
 }
 
-static void write_text(const struct seq *seq, struct buf *out) {
-  size_t rank = 0;
-  uint32_t place = 0, item;
-  mp_write_uint(out, seq->shown);
-  while ((item = seq_read(seq, &rank, &place)) != SEQ_NONE) {
-    uint8_t utf8[4];
-    buf_append(out, utf8, utf8_put(utf8, seq->items[item].value));
-  }
+static void append(void *ctx, const void *utf8, size_t bytes) {
+  buf_append(ctx, utf8, bytes);
 }
 
-static void write_container(const dunlin_doc *doc, uint32_t container, struct buf *out) {
+static void write_text(dunlin_doc *doc, const struct text *text, struct buf *out) {
+  mp_write_uint(out, text->size);
+  text_each(text, &doc->text, append, out);
+}
+
+static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out) {
   struct container *c = doc->containers[container];
   mp_write_bin(out, c->id.bytes, sizeof c->id.bytes);
-  if (c->unknown.count) {
+  if (c->unknown_now) {
     mp_write_nil(out); /* what it holds is for newer versions to say */
     return;
   }
   switch (c->kind) {
     case DUNLIN_MAP: write_map(doc, &c->as.map, out); break;
     case DUNLIN_LIST: write_list(doc, &c->as.seq, out); break;
-    case DUNLIN_TEXT: write_text(&c->as.seq, out); break;
+    case DUNLIN_TEXT: write_text(doc, &c->as.text.text, out); break;
     case DUNLIN_COUNTER: mp_write_int(out, c->as.counter); break;
     default: mp_write_nil(out);
   }
 }
 
-int dunlin_doc_hash(const dunlin_doc *doc, struct dunlin_id *out) {
+int dunlin_doc_hash(const dunlin_doc *shown, struct dunlin_id *out) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* kept ids are no part of the state */
   if (doc->open.is_open) return DUNLIN_ESTATE;
   struct buf state;
   buf_init(&state, doc->env, SIZE_MAX / 2);

@@ -1,17 +1,28 @@
-/* The document's insides, shared by the files that make it up: doc.c (exchange), apply.c (what operations do), txn.c (writing),
- * read.c (reading), hash.c. */
+/* The document's insides, shared by the files that make it up: doc.c (taking changes in, giving them out), apply.c (what
+ * operations do), txn.c (writing), read.c (reading), history.c (changes as they were), names.c (their ids), void.c, hash.c. */
 #ifndef CRDT_INTERNAL_H
 #define CRDT_INTERNAL_H
 
 #include "crdt/change.h"
+#include "crdt/column.h"
 #include "crdt/doc.h"
 #include "crdt/graph.h"
 #include "crdt/map.h"
+#include "crdt/names.h"
+#include "crdt/oplog.h"
 #include "crdt/sequence.h"
+#include "crdt/text.h"
+#include "crdt/walker.h"
 
-struct change_set {
-  uint32_t *changes;
+struct lv_set { /* in order */
+  uint32_t *lvs;
   size_t count, cap;
+};
+
+struct text_state {
+  struct text text;
+  struct walker walker;
+  bool walks; /* the open change's operations go through the walker */
 };
 
 struct container {
@@ -20,16 +31,22 @@ struct container {
   uint8_t depth;         /* the root is 0 */
   bool provisional;      /* made by the open transaction: its id is known at the commit */
   uint32_t parent;
-  uint32_t entry;            /* of a map's child: the entry in the parent ... */
-  uint32_t generation;       /* ... and its generation */
-  uint32_t made_index;       /* of a list's child: the operation's index in its change */
-  struct change_set made;    /* changes that created or touched it */
-  struct change_set unknown; /* changes with operations on it that this version does not know */
-  uint64_t ref_stamp;        /* when `ref` was set: doc->stamp */
-  uint32_t ref;              /* its number in the columns of the change that is being written */
+  uint32_t entry;         /* of a map's child: the entry in the parent ... */
+  uint32_t generation;    /* ... and its generation */
+  uint32_t made_index;    /* of a list's child: the operation's index in its change */
+  uint32_t void_from;     /* its first operation by a void change; LV_NONE */
+  struct lv_set made;     /* operations that created or touched it */
+  struct lv_set unknown;  /* operations on it that this version does not know */
+  uint32_t unknown_now;   /* how many of these are not void */
+  struct oplog log;       /* all operations on it */
+  uint64_t touched;       /* the stamp of the last change that touched it */
+  uint64_t ref_stamp;     /* when `ref` was set: doc->stamp */
+  uint64_t made_stamp;    /* likewise for `made_ref` */
+  uint32_t ref, made_ref; /* its numbers in the columns of the change that is being written: by id, and as made */
   union {
     struct map map;
-    struct seq seq; /* list and text */
+    struct seq seq;
+    struct text_state text;
     int64_t counter;
   } as;
 };
@@ -38,23 +55,17 @@ struct container {
 struct op {
   uint8_t kind; /* enum op_kind, or unknown */
   uint32_t container, a, len;
-  struct dunlin_bytes text, key;
+  uint32_t at, bytes; /* where its text or values begin in their column; bytes of text */
+  struct dunlin_bytes key;
   struct dunlin_value value;
-  uint32_t number; /* OP_MAP_CHILD: generation; OP_LIST_MOVE: target */
+  uint32_t number; /* OP_MAP_CHILD: generation; OP_LIST_MOVE: target; child's kind */
   int64_t amount;
-};
-
-/* What a change did to a sequence, for the walk: `count` items from `first` inserted or deleted. */
-struct effect {
-  uint32_t container, first, count;
-  bool is_delete;
 };
 
 /* How to take back one step of an operation. */
 struct undo {
   enum {
-    UNDO_INSERT,
-    UNDO_DELETE,
+    UNDO_LOG,
     UNDO_MAP_WRITE,
     UNDO_LIST_WRITE,
     UNDO_COUNTER,
@@ -68,30 +79,46 @@ struct undo {
   uint32_t first, count;
   int64_t amount;
   struct reg_undo reg;
+  struct op_run run; /* the last one of the log */
 };
 
 /* The change that is being made: by a transaction, or from elsewhere. */
 struct open_change {
-  bool is_open, is_local;
-  uint32_t change;            /* its number in the graph */
-  uint32_t index;             /* local versions used so far */
-  const struct dunlin_id *id; /* NULL when it is being written here */
+  bool is_open, is_local, is_void;
+  bool is_given;        /* graph.open.id is its id */
+  uint32_t lv, index;   /* its first LV, and how many it has used so far */
+  uint64_t stamp;       /* the touched ones have it */
+  struct oplog_row row; /* may still grow; pushed on its container's log when it is over; `len` 0: none */
+  uint32_t row_container;
   struct undo *undos;
   size_t undo_count, undo_cap;
   uint32_t *made; /* containers of its creating operations, in order */
   size_t made_count, made_cap;
+  uint32_t *touched; /* containers */
+  size_t touched_count, touched_cap;
+  uint32_t text_end, values_end; /* of the columns before it */
+  size_t owner_count, maker_count;
 };
 
-/* A transaction's columns in the making. */
-struct txn_row {
+/* From this LV on, operations are on this container. */
+struct owner {
+  uint32_t lv, container;
+};
+
+struct row {
   uint8_t kind;
+  bool made; /* `container` counts among those that the change made */
   uint32_t container, a, len;
 };
-struct txn {
-  int error; /* the first; sticks */
-  struct txn_row *rows;
-  size_t row_count, row_cap;
-  struct buf text, values;
+
+/* A change's columns, put together again from the logs; history.c. */
+struct rows {
+  struct row *list;
+  size_t count, cap;
+  uint32_t *containers; /* those named by id */
+  size_t container_count, container_cap;
+  uint32_t text_from, text_to;
+  uint32_t values_from, values_to;
   size_t value_count;
 };
 
@@ -108,18 +135,26 @@ struct dunlin_doc {
   struct dunlin_id id;
   uint32_t actor; /* in the graph */
   uint64_t seed;  /* of the maps' hashes */
-  uint64_t stamp; /* counts changes written out */
+  uint64_t stamp; /* counts changes made, taken in and written out */
   struct graph graph;
-  struct buf history; /* canonical changes in a row */
+  struct names names;
+  struct column text, values;
+  bool text_wide; /* there is text that is not ASCII */
+  struct owner *owners;
+  size_t owner_count, owner_cap;
+  struct owner *makers; /* of each creating operation, the container made or touched */
+  size_t maker_count, maker_cap;
   struct container **containers;
   size_t container_count, container_cap;
   struct idmap container_ids; /* ids, padded with zeros */
-  struct effect *effects;
-  size_t effect_count, effect_cap;
-  uint32_t *scratch; /* a text insertion's scalar values */
+  uint32_t *scratch;
   size_t scratch_cap;
   struct open_change open;
-  struct txn txn;
+  int txn_error; /* the first of the transaction; sticks */
+  struct rows rows;
+  struct name *ordered; /* parents in the order in which they are written */
+  size_t ordered_cap;
+  struct buf bytes; /* a change in the making */
   dunlin_commit_hook *hook;
   void *hook_ctx;
   int (*begin_hook)(void *ctx); /* may be NULL */
@@ -129,21 +164,27 @@ struct dunlin_doc {
   struct idmap waiting;    /* missing parent -> first pending */
   struct dunlin_id *heads; /* sorted, for dunlin_doc_heads */
   size_t heads_cap;
+  struct lv_ranges voids;     /* the operations of void changes, the latest first */
+  struct dunlin_id *void_ids; /* sorted; those too that have not come yet */
+  size_t void_count;
 };
 
 /* ---- apply.c ------------------------------------------------------------------------------------------------ */
 
-/* Moves the walking version of graph and sequences. */
-int doc_walk(dunlin_doc *doc, const uint32_t *to, size_t count);
-/* Opens a change by `actor` at the walking version. */
-int open_change(dunlin_doc *doc, uint32_t actor, uint64_t number, int64_t time, const struct dunlin_id *id);
+/* Opens a change on these parents.  DUNLIN_ENOMEM, DUNLIN_ELIMIT.  Actor, number and time are set in graph.open by the caller. */
+int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const struct dunlin_id *id);
 /* Applies one operation to it, and gives the container that it made or touched.  DUNLIN_ERANGE, DUNLIN_EKIND, DUNLIN_ENOENT,
  * DUNLIN_ELIMIT: invalid; DUNLIN_ENOMEM.  After an error the whole change is to be reverted. */
 int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made);
+/* Ends the row that the last operations made. */
+int close_row(dunlin_doc *doc);
 /* Takes the whole open change back. */
 void open_change_revert(dunlin_doc *doc);
-/* Makes it part of the document; `id` and bytes are its own. */
-int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id, struct dunlin_bytes bytes);
+/* Makes it part of the document; `id` NULL: to be found out when somebody asks. */
+int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id);
+
+/* Gets a container ready for operations of the open change: its state can be read at the change's version then. */
+int container_touch(dunlin_doc *doc, uint32_t container);
 
 struct container_id child_id(dunlin_doc *doc, const struct container_id *parent, struct dunlin_bytes key,
                              enum dunlin_kind kind, uint32_t generation);
@@ -151,14 +192,39 @@ struct container_id item_child_id(dunlin_doc *doc, const struct dunlin_id *chang
                                   enum dunlin_kind kind);
 uint32_t container_find(const dunlin_doc *doc, const struct container_id *id); /* IDMAP_NONE */
 int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t container);
-/* Whether the walking version knows the container. */
+/* Whether the open change knows the container. */
 bool container_seen(const dunlin_doc *doc, uint32_t container);
-/* The highest generation of a child at an entry that the walking version knows; -1. */
+/* The highest generation of a child at an entry that the open change knows; -1. */
 int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *entry);
+/* How many items a text or list has at the open change's version. */
+uint32_t version_size(const dunlin_doc *doc, const struct container *container);
 
 void container_free(dunlin_doc *doc, struct container *container);
 
 /* The container of that handle if it is of the kind; NULL else. */
 struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind);
+
+/* ---- history.c ---------------------------------------------------------------------------------------------- */
+
+/* Puts the rows of a change (graph->changes: the open one) together again in doc->rows. */
+int history_rows(dunlin_doc *doc, uint32_t change);
+/* Writes its canonical bytes.  Needs the ids of its parents. */
+int history_change(dunlin_doc *doc, uint32_t change, struct buf *out);
+/* The offset in the text column of the scalar value that comes `scalars` behind the one at `at`. */
+uint32_t history_text_at(const dunlin_doc *doc, uint32_t at, uint32_t scalars);
+/* The elements from `rows` on of the change that doc->rows has: how many there are with them, and their bytes. */
+size_t history_elements(const dunlin_doc *doc, int64_t time);
+void history_columns(const dunlin_doc *doc, int64_t time, struct buf *out);
+/* Appends the delta of all changes in these ranges. */
+int history_delta(dunlin_doc *doc, const struct lv_ranges *ranges, struct buf *out);
+/* Writes the ids of the containers that are named by id. */
+void history_containers(const dunlin_doc *doc, struct buf *out);
+
+/* ---- void.c ------------------------------------------------------------------------------------------------- */
+
+/* Whether a change of that id is to be void. */
+bool void_has(const dunlin_doc *doc, const struct dunlin_id *id);
+/* The open change is void: its operations join doc->voids when it is settled next. */
+int void_note(dunlin_doc *doc);
 
 #endif

@@ -178,6 +178,21 @@ size_t mp_read_array(struct mp_reader *r, size_t max) {
   return r->error ? 0 : count;
 }
 
+void mp_skip(struct mp_reader *r) {
+  switch (mp_peek(r)) {
+    case MP_NIL: mp_read_nil(r); break;
+    case MP_BOOL: mp_read_bool(r); break;
+    case MP_UINT:
+    case MP_INT: mp_read_int(r); break;
+    case MP_FLOAT: mp_read_float(r); break;
+    case MP_STR: mp_read_str(r, SIZE_MAX); break;
+    case MP_BIN: mp_read_bin(r, SIZE_MAX); break;
+    case MP_TIME: mp_read_time(r); break;
+    case MP_ARRAY:
+    case MP_BAD: mp_fail(r);
+  }
+}
+
 int mp_end(const struct mp_reader *r) {
   return r->error || r->at != r->end ? DUNLIN_EFORMAT : 0;
 }
@@ -206,9 +221,19 @@ void mp_write_bool(struct buf *out, bool v) {
   else msgpack_pack_false(&pk);
 }
 
+/* Heads of the kinds that a hot path writes, without the packer: `lead` and `len` bytes of `v`, big-endian. */
+static void write_head(struct buf *out, uint8_t lead, uint64_t v, size_t len) {
+  uint8_t raw[9] = {lead};
+  for (size_t i = len; i; i--, v >>= 8) raw[i] = (uint8_t)v;
+  buf_append(out, raw, 1 + len);
+}
+
 void mp_write_uint(struct buf *out, uint64_t v) {
-  msgpack_packer pk = packer(out);
-  msgpack_pack_uint64(&pk, v);
+  if (v <= 0x7f) write_head(out, (uint8_t)v, 0, 0);
+  else if (v <= 0xff) write_head(out, 0xcc, v, 1);
+  else if (v <= 0xffff) write_head(out, 0xcd, v, 2);
+  else if (v <= 0xffffffff) write_head(out, 0xce, v, 4);
+  else write_head(out, 0xcf, v, 8);
 }
 
 void mp_write_int(struct buf *out, int64_t v) {
@@ -232,18 +257,28 @@ void mp_write_time(struct buf *out, int64_t us) {
 }
 
 void mp_write_str(struct buf *out, const void *data, size_t len) {
-  msgpack_packer pk = packer(out);
-  msgpack_pack_str_with_body(&pk, data, len);
+  if (len <= 31) write_head(out, (uint8_t)(0xa0 | len), 0, 0);
+  else if (len <= 0xff) write_head(out, 0xd9, len, 1);
+  else if (len <= 0xffff) write_head(out, 0xda, len, 2);
+  else write_head(out, 0xdb, len, 4);
+  buf_append(out, data, len);
+}
+
+void mp_write_bin_head(struct buf *out, size_t len) {
+  if (len <= 0xff) write_head(out, 0xc4, len, 1);
+  else if (len <= 0xffff) write_head(out, 0xc5, len, 2);
+  else write_head(out, 0xc6, len, 4);
 }
 
 void mp_write_bin(struct buf *out, const void *data, size_t len) {
-  msgpack_packer pk = packer(out);
-  msgpack_pack_bin_with_body(&pk, data, len);
+  mp_write_bin_head(out, len);
+  buf_append(out, data, len);
 }
 
 void mp_write_array(struct buf *out, size_t count) {
-  msgpack_packer pk = packer(out);
-  msgpack_pack_array(&pk, count);
+  if (count <= 15) write_head(out, (uint8_t)(0x90 | count), 0, 0);
+  else if (count <= 0xffff) write_head(out, 0xdc, count, 2);
+  else write_head(out, 0xdd, count, 4);
 }
 
 /* ---- UTF-8 -------------------------------------------------------------------------------------------------- */
@@ -265,13 +300,26 @@ static size_t sequence(const uint8_t *p, size_t left) {
 bool utf8_valid(const void *data, size_t len, size_t *scalars) {
   const uint8_t *p = data;
   size_t count = 0;
-  for (size_t i = 0; i < len; count++) {
+  for (size_t i = 0; i < len;) {
+    uint64_t eight;
+    if (len - i >= sizeof eight && (memcpy(&eight, p + i, sizeof eight), !(eight & 0x8080808080808080u))) {
+      i += sizeof eight;
+      count += sizeof eight;
+      continue;
+    }
     size_t n = sequence(p + i, len - i);
     if (!n) return false;
     i += n;
+    count++;
   }
   if (scalars) *scalars = count;
   return true;
+}
+
+size_t utf8_skip(const void *data, size_t scalars) {
+  const uint8_t *p = data, *at = p;
+  for (; scalars; scalars--) at += *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+  return (size_t)(at - p);
 }
 
 uint32_t utf8_next(const uint8_t **at) {

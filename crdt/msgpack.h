@@ -1,4 +1,5 @@
-/* Canonical msgpack: a strict, bounds-checked reader for hostile bytes, and a writer on top of msgpack-c's packer.
+/* Canonical msgpack: a strict, bounds-checked reader for hostile bytes, and a writer, on top of msgpack-c's packer where
+ * it is not on a hot path.
  *
  * Canonical means: the shortest form of every integer, length and array; valid UTF-8 in strings; floats always 64 bits,
  * with one NaN (7ff8000000000000); no maps.  The reader refuses anything else, so two encodings of one thing do not
@@ -36,6 +37,8 @@ struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max);
 const uint8_t *mp_read_bin_exact(struct mp_reader *r, size_t len);
 /* The number of elements; never more than the bytes that are left, and never more than `max`. */
 size_t mp_read_array(struct mp_reader *r, size_t max);
+/* Passes over anything but an array. */
+void mp_skip(struct mp_reader *r);
 /* 0 when everything was read without an error and nothing is left, else DUNLIN_EFORMAT. */
 int mp_end(const struct mp_reader *r);
 
@@ -47,12 +50,15 @@ void mp_write_float(struct buf *out, double v); /* every NaN becomes the one NaN
 void mp_write_time(struct buf *out, int64_t us);
 void mp_write_str(struct buf *out, const void *data, size_t len);
 void mp_write_bin(struct buf *out, const void *data, size_t len);
+void mp_write_bin_head(struct buf *out, size_t len); /* the bytes are the caller's to append */
 void mp_write_array(struct buf *out, size_t count);
 
 /* Whether the bytes are well-formed UTF-8 (no surrogates, no over-long forms); counts scalar values if asked. */
 bool utf8_valid(const void *data, size_t len, size_t *scalars);
 /* Decodes one scalar value of valid UTF-8 and moves `*at` behind it. */
 uint32_t utf8_next(const uint8_t **at);
+/* How many bytes that many scalar values of valid UTF-8 take. */
+size_t utf8_skip(const void *data, size_t scalars);
 /* Encodes; returns 1 to 4. */
 size_t utf8_put(uint8_t out[4], uint32_t scalar);
 

@@ -56,7 +56,7 @@ int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, s
   if (!c) return DUNLIN_EKIND;
   uint32_t item = seq_shown_at(&c->as.seq, index);
   if (item == SEQ_NONE) return DUNLIN_ERANGE;
-  const struct reg_write *write = reg_distinct(&c->as.seq.elements[c->as.seq.items[item].value].reg, i);
+  const struct reg_write *write = reg_distinct(&c->as.seq.elements[c->as.seq.items[item].element].reg, i);
   if (!write) return DUNLIN_ENOENT;
   *out = write->value;
   return 0;
@@ -70,26 +70,14 @@ int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index, struct
 
 size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text) {
   const struct container *c = container_of(doc, text, DUNLIN_TEXT);
-  return c ? c->as.seq.shown : 0;
-}
-
-static size_t text_copy(const struct seq *seq, char *out) {
-  size_t rank = 0, len = 0;
-  uint32_t place = 0, item;
-  while ((item = seq_read(seq, &rank, &place)) != SEQ_NONE) {
-    uint8_t utf8[4];
-    size_t n = utf8_put(utf8, seq->items[item].value);
-    for (size_t i = 0; out && i < n; i++) out[len + i] = (char)utf8[i];
-    len += n;
-  }
-  return len;
+  return c ? c->as.text.text.size : 0;
 }
 
 size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap) {
   const struct container *c = container_of(doc, text, DUNLIN_TEXT);
   if (!c) return 0;
-  size_t len = text_copy(&c->as.seq, NULL);
-  if (out && cap >= len) text_copy(&c->as.seq, out);
+  size_t len = text_bytes(&c->as.text.text);
+  if (out && cap >= len) text_copy(&c->as.text.text, &doc->text, out);
   return len;
 }
 

@@ -18,7 +18,7 @@ void reg_free(struct reg *reg, const struct dunlin_env *env) {
 
 static bool wins(const struct graph *graph, const struct reg_write *a, const struct reg_write *b) {
   if (a->class != b->class) return a->class > b->class;
-  return graph_wins(graph, a->change, a->index, b->change, b->index);
+  return graph_wins(graph, a->lv, b->lv);
 }
 
 /* Puts a write in its place; there is room. */
@@ -46,7 +46,7 @@ int reg_apply(struct reg *reg, const struct graph *graph, const struct reg_write
   }
   uint32_t kept = 0;
   for (uint32_t i = 0; i < reg->count; i++) {
-    if (graph->in_version[reg->writes[i].change]) undo->removed[undo->removed_count++] = reg->writes[i];
+    if (graph_seen(graph, reg->writes[i].lv)) undo->removed[undo->removed_count++] = reg->writes[i];
     else reg->writes[kept++] = reg->writes[i];
   }
   reg->count = kept;
@@ -54,9 +54,9 @@ int reg_apply(struct reg *reg, const struct graph *graph, const struct reg_write
   return 0;
 }
 
-void reg_revert(struct reg *reg, const struct graph *graph, uint32_t change, uint32_t index, struct reg_undo *undo) {
+void reg_revert(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo) {
   for (uint32_t i = 0; undo->added && i < reg->count; i++) {
-    if (reg->writes[i].change != change || reg->writes[i].index != index) continue;
+    if (reg->writes[i].lv != lv) continue;
     write_free(&reg->writes[i], graph->env);
     reg->count--;
     memmove(&reg->writes[i], &reg->writes[i + 1], (reg->count - i) * sizeof *reg->writes);

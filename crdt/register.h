@@ -6,7 +6,7 @@
 #include "crdt/value.h"
 
 struct reg_write {
-  uint32_t change, index; /* the operation */
+  uint32_t lv; /* the operation */
   uint32_t class;
   struct dunlin_value value; /* strings and bytes are owned by the write */
 };
@@ -26,11 +26,11 @@ struct reg_undo {
 
 void reg_free(struct reg *reg, const struct dunlin_env *env);
 
-/* Removes the writes that the walking version has seen, and adds `write` (NULL: a deletion), whose value is copied.  0 or
+/* After graph_prepare_seen(): removes the writes that the open change has seen, and adds `write` (NULL: a deletion), whose value is copied.  0 or
  * DUNLIN_ENOMEM.  The undo record is to be given to exactly one of reg_revert() and reg_undo_free(). */
 int reg_apply(struct reg *reg, const struct graph *graph, const struct reg_write *write, struct reg_undo *undo);
-/* `change` and `index` name the write that was added. */
-void reg_revert(struct reg *reg, const struct graph *graph, uint32_t change, uint32_t index, struct reg_undo *undo);
+/* `lv` names the write that was added. */
+void reg_revert(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo);
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env);
 
 /* Write `i` in winner order, passing over writes of a container that came before; NULL past the last. */

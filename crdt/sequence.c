@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-void seq_init(struct seq *seq, const struct dunlin_env *env, bool is_list) {
-  *seq = (struct seq){.env = env, .is_list = is_list};
+void seq_init(struct seq *seq, const struct dunlin_env *env) {
+  *seq = (struct seq){.env = env};
 }
 
 void seq_free(struct seq *seq) {
@@ -16,21 +16,19 @@ void seq_free(struct seq *seq) {
   ENV_FREE_ARRAY(seq->env, seq->items, seq->cap);
   ENV_FREE_ARRAY(seq->env, seq->chunks, seq->chunk_cap);
   ENV_FREE_ARRAY(seq->env, seq->order, seq->order_cap);
+  ENV_FREE_ARRAY(seq->env, seq->effects, seq->effect_cap);
+  ENV_FREE_ARRAY(seq->env, seq->version, seq->version_cap);
 }
 
 /* ---- Visibility --------------------------------------------------------------------------------------------- */
 
 static bool shows(const struct seq *seq, uint32_t item) {
-  const struct seq_item *it = &seq->items[item];
-  if (!seq->is_list) return !it->deletes;
-  const struct seq_element *e = &seq->elements[it->value];
+  const struct seq_element *e = &seq->elements[seq->items[item].element];
   return !e->deletes && e->place == item;
 }
 
 static bool version_shows(const struct seq *seq, uint32_t item) {
-  const struct seq_item *it = &seq->items[item];
-  if (!seq->is_list) return it->in_version && !it->version_deletes;
-  const struct seq_element *e = &seq->elements[it->value];
+  const struct seq_element *e = &seq->elements[seq->items[item].element];
   return !e->version_deletes && e->version_place == item;
 }
 
@@ -96,16 +94,13 @@ uint32_t seq_shown_at(const struct seq *seq, size_t index) {
     if (shows(seq, chunk->items[i]) && index-- == 0) return chunk->items[i];
 }
 
-uint32_t seq_version_next(const struct seq *seq, uint32_t item) {
+size_t seq_version_before(const struct seq *seq, uint32_t item, bool *visible) {
   struct place p = place_of(seq, item);
-  p.at++;
-  for (;; p.at++) {
-    while (p.rank < seq->chunk_count && (p.at >= chunk_at(seq, p.rank)->count || !seq->order[p.rank].version))
-      p.rank++, p.at = 0;
-    if (p.rank == seq->chunk_count) return SEQ_NONE;
-    uint32_t next = chunk_at(seq, p.rank)->items[p.at];
-    if (version_shows(seq, next)) return next;
-  }
+  size_t before = 0;
+  for (uint32_t rank = 0; rank < p.rank; rank++) before += seq->order[rank].version;
+  for (uint32_t at = 0; at < p.at; at++) before += version_shows(seq, chunk_at(seq, p.rank)->items[at]);
+  *visible = version_shows(seq, item);
+  return before;
 }
 
 uint32_t seq_read(const struct seq *seq, size_t *rank, uint32_t *place) {
@@ -206,10 +201,8 @@ static uint32_t best_slot(const struct seq *seq, const struct graph *graph, cons
   uint32_t best = SEQ_NONE;
   for (size_t i = 0; i < e->slot_count; i++) {
     const struct seq_item *slot = &seq->items[e->slots[i]];
-    if (version && !slot->in_version) continue;
-    if (best == SEQ_NONE ||
-        graph_wins(graph, slot->change, slot->index, seq->items[best].change, seq->items[best].index))
-      best = e->slots[i];
+    if (version ? !slot->in_version : slot->is_void) continue;
+    if (best == SEQ_NONE || graph_wins(graph, slot->lv, seq->items[best].lv)) best = e->slots[i];
   }
   return best;
 }
@@ -233,8 +226,8 @@ static void replace_element(struct seq *seq, const struct graph *graph, uint32_t
  * FugueMax puts the children on the right of one item in the reverse order of their right origins, ties by operation; an
  * item that another is a left child of comes after it.  Read along the sequence: items whose left origin lies before ours
  * end the search; those with the same left origin are compared; others are descendants and follow what was decided. */
-static struct place integrate(const struct seq *seq, const struct graph *graph, struct place p, uint32_t change,
-                              uint32_t index, uint32_t left, uint32_t right) {
+static struct place integrate(const struct seq *seq, const struct graph *graph, struct place p, uint32_t lv,
+                              uint32_t left, uint32_t right) {
   struct place best = p;
   bool looking_further = false; /* passed an item that goes after ours, unless one comes that goes before */
   uint64_t our_left = position(seq, left, 0), our_right = position(seq, right, UINT64_MAX);
@@ -248,7 +241,7 @@ static struct place integrate(const struct seq *seq, const struct graph *graph, 
     if (its_left > our_left) continue;
     uint64_t its_right = position(seq, it->right, UINT64_MAX);
     if (its_right == our_right) {
-      if (graph_before(graph, change, index, it->change, it->index)) return best;
+      if (graph_before(graph, lv, it->lv)) return best;
       looking_further = false;
     } else {
       looking_further = its_right < our_right;
@@ -264,112 +257,118 @@ static uint32_t version_item_from(const struct seq *seq, struct place p) {
   }
 }
 
-static int reserve(struct seq *seq, size_t count, const uint32_t *values) {
-  if (seq->count + count >= SEQ_NONE) return DUNLIN_ELIMIT;
-  if (ENV_GROW(seq->env, seq->items, seq->cap, seq->count + count)) return DUNLIN_ENOMEM;
-  if (!seq->is_list) return 0;
-  struct seq_element *e = &seq->elements[values[0]];
+static int reserve(struct seq *seq, uint32_t element) {
+  struct seq_element *e = &seq->elements[element];
+  if (seq->count + 1 >= SEQ_NONE) return DUNLIN_ELIMIT;
+  if (ENV_GROW(seq->env, seq->items, seq->cap, seq->count + 1) ||
+      ENV_GROW(seq->env, seq->effects, seq->effect_cap, seq->effect_count + 1))
+    return DUNLIN_ENOMEM;
   return ENV_GROW(seq->env, e->slots, e->slot_cap, e->slot_count + 1);
 }
 
-int seq_insert(struct seq *seq, const struct graph *graph, uint32_t change, uint32_t index, size_t at,
-               const uint32_t *values, size_t count, uint32_t *first) {
+int seq_insert(struct seq *seq, const struct graph *graph, uint32_t lv, size_t at, uint32_t element, bool is_void) {
   if (at > seq->version_shown) return DUNLIN_ERANGE;
-  int error = reserve(seq, count, values);
+  int error = reserve(seq, element);
   if (error) return error;
   uint32_t left = at ? seq_version_at(seq, at - 1) : SEQ_NONE;
   struct place p = {0, 0};
   if (left != SEQ_NONE) p = place_of(seq, left), p.at++;
   uint32_t right = version_item_from(seq, p);
-  p = integrate(seq, graph, p, change, index, left, right);
-  *first = (uint32_t)seq->count;
-  for (size_t i = 0; i < count; i++) {
-    error = make_room(seq, &p);
-    if (error) {
-      seq_uninsert(seq, graph, *first, (uint32_t)i);
-      return error;
-    }
-    uint32_t item = (uint32_t)seq->count++;
-    seq->items[item] = (struct seq_item){.change = change,
-                                         .index = index + (uint32_t)i,
-                                         .left = left,
-                                         .right = right,
-                                         .value = values[i],
-                                         .in_version = true};
-    put_item(seq, p, item);
-    p.at++;
-    left = item;
-    if (seq->is_list) {
-      struct seq_element *e = &seq->elements[values[i]];
-      e->slots[e->slot_count++] = item;
-      replace_element(seq, graph, values[i]);
-    } else {
-      count_shown(seq, item, 1);
-      count_version(seq, item, 1);
-    }
-  }
+  p = integrate(seq, graph, p, lv, left, right);
+  error = make_room(seq, &p);
+  if (error) return error;
+  uint32_t item = (uint32_t)seq->count++;
+  seq->items[item] = (struct seq_item){
+      .lv = lv, .left = left, .right = right, .element = element, .in_version = true, .is_void = is_void};
+  put_item(seq, p, item);
+  struct seq_element *e = &seq->elements[element];
+  e->deletes += is_void && !e->slot_count; /* born deleted, whatever moves it later */
+  e->slots[e->slot_count++] = item;
+  replace_element(seq, graph, element);
+  seq->effects[seq->effect_count++] = (struct seq_effect){lv, item, false, is_void};
   return 0;
 }
 
-void seq_uninsert(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count) {
-  for (uint32_t item = first + count; item-- > first;) {
-    if (seq->is_list) {
-      uint32_t element = seq->items[item].value;
-      seq->elements[element].slot_count--; /* the item was the element's latest slot */
-      /* Not visible any more before it goes. */
-      replace_element(seq, graph, element);
-    } else {
-      count_shown(seq, item, -1);
-      count_version(seq, item, -1);
-    }
-    take_item(seq, item);
-    seq->count--;
-    if (seq->is_list && !seq->elements[seq->items[item].value].slot_count) seq_drop_element(seq);
-  }
+/* Takes the newest slot away. */
+static void uninsert(struct seq *seq, const struct graph *graph) {
+  uint32_t item = (uint32_t)seq->count - 1, element = seq->items[item].element;
+  seq->elements[element].slot_count--;  /* the item was the element's latest slot */
+  replace_element(seq, graph, element); /* not visible any more before it goes */
+  take_item(seq, item);
+  seq->count--;
+  if (!seq->elements[element].slot_count) seq_drop_element(seq);
 }
 
 /* ---- Deletion and the walking version ----------------------------------------------------------------------- */
 
-/* Changes how often `item` (list: its element) is deleted, now and in the walking version. */
+/* Changes how often the element in `item` is deleted, now and in the walking version. */
 static void add_deletes(struct seq *seq, uint32_t item, int now, int version) {
-  struct seq_item *it = &seq->items[item];
-  struct seq_element *e = seq->is_list ? &seq->elements[it->value] : NULL;
-  uint32_t shown = e ? e->place : item, version_shown = e ? e->version_place : item;
-  count_shown(seq, shown, -1);
-  count_version(seq, version_shown, -1);
-  *(e ? &e->deletes : &it->deletes) += (uint32_t)now;
-  *(e ? &e->version_deletes : &it->version_deletes) += (uint32_t)version;
-  count_shown(seq, shown, 1);
-  count_version(seq, version_shown, 1);
+  struct seq_element *e = &seq->elements[seq->items[item].element];
+  count_shown(seq, e->place, -1);
+  count_version(seq, e->version_place, -1);
+  e->deletes += (uint32_t)now;
+  e->version_deletes += (uint32_t)version;
+  count_shown(seq, e->place, 1);
+  count_version(seq, e->version_place, 1);
 }
 
-void seq_delete(struct seq *seq, uint32_t item) {
-  add_deletes(seq, item, 1, 1);
-}
-void seq_undelete(struct seq *seq, uint32_t item) {
-  add_deletes(seq, item, -1, -1);
-}
-void seq_leave_delete(struct seq *seq, uint32_t item) {
-  add_deletes(seq, item, 0, -1);
-}
-void seq_enter_delete(struct seq *seq, uint32_t item) {
-  add_deletes(seq, item, 0, 1);
+int seq_delete(struct seq *seq, uint32_t lv, uint32_t item, bool is_void) {
+  if (ENV_GROW(seq->env, seq->effects, seq->effect_cap, seq->effect_count + 1)) return DUNLIN_ENOMEM;
+  seq->effects[seq->effect_count++] = (struct seq_effect){lv, item, true, is_void};
+  add_deletes(seq, item, !is_void, 1);
+  return 0;
 }
 
-static void set_in_version(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count,
-                           bool in_version) {
-  for (uint32_t item = first; item < first + count; item++) {
-    if (!seq->is_list) count_version(seq, item, -1);
-    seq->items[item].in_version = in_version;
-    if (!seq->is_list) count_version(seq, item, 1);
-    else replace_element(seq, graph, seq->items[item].value);
+void seq_revert(struct seq *seq, const struct graph *graph, size_t effects) {
+  while (seq->effect_count > effects) {
+    const struct seq_effect *e = &seq->effects[--seq->effect_count];
+    if (e->is_delete) add_deletes(seq, e->item, -!e->is_void, -1);
+    else uninsert(seq, graph);
   }
 }
 
-void seq_leave_insert(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count) {
-  set_in_version(seq, graph, first, count, false);
+/* The walking version loses or gains one operation. */
+static void move_effect(struct seq *seq, const struct graph *graph, const struct seq_effect *e, bool enter) {
+  if (e->is_delete) {
+    add_deletes(seq, e->item, 0, enter ? 1 : -1);
+    return;
+  }
+  seq->items[e->item].in_version = enter;
+  replace_element(seq, graph, seq->items[e->item].element);
 }
 
-void seq_enter_insert(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count) {
-  set_in_version(seq, graph, first, count, true);
+/* The first effect at or behind `lv`. */
+static size_t effect_from(const struct seq *seq, uint32_t lv) {
+  size_t low = 0, high = seq->effect_count;
+  while (low < high) {
+    size_t mid = (low + high) / 2;
+    if (seq->effects[mid].lv < lv) low = mid + 1;
+    else high = mid;
+  }
+  return low;
+}
+
+int seq_go(struct seq *seq, const struct graph *graph, const uint32_t *heads, size_t count) {
+  struct lv_ranges left = {0}, entered = {0};
+  int error = ENV_GROW(seq->env, seq->version, seq->version_cap, count + 1);
+  if (error) return error;
+  if (count == seq->version_heads && (!count || !memcmp(heads, seq->version, count * sizeof *heads))) return 0;
+  error = graph_difference(graph, seq->version, seq->version_heads, heads, count, &left, &entered);
+  for (size_t i = 0; !error && i < left.count; i++)
+    for (size_t e = effect_from(seq, left.list[i].to); e-- > 0 && seq->effects[e].lv >= left.list[i].from;)
+      move_effect(seq, graph, &seq->effects[e], false);
+  for (size_t i = entered.count; !error && i-- > 0;)
+    for (size_t e = effect_from(seq, entered.list[i].from);
+         e < seq->effect_count && seq->effects[e].lv < entered.list[i].to; e++)
+      move_effect(seq, graph, &seq->effects[e], true);
+  if (!error && count) memcpy(seq->version, heads, count * sizeof *heads);
+  if (!error) seq->version_heads = count;
+  lv_ranges_free(&left, seq->env);
+  lv_ranges_free(&entered, seq->env);
+  return error;
+}
+
+void seq_settle(struct seq *seq, uint32_t lv) {
+  seq->version[0] = lv; /* seq_go() has made room */
+  seq->version_heads = 1;
 }

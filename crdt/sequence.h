@@ -1,11 +1,11 @@
-/* The order of a text or a list: every insertion ever made, in FugueMax order (Weidner and Kleppmann, "The Art of the
- * Fugue"), with what is visible now and what is visible in the walking version.
+/* The order of a list: every slot ever made, in FugueMax order (Weidner and Kleppmann, "The Art of the Fugue"), with what is
+ * visible now and what is visible in the walking version.
  *
- * This is the simple form: one record for each inserted character or list slot, in chunks that know how many of theirs are
- * visible, so that finding an index costs a walk over the chunks.
+ * A *slot* is a place where an element was put, by its insertion or by a move.  An element shows in one of its slots, the one
+ * that wins among those of the version (graph_wins).
  *
- * A text's item is a character.  A list's item is a *slot*: a place where an element was put, by its insertion or by a move.
- * An element shows in one of its slots, the one that wins among those of the version (graph_wins). */
+ * This is the simple form: one record for each slot, in chunks that know how many of theirs are visible, so that finding an index
+ * costs a walk over the chunks.  The walking version moves by retreat and advance, over what differs. */
 #ifndef CRDT_SEQUENCE_H
 #define CRDT_SEQUENCE_H
 
@@ -14,20 +14,19 @@
 #define SEQ_NONE UINT32_MAX
 
 struct seq_item {
-  uint32_t change, index; /* the operation that inserted it */
-  uint32_t left, right;   /* origins: items, or SEQ_NONE for the start and the end */
+  uint32_t lv;          /* the operation that made it */
+  uint32_t left, right; /* origins: items, or SEQ_NONE for the start and the end */
   uint32_t chunk;
-  uint32_t value;           /* text: scalar value; list: element */
-  uint32_t deletes;         /* text: how many operations have deleted it */
-  uint32_t version_deletes; /* of those in the walking version */
-  bool in_version;          /* whether its insertion is in the walking version */
+  uint32_t element;
+  bool in_version; /* whether it is in the walking version */
+  bool is_void;    /* made by a void change */
 };
 
 struct seq_element {
   struct reg reg;
   uint32_t *slots;
   size_t slot_count, slot_cap;
-  uint32_t place, version_place; /* the slot where it shows; SEQ_NONE when there is none in the walking version */
+  uint32_t place, version_place; /* the slot where it shows; SEQ_NONE when there is none */
   uint32_t deletes, version_deletes;
 };
 
@@ -43,9 +42,14 @@ struct seq_counts {
   uint32_t chunk, shown, version; /* items of a chunk visible now, and in the walking version */
 };
 
+/* What an operation did. */
+struct seq_effect {
+  uint32_t lv, item;
+  bool is_delete, is_void;
+};
+
 struct seq {
   const struct dunlin_env *env;
-  bool is_list;
   struct seq_item *items;
   size_t count, cap;
   struct seq_element *elements;
@@ -55,20 +59,29 @@ struct seq {
   struct seq_counts *order; /* the chunks from first to last */
   size_t order_cap;
   size_t shown, version_shown; /* totals */
+  struct seq_effect *effects;  /* in order of `lv` */
+  size_t effect_count, effect_cap;
+  uint32_t *version; /* the walking version's heads */
+  size_t version_heads, version_cap;
 };
 
-void seq_init(struct seq *seq, const struct dunlin_env *env, bool is_list);
+void seq_init(struct seq *seq, const struct dunlin_env *env);
 void seq_free(struct seq *seq);
 
-/* Inserts one item before index `at` of the walking version; `value` is as in struct seq_item.  Gives the item, or with
- * `count` over 1 the first of as many consecutive items with `values`.  DUNLIN_ERANGE, DUNLIN_ELIMIT, DUNLIN_ENOMEM; nothing has
- * changed then. */
-int seq_insert(struct seq *seq, const struct graph *graph, uint32_t change, uint32_t index, size_t at,
-               const uint32_t *values, size_t count, uint32_t *first);
-/* Undoes the insertion of the last `count` items. */
-void seq_uninsert(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count);
+/* Moves the walking version.  DUNLIN_ENOMEM before anything has changed. */
+int seq_go(struct seq *seq, const struct graph *graph, const uint32_t *heads, size_t count);
 
-/* A new element (for a list, before its first slot is inserted); SEQ_NONE when out of memory. */
+/* Puts `element` into a new slot before index `at` of the walking version.  DUNLIN_ERANGE, DUNLIN_ELIMIT, DUNLIN_ENOMEM; nothing has
+ * changed then. */
+int seq_insert(struct seq *seq, const struct graph *graph, uint32_t lv, size_t at, uint32_t element, bool is_void);
+/* Deletes the element in slot `item`. DUNLIN_ENOMEM. */
+int seq_delete(struct seq *seq, uint32_t lv, uint32_t item, bool is_void);
+/* Takes back the operations behind the first `effects`. */
+void seq_revert(struct seq *seq, const struct graph *graph, size_t effects);
+/* The walking version is the one whose only head is `lv`. */
+void seq_settle(struct seq *seq, uint32_t lv);
+
+/* A new element (before its first slot is made); SEQ_NONE when out of memory. */
 uint32_t seq_new_element(struct seq *seq);
 /* Takes the newest element back, which has no slot. */
 void seq_drop_element(struct seq *seq);
@@ -76,20 +89,10 @@ void seq_drop_element(struct seq *seq);
 /* The item at an index of the walking version, or of what is visible now; SEQ_NONE past the end. */
 uint32_t seq_version_at(const struct seq *seq, size_t index);
 uint32_t seq_shown_at(const struct seq *seq, size_t index);
-/* The item visible in the walking version that follows `item`; SEQ_NONE at the end. */
-uint32_t seq_version_next(const struct seq *seq, uint32_t item);
+/* How many items visible in the walking version come before `item`, and whether it is one. */
+size_t seq_version_before(const struct seq *seq, uint32_t item, bool *visible);
 /* The first visible item of a chunk from rank `rank`, place `place` on; moves both behind it; SEQ_NONE at the end. For reading
  * from the start to the end. */
 uint32_t seq_read(const struct seq *seq, size_t *rank, uint32_t *place);
-
-/* Counts one deletion of an item (list: of its element) up or down, now and in the walking version. */
-void seq_delete(struct seq *seq, uint32_t item);
-void seq_undelete(struct seq *seq, uint32_t item);
-
-/* The walking version loses or gains insertions (`count` items from `first`), or a deletion of an item. */
-void seq_leave_insert(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count);
-void seq_enter_insert(struct seq *seq, const struct graph *graph, uint32_t first, uint32_t count);
-void seq_leave_delete(struct seq *seq, uint32_t item);
-void seq_enter_delete(struct seq *seq, uint32_t item);
 
 #endif

@@ -7,18 +7,20 @@
 
 static int begin(dunlin_doc *doc, const uint32_t *heads, size_t count) {
   if (count > DUNLIN_MAX_PARENTS) return DUNLIN_ELIMIT;
-  int error = doc_walk(doc, heads, count);
+  int error = open_change(doc, heads, count, NULL);
   if (error) return error;
-  const struct graph_actor *self = &doc->graph.actors[doc->actor];
-  int64_t reached = graph_actor_reached(&doc->graph, doc->actor);
+  struct graph *g = &doc->graph;
   /* Every change of ours must lie in the version, or this one would be a fork. */
-  if ((int64_t)self->count != reached + 1) return DUNLIN_EINVAL;
-  error = open_change(doc, doc->actor, (uint64_t)(reached + 1), 0, NULL);
-  if (error) return error;
-  doc->txn.error = 0;
-  doc->txn.row_count = doc->txn.value_count = 0;
-  buf_clear(&doc->txn.text);
-  buf_clear(&doc->txn.values);
+  int64_t reached = graph_actor_reached(g, doc->actor);
+  if (g->actors[doc->actor].changes != reached + 1) {
+    open_change_revert(doc);
+    return DUNLIN_EINVAL;
+  }
+  g->open.actor = doc->actor;
+  g->open.number = (uint32_t)(reached + 1);
+  g->open.time = 0;
+  doc->open.is_local = true;
+  doc->txn_error = 0;
   return 0;
 }
 
@@ -41,11 +43,13 @@ int dunlin_begin_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count
   if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, count)) return DUNLIN_ENOMEM;
   size_t distinct = 0;
   for (size_t i = 0; i < count; i++) {
-    uint32_t change = idmap_get(&doc->graph.ids, &heads[i]);
-    if (change == IDMAP_NONE) return DUNLIN_ENOENT;
+    uint32_t change;
+    int error_found = names_find(doc, &heads[i], &change);
+    if (error_found || change == IDMAP_NONE) return error_found ? error_found : DUNLIN_ENOENT;
+    uint32_t last = graph_start(&doc->graph, change + 1) - 1;
     bool repeated = false;
-    for (size_t k = 0; k < distinct; k++) repeated |= doc->scratch[k] == change;
-    if (!repeated) doc->scratch[distinct++] = change;
+    for (size_t k = 0; k < distinct; k++) repeated |= doc->scratch[k] == last;
+    if (!repeated) doc->scratch[distinct++] = last;
   }
   return begin(doc, doc->scratch, distinct);
 }
@@ -54,94 +58,7 @@ void dunlin_abort(dunlin_doc *doc) {
   if (doc->open.is_open) open_change_revert(doc);
 }
 
-/* ---- The canonical change ----------------------------------------------------------------------------------- */
-
-/* Gives each container that a row writes to its number in the columns; returns how many are not made by this change. */
-static size_t number_containers(dunlin_doc *doc) {
-  uint64_t self = ++doc->stamp;
-  size_t external = 0;
-  for (size_t i = 0; i < doc->open.made_count; i++) {
-    struct container *c = doc->containers[doc->open.made[i]];
-    if (!c->provisional || c->ref_stamp == self) continue;
-    c->ref = (uint32_t)i; /* behind the external ones, whose count is not known yet */
-    c->ref_stamp = self;
-  }
-  for (size_t i = 0; i < doc->txn.row_count; i++) {
-    struct container *c = doc->containers[doc->txn.rows[i].container];
-    if (c->provisional || c->ref_stamp == self) continue;
-    c->ref = (uint32_t)external++;
-    c->ref_stamp = self;
-  }
-  return external;
-}
-
-/* Parents that are not the actor's own previous change, sorted, behind that; then the actor where it is not implied. */
-static void write_refs(const dunlin_doc *doc, struct buf *out) {
-  const struct graph *g = &doc->graph;
-  const struct graph_change *change = &g->changes[doc->open.change];
-  uint8_t *ids = buf_extend(out, 32 * change->parent_count);
-  size_t sorted_from = 0, count = 0;
-  for (uint32_t i = 0; ids && i < change->parent_count; i++) {
-    const struct graph_change *parent = &g->changes[g->parents[change->parents + i]];
-    size_t at = count++;
-    if (parent->actor == change->actor && parent->number + 1 == change->number) {
-      memmove(ids + 32, ids, 32 * at);
-      at = 0;
-      sorted_from = 1;
-    } else {
-      for (; at > sorted_from && memcmp(ids + 32 * (at - 1), parent->id.bytes, 32) > 0; at--)
-        memcpy(ids + 32 * at, ids + 32 * (at - 1), 32);
-    }
-    memcpy(ids + 32 * at, parent->id.bytes, 32);
-  }
-  if (!sorted_from) buf_append(out, g->actors[change->actor].name.bytes, sizeof(struct dunlin_actor));
-}
-
-static void write_containers(dunlin_doc *doc, size_t external, struct buf *out) {
-  struct container_id *ids = (void *)buf_extend(out, external * sizeof *ids);
-  for (size_t i = 0; ids && i < doc->txn.row_count; i++) {
-    const struct container *c = doc->containers[doc->txn.rows[i].container];
-    if (!c->provisional) ids[c->ref] = c->id;
-  }
-}
-
-static void write_rows(const dunlin_doc *doc, size_t external, struct buf *out) {
-  mp_write_array(out, 3 * doc->txn.row_count);
-  for (size_t i = 0; i < doc->txn.row_count; i++) {
-    const struct txn_row *row = &doc->txn.rows[i];
-    const struct container *c = doc->containers[row->container];
-    uint64_t ref = c->ref + (c->provisional ? external : 0);
-    if (ref >= 1u << (32 - OP_KIND_BITS)) out->error = DUNLIN_ELIMIT;
-    mp_write_uint(out, ref << OP_KIND_BITS | row->kind);
-    mp_write_uint(out, row->a);
-    mp_write_uint(out, row->len);
-  }
-}
-
-static int write_change(dunlin_doc *doc, int64_t time, struct buf *out) {
-  size_t external = number_containers(doc);
-  const struct txn *txn = &doc->txn;
-  struct buf bin;
-  buf_init(&bin, doc->env, DUNLIN_MAX_CHANGE);
-  mp_write_array(out, time ? 7 : txn->value_count ? 6 : txn->text.len ? 5 : 4);
-  write_refs(doc, &bin);
-  mp_write_bin(out, bin.data, bin.len);
-  mp_write_uint(out, doc->graph.changes[doc->open.change].number);
-  bin.len = 0;
-  write_containers(doc, external, &bin);
-  mp_write_bin(out, bin.data, bin.len);
-  write_rows(doc, external, out);
-  if (txn->text.len || txn->value_count || time) mp_write_str(out, txn->text.data, txn->text.len);
-  if (txn->value_count || time) mp_write_array(out, txn->value_count);
-  buf_append(out, txn->values.data, txn->values.len);
-  if (time) mp_write_int(out, time);
-  int error = txn->text.error     ? txn->text.error
-              : txn->values.error ? txn->values.error
-              : bin.error         ? bin.error
-                                  : out->error;
-  buf_free(&bin);
-  return error;
-}
+/* ---- Commit ------------------------------------------------------------------------------------------------- */
 
 /* Gives the containers that the change made their ids, parents first. */
 static int name_containers(dunlin_doc *doc, const struct dunlin_id *id) {
@@ -159,28 +76,41 @@ static int name_containers(dunlin_doc *doc, const struct dunlin_id *id) {
   return 0;
 }
 
+/* Finishes the open change: its bytes and its id, when somebody wants them or its containers' names hang on it. */
+static int finish(dunlin_doc *doc, bool wanted, struct dunlin_id *id) {
+  buf_clear(&doc->bytes);
+  int error = history_change(doc, doc->graph.changes, &doc->bytes);
+  if (error) return error;
+  if (doc->bytes.len > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
+  struct dunlin_bytes canonical = {doc->bytes.data, doc->bytes.len};
+  *id = change_id(doc->env, &doc->id, canonical);
+  error = name_containers(doc, id);
+  if (!error && wanted && doc->hook) error = doc->hook(doc->hook_ctx, id, canonical);
+  return error;
+}
+
+/* Whether the change is surely within its limit without being written: one row of text, not long. */
+static bool surely_small(const dunlin_doc *doc) {
+  uint32_t bytes = column_end(&doc->text) - doc->open.text_end + column_end(&doc->values) - doc->open.values_end;
+  return bytes < DUNLIN_MAX_CHANGE / 2 && doc->open.index < 1024 && doc->graph.open.parent_count < 64;
+}
+
 int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
   if (!doc->open.is_open || !doc->open.is_local) return DUNLIN_ESTATE;
-  if (!doc->txn.row_count && !doc->txn.error) {
+  if (!doc->open.index && !doc->txn_error) {
     dunlin_abort(doc);
     return 0;
   }
-  struct buf bytes;
   struct dunlin_id id;
-  buf_init(&bytes, doc->env, DUNLIN_MAX_CHANGE);
-  int error = doc->txn.error;
-  if (!error) error = write_change(doc, time, &bytes);
-  if (!error) {
-    struct dunlin_bytes canonical = {bytes.data, bytes.len};
-    id = change_id(doc->env, &doc->id, canonical);
-    doc->graph.changes[doc->open.change].time = time;
-    error = name_containers(doc, &id);
-    if (!error && doc->hook) error = doc->hook(doc->hook_ctx, &id, canonical);
-    if (!error) error = open_change_settle(doc, &id, canonical);
-  }
+  int error = doc->txn_error ? doc->txn_error : close_row(doc);
+  bool named = out || doc->hook || doc->open.made_count || !surely_small(doc);
+  doc->graph.open.time = time;
+  if (!error && doc->text.buf.error) error = doc->text.buf.error;
+  if (!error && doc->values.buf.error) error = doc->values.buf.error;
+  if (!error && named) error = finish(doc, true, &id);
+  if (!error) error = open_change_settle(doc, named ? &id : NULL);
   if (error) open_change_revert(doc);
   else if (out) *out = id;
-  buf_free(&bytes);
   return error ? error : 1;
 }
 
@@ -192,60 +122,42 @@ void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, void *ctx) 
 /* ---- Operations --------------------------------------------------------------------------------------------- */
 
 static int fail(dunlin_doc *doc, int error) {
-  if (!doc->txn.error) doc->txn.error = error;
+  if (!doc->txn_error) doc->txn_error = error;
   return error;
 }
 
 /* What every write begins with. */
 static int writable(const dunlin_doc *doc) {
   if (!doc->open.is_open || !doc->open.is_local) return DUNLIN_ESTATE;
-  return doc->txn.error;
+  return doc->txn_error;
 }
 
-/* Whether the row goes on where the last one ended, so that both are one. */
-static bool joins(struct txn_row *last, const struct op *op) {
-  if (last->kind != op->kind || last->container != op->container || last->len > UINT32_MAX - op->len) return false;
-  if (op->kind == OP_TEXT_INSERT || op->kind == OP_LIST_INSERT) {
-    if (op->a != last->a + last->len) return false;
-  } else if (op->kind == OP_DELETE) {
-    if (op->a + op->len == last->a) last->a = op->a; /* backspace */
-    else if (op->a != last->a) return false;
-  } else {
-    return false;
-  }
-  last->len += op->len;
-  return true;
-}
-
-static void write_columns(struct txn *txn, const struct op *op) {
-  if (op->kind & OP_TEXT) buf_append(&txn->text, op->text.data, op->text.len);
-  txn->value_count += (op->kind & OP_VALUES) * (size_t)op->len;
+static void write_values(struct buf *values, const struct op *op) {
   switch (op->kind) {
     case OP_LIST_INSERT:
-    case OP_LIST_SET: value_write(&txn->values, &op->value); break;
+    case OP_LIST_SET: value_write(values, &op->value); break;
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD:
-    case OP_LIST_MOVE: mp_write_uint(&txn->values, op->number); break;
+    case OP_LIST_MOVE: mp_write_uint(values, op->number); break;
     case OP_MAP_SET:
     case OP_MAP_CHILD:
-    case OP_MAP_DELETE: mp_write_str(&txn->values, op->key.data, op->key.len); break;
-    case OP_COUNTER_ADD: mp_write_int(&txn->values, op->amount); break;
+    case OP_MAP_DELETE: mp_write_str(values, op->key.data, op->key.len); break;
+    case OP_COUNTER_ADD: mp_write_int(values, op->amount); break;
     default: break;
   }
-  if (op->kind == OP_MAP_SET) value_write(&txn->values, &op->value);
-  if (op->kind == OP_MAP_CHILD) mp_write_uint(&txn->values, op->number);
+  if (op->kind == OP_MAP_SET) value_write(values, &op->value);
+  if (op->kind == OP_MAP_CHILD) mp_write_uint(values, op->number);
 }
 
-static int perform(dunlin_doc *doc, const struct op *op, dunlin_obj *made) {
-  struct txn *txn = &doc->txn;
+static int perform(dunlin_doc *doc, struct op *op, dunlin_obj *made) {
   uint32_t container = 0;
-  if (ENV_GROW(doc->env, txn->rows, txn->row_cap, txn->row_count + 1)) return fail(doc, DUNLIN_ENOMEM);
+  if (op->kind & OP_VALUES) {
+    op->at = column_end(&doc->values);
+    write_values(&doc->values.buf, op);
+  }
   int error = apply_op(doc, op, &container);
+  if (!error && doc->values.buf.error) error = doc->values.buf.error;
   if (error) return fail(doc, error);
-  write_columns(txn, op);
-  if (txn->text.error || txn->values.error) return fail(doc, txn->text.error ? txn->text.error : txn->values.error);
-  if (!txn->row_count || !joins(&txn->rows[txn->row_count - 1], op))
-    txn->rows[txn->row_count++] = (struct txn_row){op->kind, op->container, op->a, op->len};
   if (made) made->index = container;
   return 0;
 }
@@ -277,7 +189,7 @@ static int map_prepare(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
 
 static bool has_seen_all(const dunlin_doc *doc, const struct reg *reg) {
   for (uint32_t i = 0; i < reg->count; i++)
-    if (!doc->graph.in_version[reg->writes[i].change]) return false;
+    if (!graph_seen(&doc->graph, reg->writes[i].lv)) return false;
   return true;
 }
 
@@ -307,7 +219,7 @@ int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, const char *key, size_t k
 static uint32_t seen_child(const dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind) {
   for (uint32_t i = 0; entry && i < entry->reg.count; i++) {
     const struct reg_write *write = &entry->reg.writes[i];
-    if (write->value.kind == kind && doc->graph.in_version[write->change]) return write->value.as.obj.index;
+    if (write->value.kind == kind && graph_seen(&doc->graph, write->lv)) return write->value.as.obj.index;
   }
   return IDMAP_NONE;
 }
@@ -370,8 +282,11 @@ int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunli
   error = check_value(&value);
   if (error) return fail(doc, error);
   const struct container *c = container_of(doc, list, DUNLIN_LIST);
-  uint32_t item = c ? seq_version_at(&c->as.seq, index) : SEQ_NONE;
-  if (item != SEQ_NONE && is_settled_value(doc, &c->as.seq.elements[c->as.seq.items[item].value].reg, &value)) return 0;
+  error = c ? container_touch(doc, list.index) : DUNLIN_EKIND;
+  if (error) return fail(doc, error);
+  uint32_t item = seq_version_at(&c->as.seq, index);
+  if (item != SEQ_NONE && is_settled_value(doc, &c->as.seq.elements[c->as.seq.items[item].element].reg, &value))
+    return 0;
   return list_op(doc, list, &op, index, NULL);
 }
 
@@ -403,7 +318,8 @@ int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
   int error = writable(doc);
   if (error) return error;
   const struct container *c = container_of(doc, list, DUNLIN_LIST);
-  if (!c) return fail(doc, DUNLIN_EKIND);
+  error = c ? container_touch(doc, list.index) : DUNLIN_EKIND;
+  if (error) return fail(doc, error);
   if (from >= c->as.seq.version_shown || to >= c->as.seq.version_shown) return fail(doc, DUNLIN_ERANGE);
   if (from == to) return 0;
   op.number = (uint32_t)(to > from ? to + 1 : to); /* counted while the element is still where it was */
@@ -416,9 +332,10 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
   int error = writable(doc);
   if (error) return error;
   const struct container *c = container_of(doc, text, DUNLIN_TEXT);
-  size_t scalars = 0, size = c ? c->as.seq.version_shown : 0;
-  if (!c) error = DUNLIN_EKIND;
-  else if (index > size || remove > size - index) error = DUNLIN_ERANGE;
+  error = c ? container_touch(doc, text.index) : DUNLIN_EKIND;
+  if (error) return fail(doc, error);
+  size_t scalars = 0, size = version_size(doc, c);
+  if (index > size || remove > size - index) error = DUNLIN_ERANGE;
   else if (len && !utf8) error = DUNLIN_EINVAL;
   else if (len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
   else if (!utf8_valid(utf8, len, &scalars)) error = DUNLIN_EUTF8;
@@ -433,7 +350,11 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
                   .container = text.index,
                   .a = (uint32_t)index,
                   .len = (uint32_t)scalars,
-                  .text = {utf8, len}};
+                  .at = column_end(&doc->text),
+                  .bytes = (uint32_t)len};
+  doc->text_wide |= scalars != len;
+  buf_append(&doc->text.buf, utf8, len);
+  if (doc->text.buf.error) return fail(doc, doc->text.buf.error);
   return perform(doc, &op, NULL);
 }
 

@@ -1,0 +1,25 @@
+/* A column of a document: bytes that only ever grow at the end, addressed by 32-bit offsets.  The front may be missing: what was
+ * there before the document was opened lies in its saved form until history is needed. */
+#ifndef CRDT_COLUMN_H
+#define CRDT_COLUMN_H
+
+#include "crdt/buf.h"
+
+struct column {
+  struct buf buf;
+  uint32_t base; /* the offset of its first byte in memory */
+};
+
+static inline uint32_t column_end(const struct column *c) {
+  return c->base + (uint32_t)c->buf.len;
+}
+static inline const uint8_t *column_at(const struct column *c, uint32_t at) {
+  return c->buf.data + (at - c->base);
+}
+/* Takes back what was added behind `end`. */
+static inline void column_truncate(struct column *c, uint32_t end) {
+  c->buf.len = end - c->base;
+  c->buf.error = 0;
+}
+
+#endif

@@ -1,0 +1,298 @@
+#include "crdt/names.h"
+
+#include <string.h>
+
+#include "crdt/internal.h"
+
+void names_init(struct names *n, const struct dunlin_env *env) {
+  *n = (struct names){.memo.change = UINT32_MAX};
+  buf_init(&n->bytes, env, SIZE_MAX / 2);
+}
+
+void names_free(struct names *n) {
+  const struct dunlin_env *env = n->bytes.env;
+  ENV_FREE_ARRAY(env, n->kept, n->cap);
+  ENV_FREE_ARRAY(env, n->by_id, n->slots);
+  ENV_FREE_ARRAY(env, n->by_change, n->slots);
+  ENV_FREE_ARRAY(env, n->all, n->all_slots);
+  buf_free(&n->bytes);
+}
+
+static uint32_t tag_of(const struct dunlin_id *id) {
+  uint32_t tag;
+  memcpy(&tag, id->bytes, sizeof tag);
+  return tag;
+}
+
+static uint32_t mix(uint32_t change) {
+  uint32_t h = change * 0x9e3779b1u;
+  return h ^ h >> 15;
+}
+
+/* ---- Those that are kept ------------------------------------------------------------------------------------ */
+
+static size_t slot_of_id(const struct names *n, const struct dunlin_id *id) {
+  size_t at = tag_of(id) & (n->slots - 1);
+  while (n->by_id[at] && id_compare(&n->kept[n->by_id[at] - 1].id, id)) at = (at + 1) & (n->slots - 1);
+  return at;
+}
+
+static size_t slot_of_change(const struct names *n, uint32_t change) {
+  size_t at = mix(change) & (n->slots - 1);
+  while (n->by_change[at] && n->kept[n->by_change[at] - 1].change != change) at = (at + 1) & (n->slots - 1);
+  return at;
+}
+
+static int grow_slots(struct names *n, const struct dunlin_env *env) {
+  size_t slots = n->slots ? 2 * n->slots : 16;
+  uint32_t *by_id = env_calloc(env, slots, sizeof *by_id), *by_change = env_calloc(env, slots, sizeof *by_change);
+  if (!by_id || !by_change) {
+    ENV_FREE_ARRAY(env, by_id, slots);
+    ENV_FREE_ARRAY(env, by_change, slots);
+    return DUNLIN_ENOMEM;
+  }
+  ENV_FREE_ARRAY(env, n->by_id, n->slots);
+  ENV_FREE_ARRAY(env, n->by_change, n->slots);
+  n->by_id = by_id;
+  n->by_change = by_change;
+  n->slots = slots;
+  for (size_t i = 0; i < n->count; i++) {
+    by_id[slot_of_id(n, &n->kept[i].id)] = (uint32_t)i + 1;
+    by_change[slot_of_change(n, n->kept[i].change)] = (uint32_t)i + 1;
+  }
+  return 0;
+}
+
+static int reserve(struct names *n, const struct dunlin_env *env, size_t more) {
+  while ((n->count + more) * 4 > n->slots * 3)
+    if (grow_slots(n, env)) return DUNLIN_ENOMEM;
+  return ENV_GROW(env, n->kept, n->cap, n->count + more);
+}
+
+/* There is room. */
+static void keep(struct names *n, uint32_t change, const struct dunlin_id *id) {
+  size_t at = slot_of_change(n, change);
+  if (n->by_change[at]) return;
+  n->kept[n->count] = (struct name){*id, change};
+  n->by_change[at] = n->by_id[slot_of_id(n, id)] = (uint32_t)++n->count;
+}
+
+static const struct dunlin_id *kept_id(const struct names *n, uint32_t change) {
+  if (!n->slots) return NULL;
+  uint32_t entry = n->by_change[slot_of_change(n, change)];
+  return entry ? &n->kept[entry - 1].id : NULL;
+}
+
+/* ---- All of them -------------------------------------------------------------------------------------------- */
+
+static void all_put(struct names *n, const struct dunlin_id *id, uint32_t change) {
+  size_t at = tag_of(id) & (n->all_slots - 1);
+  while (n->all[at].change != UINT32_MAX) at = (at + 1) & (n->all_slots - 1);
+  n->all[at] = (struct names_entry){tag_of(id), change};
+  n->all_used++;
+}
+
+/* Makes the table anew, twice as large as it must be; it goes when there is no memory for it. */
+static int all_build(dunlin_doc *doc) {
+  struct names *n = &doc->names;
+  size_t slots = 64;
+  while (slots < 2 * (size_t)doc->graph.changes) slots *= 2;
+  ENV_FREE_ARRAY(doc->env, n->all, n->all_slots);
+  n->all_slots = n->all_used = 0;
+  n->all = env_alloc(doc->env, slots * sizeof *n->all);
+  if (!n->all) return DUNLIN_ENOMEM;
+  n->all_slots = slots;
+  memset(n->all, 0xff, slots * sizeof *n->all);
+  int error = 0;
+  for (uint32_t change = 0; !error && change < doc->graph.changes; change++) {
+    struct dunlin_id id;
+    error = names_id(doc, change, &id);
+    if (error) break;
+    n->memo = (struct name){id, change}; /* the next one builds on it */
+    all_put(n, &id, change);
+  }
+  if (!error) return 0;
+  ENV_FREE_ARRAY(doc->env, n->all, n->all_slots);
+  n->all = NULL;
+  n->all_slots = 0;
+  return error;
+}
+
+static int all_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
+  struct names *n = &doc->names;
+  *change = IDMAP_NONE;
+  if (!n->all || 4 * n->all_used > 3 * n->all_slots) {
+    int error = all_build(doc);
+    if (error) return error;
+  }
+  for (size_t at = tag_of(id) & (n->all_slots - 1); n->all[at].change != UINT32_MAX;
+       at = (at + 1) & (n->all_slots - 1)) {
+    struct dunlin_id own;
+    if (n->all[at].tag != tag_of(id)) continue;
+    int error = names_id(doc, n->all[at].change, &own);
+    if (error) return error;
+    if (!id_compare(&own, id)) {
+      *change = n->all[at].change;
+      return 0;
+    }
+  }
+  return 0;
+}
+
+/* ---- Hashing ------------------------------------------------------------------------------------------------ */
+
+/* Hashes one change, whose parents' ids are at hand. */
+static int hash_change(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
+  struct names *n = &doc->names;
+  buf_clear(&n->bytes);
+  int error = history_change(doc, change, &n->bytes);
+  if (error) return error;
+  *out = change_id(doc->env, &doc->id, (struct dunlin_bytes){n->bytes.data, n->bytes.len});
+  n->memo = (struct name){*out, change};
+  return 0;
+}
+
+/* Notes the id of change n->done. */
+static int note(dunlin_doc *doc, const struct dunlin_id *id, uint32_t actor) {
+  struct names *n = &doc->names;
+  if (n->done % NAMES_EVERY == NAMES_EVERY - 1) {
+    int error = reserve(n, doc->env, 1);
+    if (error) return error;
+    keep(n, n->done, id);
+  }
+  struct graph_actor *a = &doc->graph.actors[actor];
+  a->last_id = *id;
+  a->last_known = true;
+  if (n->all) all_put(n, id, n->done);
+  if (n->all && 8 * n->all_used > 7 * n->all_slots) { /* made again when it is needed again */
+    ENV_FREE_ARRAY(doc->env, n->all, n->all_slots);
+    n->all = NULL;
+    n->all_slots = n->all_used = 0;
+  }
+  n->last = *id;
+  n->done++;
+  return 0;
+}
+
+/* Changes that nobody has asked about yet are the end of the last run: its actor typed on. */
+static int catch_up(dunlin_doc *doc) {
+  struct names *n = &doc->names;
+  while (n->done < doc->graph.changes) {
+    struct dunlin_id id;
+    if (n->done) n->memo = (struct name){n->last, n->done - 1};
+    int error = hash_change(doc, n->done, &id);
+    if (!error) error = note(doc, &id, doc->graph.runs[graph_run_of(&doc->graph, n->done)].actor);
+    if (error) return error;
+  }
+  return 0;
+}
+
+/* The last change of an actor. */
+static uint32_t last_change(const struct graph *g, const struct graph_actor *a) {
+  uint32_t run = a->runs[a->run_count - 1];
+  return (run + 1 < g->run_count ? g->runs[run + 1].change : g->changes) - 1;
+}
+
+int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
+  struct names *n = &doc->names;
+  if (n->memo.change == change) {
+    *out = n->memo.id;
+    return 0;
+  }
+  int error = change >= n->done ? catch_up(doc) : 0;
+  if (error) return error;
+  if (change + 1 == n->done) {
+    *out = n->last;
+    return 0;
+  }
+  const struct dunlin_id *kept = kept_id(n, change);
+  if (kept) {
+    *out = *kept;
+    return 0;
+  }
+  const struct graph_run *run = &doc->graph.runs[graph_run_of(&doc->graph, change)];
+  const struct graph_actor *actor = &doc->graph.actors[run->actor];
+  if (actor->last_known && last_change(&doc->graph, actor) == change) {
+    *out = actor->last_id;
+    return 0;
+  }
+  uint32_t from = (change + 1) / NAMES_EVERY * NAMES_EVERY;
+  bool memo_near = n->memo.change < change && n->memo.change >= run->change && n->memo.change + 1 >= from;
+  if (memo_near) from = n->memo.change + 1;
+  else if (from <= run->change) from = run->change;
+  else n->memo = (struct name){*kept_id(n, from - 1), from - 1};
+  for (; !error && from <= change; from++) error = hash_change(doc, from, out);
+  return error;
+}
+
+/* ---- Asking ------------------------------------------------------------------------------------------------- */
+
+int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
+  struct names *n = &doc->names;
+  struct graph *g = &doc->graph;
+  int error = catch_up(doc);
+  *change = IDMAP_NONE;
+  if (error || !n->done) return error;
+  if (!id_compare(&n->last, id)) {
+    *change = n->done - 1;
+    return 0;
+  }
+  uint32_t entry = n->slots ? n->by_id[slot_of_id(n, id)] : 0;
+  if (entry) {
+    *change = n->kept[entry - 1].change;
+    return 0;
+  }
+  for (size_t i = 0; i < g->actor_count; i++) {
+    const struct graph_actor *a = &g->actors[i];
+    if (!a->last_known || id_compare(&a->last_id, id)) continue;
+    *change = last_change(g, a);
+    return 0;
+  }
+  return all_find(doc, id, change);
+}
+
+int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct dunlin_id *id, bool *known) {
+  const struct graph *g = &doc->graph;
+  const struct graph_actor *a = &g->actors[actor];
+  *known = false;
+  if (number >= a->changes) return 0;
+  for (size_t i = a->run_count; i-- > 0;) {
+    const struct graph_run *run = &g->runs[a->runs[i]];
+    uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].change : g->changes;
+    if (number < run->number || number - run->number >= end - run->change) continue;
+    struct dunlin_id own;
+    int error = names_id(doc, run->change + (uint32_t)(number - run->number), &own);
+    if (error || !id_compare(&own, id)) {
+      *known = !error;
+      return error;
+    }
+  }
+  return 0;
+}
+
+int names_prepare(dunlin_doc *doc) {
+  struct names *n = &doc->names;
+  struct graph *g = &doc->graph;
+  const struct graph_actor *a = &g->actors[g->open.actor];
+  bool goes_on = g->run_count && g->open.parent_count == 1 && g->open.parents[0] + 1 == g->lvs &&
+                 g->runs[g->run_count - 1].actor == g->open.actor;
+  if (goes_on) return 0;
+  int error = catch_up(doc);
+  if (!error) error = reserve(n, doc->env, g->open.parent_count + 1);
+  for (size_t i = 0; !error && i < g->open.parent_count; i++) {
+    uint32_t change = graph_change_at(g, g->open.parents[i]);
+    struct dunlin_id id;
+    error = names_id(doc, change, &id);
+    if (!error) keep(n, change, &id);
+  }
+  if (!error && a->run_count) keep(n, last_change(g, a), &a->last_id);
+  return error;
+}
+
+void names_add(dunlin_doc *doc, const struct dunlin_id *id) {
+  struct names *n = &doc->names;
+  uint32_t actor = doc->graph.open.actor;
+  n->memo.change = UINT32_MAX;
+  doc->graph.actors[actor].last_known = false;
+  if (id && n->done + 1 == doc->graph.changes) (void)note(doc, id, actor); /* else it is hashed when it is asked for */
+}

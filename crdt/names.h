@@ -1,0 +1,53 @@
+/* The ids of changes: derived data, of which only some are kept.
+ *
+ * Kept are the id of the last change, of each actor's last, of one change in 64, and of every change that a run of the graph
+ * begins on; any other follows from one of these by hashing at most 64 changes.  A transaction that nobody asks the id
+ * of is not hashed at all until somebody does.
+ *
+ * Which change an id names is looked up among the kept ones first; only when it is none of them is a table of all changes
+ * made, and kept up from then on. */
+#ifndef CRDT_NAMES_H
+#define CRDT_NAMES_H
+
+#include <dunlin/doc.h>
+
+#include "crdt/buf.h"
+
+enum { NAMES_EVERY = 64 };
+
+struct name {
+  struct dunlin_id id;
+  uint32_t change;
+};
+
+struct names {
+  struct name *kept;
+  size_t count, cap;
+  uint32_t *by_id, *by_change; /* open addressing: a place in `kept` + 1; 0 is free */
+  size_t slots, change_slots;
+  uint32_t done;         /* so many changes have been hashed */
+  struct dunlin_id last; /* of change done - 1 */
+  struct name memo;      /* the one found out last; UINT32_MAX: none */
+  struct buf bytes;      /* a change that is being hashed */
+  struct names_entry {
+    uint32_t tag, change;
+  } * all; /* open addressing by the id's first bytes; change UINT32_MAX is free */
+  size_t all_slots, all_used;
+  int error; /* an id that was needed could not be found out, for want of memory */
+};
+
+void names_init(struct names *names, const struct dunlin_env *env);
+void names_free(struct names *names);
+
+/* The id of a change.  DUNLIN_ENOMEM. */
+int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out);
+/* The change of that id, IDMAP_NONE when there is none. DUNLIN_ENOMEM. */
+int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change);
+/* Whether that change of that actor is there.  DUNLIN_ENOMEM. */
+int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct dunlin_id *id, bool *known);
+/* Keeps what must be kept when the open change becomes part of the graph.  DUNLIN_ENOMEM. */
+int names_prepare(dunlin_doc *doc);
+/* The change that has just become part of the graph has this id; nothing is lost when memory runs out. */
+void names_add(dunlin_doc *doc, const struct dunlin_id *id);
+
+#endif

@@ -1,0 +1,65 @@
+#include "crdt/oplog.h"
+
+#include "crdt/graph.h"
+
+void oplog_free(struct oplog *log, const struct dunlin_env *env) {
+  ENV_FREE_ARRAY(env, log->runs, log->cap);
+  *log = (struct oplog){0};
+}
+
+/* Whether the row can be part of the last run, which then is longer. */
+static bool goes_on(struct op_run *last, const struct oplog_row *row) {
+  enum { most = 1 << 20, most_values = 64 }; /* what has to be passed over to find one of its values */
+  uint32_t a = row->a, len = last->len + row->len;
+  if (last->kind != row->kind || last->idle != row->idle || last->lv + last->len != row->lv) return false;
+  switch (row->kind) {
+    case OP_DELETE:
+      if (len > most) return false;
+      if (last->at != DIRECTION_BACKWARD && a == last->a) {
+        last->at = DIRECTION_FORWARD;
+      } else if (last->at != DIRECTION_FORWARD && a + row->len == last->a) {
+        last->at = DIRECTION_BACKWARD;
+        last->a = a;
+      } else {
+        return false;
+      }
+      break;
+    case OP_TEXT_INSERT:
+      if (a != last->a + last->len || len > most) return false;
+      break;
+    case OP_LIST_INSERT:
+      if (a != last->a + last->len || len > most_values) return false;
+      break;
+    case OP_MAP_SET:
+      if (a != last->a || len > most_values) return false;
+      break;
+    default: return false;
+  }
+  last->len = len & ((1u << 25) - 1);
+  return true;
+}
+
+int oplog_push(struct oplog *log, const struct dunlin_env *env, const struct oplog_row *row) {
+  if (!log->count || !goes_on(&log->runs[log->count - 1], row)) {
+    if (ENV_GROW(env, log->runs, log->cap, log->count + 1)) return DUNLIN_ENOMEM;
+    log->runs[log->count++] = (struct op_run){.lv = row->lv,
+                                              .ord = log->ops & LV_LIMIT,
+                                              .idle = row->idle,
+                                              .a = row->a,
+                                              .at = row->kind == OP_DELETE ? DIRECTION_NONE : row->at,
+                                              .len = row->len & ((1u << 25) - 1),
+                                              .kind = row->kind & 0x7fu};
+  }
+  log->ops += row->len;
+  return 0;
+}
+
+size_t oplog_from(const struct oplog *log, uint32_t lv) {
+  size_t low = 0, high = log->count; /* runs before `low` end at or before lv */
+  while (low < high) {
+    size_t mid = (low + high) / 2;
+    if (log->runs[mid].lv + log->runs[mid].len <= lv) low = mid + 1;
+    else high = mid;
+  }
+  return low;
+}

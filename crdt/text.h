@@ -1,0 +1,55 @@
+/* What a text container shows: a rope, and the last edits that have not reached it yet, since neighbouring ones are worth merging
+ * first.
+ *
+ * While a change is open, what it does to the rope is noted down, so that it can be taken back. */
+#ifndef CRDT_TEXT_H
+#define CRDT_TEXT_H
+
+#include "crdt/column.h"
+#include "crdt/rope.h"
+
+struct text_edit {
+  enum { TEXT_NOTHING, TEXT_INSERT, TEXT_ERASE } what;
+  uint32_t pos, len;
+  uint32_t at, bytes; /* of an insertion: in the text column */
+};
+
+/* An edit of the rope by the open change. */
+struct text_undo {
+  uint32_t pos, len, bytes; /* bytes of what was erased lie in `erased`; 0: it was inserted */
+};
+
+struct text {
+  struct rope rope;
+  struct text_edit last; /* not in the rope yet */
+  uint32_t size;         /* with it */
+  bool is_open;
+  struct text_edit before; /* `last` when the change was opened, TEXT_NOTHING once it is in the rope */
+  uint32_t size_before;
+  struct text_undo *undos;
+  size_t undo_count, undo_cap;
+  struct buf erased;
+};
+
+void text_init(struct text *text, const struct dunlin_env *env);
+void text_free(struct text *text);
+
+/* Inserts `len` scalar values, `bytes` bytes at `at` of the column, at `pos`; erases.  Positions are in range.  0, DUNLIN_ENOMEM. */
+int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
+                uint32_t bytes);
+int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len);
+
+/* From here on edits can be taken back, until text_settle(). */
+void text_open(struct text *text);
+void text_revert(struct text *text, const struct column *column);
+void text_settle(struct text *text);
+
+size_t text_bytes(const struct text *text);
+void text_copy(const struct text *text, const struct column *column, void *out);
+/* Hands out the text piece by piece. */
+void text_each(const struct text *text, const struct column *column,
+               void (*each)(void *ctx, const void *utf8, size_t bytes), void *ctx);
+
+int text_check(const struct text *text, bool deep);
+
+#endif

@@ -1,0 +1,504 @@
+#include "crdt/tracker.h"
+
+#include <string.h>
+
+#define GONE 0x80000000u
+enum { BASE_LEN = 0x40000000 };
+
+void tracker_init(struct tracker *t, const struct dunlin_env *env,
+                  bool (*before)(void *ctx, uint32_t ord, uint32_t other), void *ctx) {
+  *t = (struct tracker){.env = env, .before = before, .ctx = ctx};
+}
+
+void tracker_free(struct tracker *t) {
+  ENV_FREE_ARRAY(t->env, t->leaves, t->leaf_cap);
+  ENV_FREE_ARRAY(t->env, t->nodes, t->node_cap);
+  ENV_FREE_ARRAY(t->env, t->index, t->index_cap);
+  tracker_init(t, t->env, t->before, t->ctx);
+}
+
+/* ---- Spans -------------------------------------------------------------------------------------------------- */
+
+static uint32_t prepare_state(const struct tracker_span *s) {
+  return s->state & ~GONE;
+}
+static uint32_t now_len(const struct tracker_span *s) {
+  return prepare_state(s) == 1 ? s->len : 0;
+}
+static uint32_t effect_len(const struct tracker_span *s) {
+  return s->state & GONE ? 0 : s->len;
+}
+
+/* Whether `next`, right behind `s`, could be one span with it. */
+static bool spans_join(const struct tracker_span *s, const struct tracker_span *next) {
+  if (s->state != next->state || s->id + s->len != next->id) return false;
+  return s->id >= TRACKER_BASE || (next->left == next->id - 1 && next->right == s->right);
+}
+
+/* ---- The tree ----------------------------------------------------------------------------------------------- */
+
+static struct tracker_node *node_of(const struct tracker_leaf *leaf, struct tracker *t) {
+  return &t->nodes[leaf->parent];
+}
+
+static void add_counts(struct tracker *t, const struct tracker_leaf *leaf, uint32_t now, uint32_t effect) {
+  uint32_t at = leaf->parent, slot = leaf->slot;
+  for (uint32_t h = t->height; h; h--) {
+    struct tracker_node *n = &t->nodes[at];
+    n->now[slot] += now;
+    n->effect[slot] += effect;
+    slot = n->slot;
+    at = n->parent;
+  }
+  t->now += now;
+  t->effect += effect;
+}
+
+/* What a leaf holds, counted, as its parent should say. */
+static void recount_leaf(struct tracker *t, const struct tracker_leaf *leaf) {
+  struct tracker_node *n = node_of(leaf, t);
+  uint32_t now = 0, effect = 0, base = 0;
+  for (uint32_t i = 0; i < leaf->count; i++) {
+    now += now_len(&leaf->spans[i]);
+    effect += effect_len(&leaf->spans[i]);
+    if (leaf->spans[i].id >= TRACKER_BASE) base += leaf->spans[i].len;
+  }
+  n->now[leaf->slot] = now;
+  n->effect[leaf->slot] = effect;
+  n->base[leaf->slot] = base;
+}
+
+static void recount_node(struct tracker *t, uint32_t node) {
+  const struct tracker_node *n = &t->nodes[node];
+  struct tracker_node *p = &t->nodes[n->parent];
+  uint32_t now = 0, effect = 0, base = 0;
+  for (uint32_t i = 0; i < n->count; i++) {
+    now += n->now[i];
+    effect += n->effect[i];
+    base += n->base[i];
+  }
+  p->now[n->slot] = now;
+  p->effect[n->slot] = effect;
+  p->base[n->slot] = base;
+}
+
+static void set_parent(struct tracker *t, uint32_t height, uint32_t child, uint32_t parent, uint32_t slot) {
+  if (height == 1) {
+    t->leaves[child].parent = parent;
+    t->leaves[child].slot = slot;
+  } else {
+    t->nodes[child].parent = parent;
+    t->nodes[child].slot = slot;
+  }
+}
+
+static void move_children(struct tracker *t, uint32_t height, uint32_t from, uint32_t first, uint32_t to, uint32_t at,
+                          uint32_t count) {
+  struct tracker_node *f = &t->nodes[from], *d = &t->nodes[to];
+  memmove(&d->child[at], &f->child[first], count * sizeof *d->child);
+  memmove(&d->now[at], &f->now[first], count * sizeof *d->now);
+  memmove(&d->effect[at], &f->effect[first], count * sizeof *d->effect);
+  memmove(&d->base[at], &f->base[first], count * sizeof *d->base);
+  for (uint32_t i = 0; i < count; i++) set_parent(t, height, d->child[at + i], to, at + i);
+}
+
+/* A new node above the root. */
+static void grow_root(struct tracker *t) {
+  uint32_t root = (uint32_t)t->node_count++;
+  t->nodes[root] = (struct tracker_node){.count = 1, .child = {t->root}};
+  t->nodes[t->root].parent = root;
+  t->nodes[t->root].slot = 0;
+  uint32_t old = t->root;
+  t->root = root;
+  t->height++;
+  recount_node(t, old);
+}
+
+/* Puts `child` into `parent` (whose children have height `height` - 1) behind slot `slot`, splitting it when it is full. */
+static void insert_child(struct tracker *t, uint32_t height, uint32_t parent, uint32_t slot, uint32_t child) {
+  if (t->nodes[parent].count == TRACKER_FANOUT) {
+    enum { half = TRACKER_FANOUT / 2 };
+    if (parent == t->root) grow_root(t);
+    uint32_t other = (uint32_t)t->node_count++;
+    t->nodes[other] = (struct tracker_node){.count = half};
+    move_children(t, height, parent, half, other, 0, half);
+    t->nodes[parent].count = half;
+    insert_child(t, height + 1, t->nodes[parent].parent, t->nodes[parent].slot, other);
+    recount_node(t, parent);
+    recount_node(t, other);
+    if (slot >= half) parent = other, slot -= half;
+  }
+  struct tracker_node *n = &t->nodes[parent];
+  move_children(t, height, parent, slot + 1, parent, slot + 2, n->count - slot - 1);
+  n->count++;
+  n->child[slot + 1] = child;
+  n->now[slot + 1] = n->effect[slot + 1] = n->base[slot + 1] = 0;
+  set_parent(t, height, child, parent, slot + 1);
+}
+
+static void index_span(struct tracker *t, const struct tracker_span *s, uint32_t leaf) {
+  if (s->id >= TRACKER_BASE) return;
+  uint32_t *at = &t->index[s->id - t->first_ord];
+  for (uint32_t i = 0; i < s->len; i++) at[i] = leaf;
+}
+
+static void split_leaf(struct tracker *t, uint32_t at) {
+  enum { half = TRACKER_SPANS / 2 };
+  uint32_t other = (uint32_t)t->leaf_count++;
+  struct tracker_leaf *from = &t->leaves[at], *to = &t->leaves[other];
+  to->count = from->count - half;
+  to->next = from->next;
+  from->next = other;
+  memcpy(to->spans, from->spans + half, to->count * sizeof *to->spans);
+  from->count = half;
+  insert_child(t, 1, from->parent, from->slot, other);
+  recount_leaf(t, from);
+  recount_leaf(t, to);
+  for (uint32_t i = 0; i < to->count; i++) index_span(t, &to->spans[i], other);
+}
+
+int tracker_reset(struct tracker *t, uint32_t first_ord) {
+  if (ENV_GROW(t->env, t->leaves, t->leaf_cap, 4) || ENV_GROW(t->env, t->nodes, t->node_cap, 4)) return DUNLIN_ENOMEM;
+  t->leaf_count = t->node_count = t->height = 1;
+  t->root = 0;
+  t->first_ord = first_ord;
+  t->now = t->effect = BASE_LEN;
+  t->leaves[0].parent = t->leaves[0].slot = 0;
+  t->leaves[0].count = 1;
+  t->leaves[0].next = TRACKER_NONE;
+  t->leaves[0].spans[0] = (struct tracker_span){TRACKER_BASE, BASE_LEN, TRACKER_NONE, TRACKER_NONE, 1};
+  struct tracker_node *n = &t->nodes[0];
+  n->count = 1;
+  n->child[0] = 0;
+  n->now[0] = n->effect[0] = n->base[0] = BASE_LEN;
+  return 0;
+}
+
+int tracker_reserve(struct tracker *t, uint32_t ord_end) {
+  size_t ops = ord_end - t->first_ord;
+  return ENV_GROW(t->env, t->leaves, t->leaf_cap, t->leaf_count + 2) ||
+                 ENV_GROW(t->env, t->nodes, t->node_cap, t->node_count + 2 * t->height + 4) ||
+                 ENV_GROW(t->env, t->index, t->index_cap, ops)
+             ? DUNLIN_ENOMEM
+             : 0;
+}
+
+/* ---- Places ------------------------------------------------------------------------------------------------- */
+
+struct place {
+  uint32_t leaf, slot, offset;
+  uint32_t effect; /* items visible in effect before it */
+};
+
+/* The item visible at `index` of the prepare version. */
+static struct place find_now(const struct tracker *t, uint32_t index) {
+  uint32_t at = t->root, effect = 0;
+  for (uint32_t h = t->height; h; h--) {
+    const struct tracker_node *n = &t->nodes[at];
+    uint32_t i = 0;
+    for (; index >= n->now[i]; i++) {
+      index -= n->now[i];
+      effect += n->effect[i];
+    }
+    at = n->child[i];
+  }
+  const struct tracker_leaf *leaf = &t->leaves[at];
+  uint32_t i = 0;
+  for (; index >= now_len(&leaf->spans[i]); i++) {
+    index -= now_len(&leaf->spans[i]);
+    effect += effect_len(&leaf->spans[i]);
+  }
+  return (struct place){at, i, index, effect + (leaf->spans[i].state & GONE ? 0 : index)};
+}
+
+static struct place find_base(const struct tracker *t, uint32_t index) {
+  uint32_t at = t->root;
+  for (uint32_t h = t->height; h; h--) {
+    const struct tracker_node *n = &t->nodes[at];
+    uint32_t i = 0;
+    for (; index >= n->base[i]; i++) index -= n->base[i];
+    at = n->child[i];
+  }
+  const struct tracker_leaf *leaf = &t->leaves[at];
+  for (uint32_t i = 0;; i++) {
+    const struct tracker_span *s = &leaf->spans[i];
+    if (s->id < TRACKER_BASE) continue;
+    if (index < s->len) return (struct place){at, i, index, 0};
+    index -= s->len;
+  }
+}
+
+static struct place find_item(const struct tracker *t, uint32_t id) {
+  if (id >= TRACKER_BASE) return find_base(t, id - TRACKER_BASE);
+  uint32_t at = t->index[id - t->first_ord], i = 0;
+  const struct tracker_leaf *leaf = &t->leaves[at];
+  while (id - leaf->spans[i].id >= leaf->spans[i].len) i++;
+  return (struct place){at, i, id - leaf->spans[i].id, 0};
+}
+
+/* Whether leaf `a` lies before leaf `b`. */
+static bool leaf_before(const struct tracker *t, uint32_t a, uint32_t b) {
+  uint32_t sa = t->leaves[a].slot, sb = t->leaves[b].slot;
+  a = t->leaves[a].parent;
+  b = t->leaves[b].parent;
+  while (a != b) {
+    sa = t->nodes[a].slot;
+    sb = t->nodes[b].slot;
+    a = t->nodes[a].parent;
+    b = t->nodes[b].parent;
+  }
+  return sa < sb;
+}
+
+/* Whether item `a` lies before item `b`, which differ and are not TRACKER_NONE. */
+static bool item_before(const struct tracker *t, uint32_t a, uint32_t b) {
+  struct place p = find_item(t, a), q = find_item(t, b);
+  if (p.leaf != q.leaf) return leaf_before(t, p.leaf, q.leaf);
+  return p.slot != q.slot ? p.slot < q.slot : p.offset < q.offset;
+}
+
+static bool left_before(const struct tracker *t, uint32_t a, uint32_t b) {
+  if (a == TRACKER_NONE || b == TRACKER_NONE) return a == TRACKER_NONE;
+  return item_before(t, a, b);
+}
+static bool right_before(const struct tracker *t, uint32_t a, uint32_t b) {
+  if (a == TRACKER_NONE || b == TRACKER_NONE) return b == TRACKER_NONE;
+  return item_before(t, a, b);
+}
+
+/* Moves to the next leaf when the place is behind the last span of one; false at the end. */
+static bool settle_place(const struct tracker *t, struct place *p) {
+  while (p->slot == t->leaves[p->leaf].count) {
+    if (t->leaves[p->leaf].next == TRACKER_NONE) return false;
+    p->leaf = t->leaves[p->leaf].next;
+    p->slot = 0;
+  }
+  return true;
+}
+
+/* ---- Changing spans ----------------------------------------------------------------------------------------- */
+
+/* Room for `count` spans in the leaf of `p`; the place stays where it was in the sequence. */
+static void make_room(struct tracker *t, struct place *p, uint32_t count) {
+  if (t->leaves[p->leaf].count + count <= TRACKER_SPANS) return;
+  split_leaf(t, p->leaf);
+  if (p->slot < t->leaves[p->leaf].count) return;
+  p->slot -= t->leaves[p->leaf].count;
+  p->leaf = t->leaves[p->leaf].next;
+}
+
+/* Cuts the span at `p` in two at its offset, which lies inside; `p` is at the start of the second part then. */
+static void cut(struct tracker *t, struct place *p) {
+  struct tracker_leaf *leaf = &t->leaves[p->leaf];
+  struct tracker_span *s = &leaf->spans[p->slot];
+  memmove(s + 2, s + 1, (leaf->count - p->slot - 1) * sizeof *s);
+  leaf->count++;
+  s[1] = *s;
+  s[1].id += p->offset;
+  s[1].len -= p->offset;
+  s[1].left = s[1].id - 1;
+  s->len = p->offset;
+  p->slot++;
+  p->offset = 0;
+}
+
+/* Makes the `len` items from `p` on a span of their own. */
+static void isolate(struct tracker *t, struct place *p, uint32_t len) {
+  make_room(t, p, 2);
+  if (p->offset) cut(t, p);
+  struct place end = *p;
+  end.offset = len;
+  if (len < t->leaves[p->leaf].spans[p->slot].len) cut(t, &end);
+}
+
+/* Joins the span at `slot` with the one behind it, if that can be. */
+static bool join(struct tracker_leaf *leaf, uint32_t slot) {
+  struct tracker_span *s = &leaf->spans[slot];
+  if (slot + 1 >= leaf->count || !spans_join(s, s + 1)) return false;
+  s->len += s[1].len;
+  leaf->count--;
+  memmove(s + 1, s + 2, (leaf->count - slot - 1) * sizeof *s);
+  return true;
+}
+
+static void set_state(struct tracker *t, const struct place *p, uint32_t state) {
+  struct tracker_leaf *leaf = &t->leaves[p->leaf];
+  struct tracker_span *s = &leaf->spans[p->slot];
+  uint32_t now = now_len(s), effect = effect_len(s);
+  s->state = state;
+  if (now_len(s) != now || effect_len(s) != effect) add_counts(t, leaf, now_len(s) - now, effect_len(s) - effect);
+  join(leaf, p->slot);
+  if (p->slot) join(leaf, p->slot - 1);
+}
+
+/* ---- Operations --------------------------------------------------------------------------------------------- */
+
+/* Where items with these origins go among those between them that their author had not seen.  FugueMax puts the children
+ * on the right of one item in the reverse order of their right origins, ties by operation; an item that another is a left
+ * child of comes after it.  Read along the sequence: items whose left origin lies before ours end the search; those with the
+ * same left origin are compared; others are descendants and follow what was decided. */
+static struct place integrate(const struct tracker *t, struct place p, uint32_t ord, uint32_t left, uint32_t right) {
+  struct place best = p;
+  bool looking_further = false; /* passed an item that goes after ours, unless one comes that goes before */
+  for (;; p.slot++) {
+    bool more = settle_place(t, &p);
+    if (!looking_further) best = p;
+    if (!more) return best;
+    const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
+    if (prepare_state(s)) return best;
+    if (s->left == left) {
+      if (s->right != right) looking_further = right_before(t, s->right, right);
+      else if (t->before(t->ctx, ord, s->id)) return best;
+      else looking_further = false;
+    } else if (left_before(t, s->left, left)) {
+      return best;
+    }
+    p.effect += effect_len(s);
+  }
+}
+
+/* The first item from `p` on whose insertion is in the prepare version, visible or not. */
+static uint32_t right_origin(const struct tracker *t, struct place p) {
+  for (; settle_place(t, &p); p.slot++) {
+    const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
+    if (prepare_state(s)) return s->id + p.offset;
+  }
+  return TRACKER_NONE;
+}
+
+static void put_span(struct tracker *t, struct place p, struct tracker_span span) {
+  struct tracker_leaf *leaf = &t->leaves[p.leaf];
+  if (!p.offset && p.slot && spans_join(&leaf->spans[p.slot - 1], &span)) {
+    leaf->spans[p.slot - 1].len += span.len;
+  } else {
+    make_room(t, &p, 2);
+    if (p.offset) cut(t, &p);
+    leaf = &t->leaves[p.leaf];
+    struct tracker_span *s = &leaf->spans[p.slot];
+    memmove(s + 1, s, (leaf->count - p.slot) * sizeof *s);
+    leaf->count++;
+    *s = span;
+  }
+  add_counts(t, leaf, now_len(&span), effect_len(&span));
+  index_span(t, &span, (uint32_t)(leaf - t->leaves));
+}
+
+uint32_t tracker_insert(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, bool gone) {
+  struct place p = {0, 0, 0, 0};
+  uint32_t left = TRACKER_NONE;
+  if (at) {
+    p = find_now(t, at - 1);
+    const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
+    left = s->id + p.offset;
+    p.effect += s->state & GONE ? 0 : 1;
+    if (++p.offset == s->len) p.slot++, p.offset = 0;
+  }
+  uint32_t right = right_origin(t, p);
+  if (!p.offset) p = integrate(t, p, ord, left, right);
+  put_span(t, p, (struct tracker_span){ord, len, left, right, gone ? 1 | GONE : 1});
+  return p.effect;
+}
+
+uint32_t tracker_delete(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, bool backward, bool idle,
+                        uint32_t *effect) {
+  struct place p = find_now(t, at);
+  const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
+  uint32_t all = len;
+  if (len > s->len - p.offset) len = s->len - p.offset;
+  uint32_t id = s->id + p.offset, *index = &t->index[ord + (backward ? all - len : 0) - t->first_ord];
+  *effect = idle || s->state & GONE ? TRACKER_NONE : p.effect;
+  uint32_t state = (s->state + 1) | (idle ? s->state & GONE : GONE);
+  isolate(t, &p, len);
+  set_state(t, &p, state);
+  for (uint32_t i = 0; i < len; i++) index[i] = backward ? id + len - 1 - i : id + i;
+  return len;
+}
+
+/* Changes how often the items from `id` on are inserted or deleted at the prepare version; as many of `len` as lie together. */
+static uint32_t move_items(struct tracker *t, uint32_t id, uint32_t len, int by) {
+  struct place p = find_item(t, id);
+  const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
+  if (len > s->len - p.offset) len = s->len - p.offset;
+  uint32_t state = s->state + (uint32_t)by;
+  isolate(t, &p, len);
+  set_state(t, &p, state);
+  return len;
+}
+
+uint32_t tracker_move_insert(struct tracker *t, uint32_t ord, uint32_t len, int by) {
+  return move_items(t, ord, len, by);
+}
+
+uint32_t tracker_move_delete(struct tracker *t, uint32_t ord, uint32_t len, int by) {
+  const uint32_t *ids = &t->index[ord - t->first_ord];
+  uint32_t up = 1, down = 1;
+  while (up < len && ids[up] == ids[0] + up) up++;
+  while (up == 1 && down < len && ids[down] == ids[0] - down) down++;
+  if (up > 1 || down == 1) return move_items(t, ids[0], up, by);
+  /* The first `down` operations delete items that lie in the opposite order; a span's part of them that includes the first. */
+  struct place p = find_item(t, ids[0]);
+  if (down > p.offset + 1) down = p.offset + 1;
+  return move_items(t, ids[0] - (down - 1), down, by);
+}
+
+uint32_t tracker_prepare_index(const struct tracker *t, uint32_t at, bool item) {
+  uint32_t node = t->root, now = 0, index = item ? at : at - 1;
+  if (!item && !at) return 0;
+  for (uint32_t h = t->height; h; h--) {
+    const struct tracker_node *n = &t->nodes[node];
+    uint32_t i = 0;
+    for (; index >= n->effect[i]; i++) {
+      index -= n->effect[i];
+      now += n->now[i];
+    }
+    node = n->child[i];
+  }
+  const struct tracker_span *s = t->leaves[node].spans;
+  for (; index >= effect_len(s); s++) {
+    index -= effect_len(s);
+    now += now_len(s);
+  }
+  bool visible = now_len(s);
+  if (item) return visible ? now + index : TRACKER_NONE;
+  return visible ? now + index + 1 : now;
+}
+
+/* ---- Checking ----------------------------------------------------------------------------------------------- */
+
+static int check_leaf(const struct tracker *t, uint32_t at, uint32_t counts[3]) {
+  const struct tracker_leaf *leaf = &t->leaves[at];
+  if (!leaf->count || leaf->count > TRACKER_SPANS) return DUNLIN_ECORRUPT;
+  for (uint32_t i = 0; i < leaf->count; i++) {
+    const struct tracker_span *s = &leaf->spans[i];
+    if (!s->len) return DUNLIN_ECORRUPT;
+    counts[0] += now_len(s);
+    counts[1] += effect_len(s);
+    if (s->id >= TRACKER_BASE) counts[2] += s->len;
+    for (uint32_t k = 0; s->id < TRACKER_BASE && k < s->len; k++)
+      if (t->index[s->id + k - t->first_ord] != at) return DUNLIN_ECORRUPT;
+  }
+  return 0;
+}
+
+static int check_node(const struct tracker *t, uint32_t at, uint32_t height, uint32_t counts[3]) {
+  const struct tracker_node *n = &t->nodes[at];
+  if (!n->count || n->count > TRACKER_FANOUT) return DUNLIN_ECORRUPT;
+  for (uint32_t i = 0; i < n->count; i++) {
+    uint32_t c = n->child[i], own[3] = {0};
+    bool linked = height == 1 ? t->leaves[c].parent == at && t->leaves[c].slot == i
+                              : t->nodes[c].parent == at && t->nodes[c].slot == i;
+    int error = !linked ? DUNLIN_ECORRUPT : height == 1 ? check_leaf(t, c, own) : check_node(t, c, height - 1, own);
+    if (error) return error;
+    if (own[0] != n->now[i] || own[1] != n->effect[i] || own[2] != n->base[i]) return DUNLIN_ECORRUPT;
+    for (int k = 0; k < 3; k++) counts[k] += own[k];
+  }
+  return 0;
+}
+
+int tracker_check(const struct tracker *t, bool deep) {
+  uint32_t counts[3] = {0};
+  if (!t->leaf_count || !deep) return 0;
+  int error = check_node(t, t->root, t->height, counts);
+  if (error) return error;
+  return counts[0] == t->now && counts[1] == t->effect && counts[2] == BASE_LEN ? 0 : DUNLIN_ECORRUPT;
+}

@@ -1,0 +1,91 @@
+/* The tracker of Eg-walker (Gentle and Kleppmann, "Collaborative Text Editing with Eg-walker", EuroSys 2025): a sequence at two
+ * versions at once, for as long as concurrent operations are being merged.
+ *
+ * It holds every item inserted since a *base* version, and a placeholder for all that was there at the base.  Of each item it knows its
+ * state at the *prepare* version, where the next operation's indexes are to be read (not inserted yet, inserted, deleted so many
+ * times), and whether it is visible in *effect*, in the merge of all operations given so far.  The prepare version moves by retreat
+ * and advance; operations are applied at it, and the tracker answers where they take effect.
+ *
+ * Items lie in FugueMax order (Weidner and Kleppmann, "The Art of the Fugue", 2023) in a B-tree whose leaves hold spans of items
+ * with consecutive numbers and one state.  Items are numbered by `ord`, their place among the operations of the container.
+ *
+ * No function fails after tracker_reserve(). */
+#ifndef CRDT_TRACKER_H
+#define CRDT_TRACKER_H
+
+#include "crdt/env.h"
+
+#define TRACKER_BASE 0x80000000u /* items of the base are numbered from here */
+#define TRACKER_NONE UINT32_MAX  /* as an origin: the start or the end */
+
+enum { TRACKER_SPANS = 32, TRACKER_FANOUT = 16 };
+
+struct tracker_span {
+  uint32_t id, len;
+  uint32_t left, right; /* origins of the first item; the others' left origin is the item before */
+  uint32_t
+      state; /* 0 not inserted at the prepare version, 1 inserted, n + 1 deleted n times; GONE: not visible in effect */
+};
+
+struct tracker_leaf {
+  uint32_t parent, slot, count, next;
+  struct tracker_span spans[TRACKER_SPANS];
+};
+
+struct tracker_node {
+  uint32_t parent, slot, count;
+  uint32_t child[TRACKER_FANOUT];
+  uint32_t now[TRACKER_FANOUT];    /* items visible at the prepare version */
+  uint32_t effect[TRACKER_FANOUT]; /* items visible in effect */
+  uint32_t base[TRACKER_FANOUT];   /* items of the base */
+};
+
+struct tracker {
+  const struct dunlin_env *env;
+  struct tracker_leaf *leaves;
+  size_t leaf_count, leaf_cap;
+  struct tracker_node *nodes;
+  size_t node_count, node_cap;
+  uint32_t root, height; /* height 1: the root's children are leaves */
+  uint32_t first_ord;
+  uint32_t *index; /* of an insertion its leaf, of a deletion its item; from first_ord on */
+  size_t index_cap;
+  uint32_t now, effect; /* totals */
+  /* Whether item `ord` goes before `other` when nothing else orders them. */
+  bool (*before)(void *ctx, uint32_t ord, uint32_t other);
+  void *ctx;
+};
+
+void tracker_init(struct tracker *tracker, const struct dunlin_env *env,
+                  bool (*before)(void *ctx, uint32_t ord, uint32_t other), void *ctx);
+void tracker_free(struct tracker *tracker);
+
+/* Forgets everything: just the base, as long as can be, and operations from `first_ord` on to come.  DUNLIN_ENOMEM. */
+int tracker_reset(struct tracker *tracker, uint32_t first_ord);
+/* Makes room for one call of insert, delete or move on operations below `ord_end`.  DUNLIN_ENOMEM. */
+int tracker_reserve(struct tracker *tracker, uint32_t ord_end);
+
+/* Inserts items ord .. ord + len - 1 before index `at` (not past tracker->now) of the prepare version; `gone`: born deleted.
+ * Gives the index at which they appear in effect. */
+uint32_t tracker_insert(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, bool gone);
+
+/* Operations ord .. ord + len - 1 delete the `len` items from index `at` of the prepare version on, upwards or (`backward`) the last
+ * item first.  Does as many, from the first item on, as lie together: the result; the others stay at `at`, for
+ * the operations that are left.  `*effect`: where the items were visible; TRACKER_NONE when they were not, or when `idle`,
+ * which leaves them visible. */
+uint32_t tracker_delete(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, bool backward, bool idle,
+                        uint32_t *effect);
+
+/* The prepare version loses (`by` -1) or gains (1) insertions or deletions.  Each call takes what it can do with the memory
+ * reserved, from the front, and gives how many operations that was. */
+uint32_t tracker_move_insert(struct tracker *tracker, uint32_t ord, uint32_t len, int by);
+uint32_t tracker_move_delete(struct tracker *tracker, uint32_t ord, uint32_t len, int by);
+
+/* The index at the prepare version that stands for index `at` of what is visible in effect: behind the item before it. TRACKER_NONE
+ * for an item that is not visible at the prepare version, when `item`. */
+uint32_t tracker_prepare_index(const struct tracker *tracker, uint32_t at, bool item);
+
+/* 0, or DUNLIN_ECORRUPT when something in it contradicts itself. */
+int tracker_check(const struct tracker *tracker, bool deep);
+
+#endif

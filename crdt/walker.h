@@ -1,0 +1,64 @@
+/* Eg-walker (Gentle and Kleppmann, EuroSys 2025): turns the operations of a container, whose indexes are those of their authors'
+ * versions, into edits of what it shows now.
+ *
+ * An operation that builds on all others of its container needs none of this.  For others the walker keeps a tracker, from the last
+ * version that all concurrent operations have in their past. */
+#ifndef CRDT_WALKER_H
+#define CRDT_WALKER_H
+
+#include "crdt/graph.h"
+#include "crdt/oplog.h"
+#include "crdt/tracker.h"
+
+/* Where edits go.  `skipped` operations of the run come before those inserted.  A result other than 0 ends the walk. */
+struct walker_sink {
+  void *ctx;
+  int (*insert)(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len);
+  int (*erase)(void *ctx, uint32_t pos, uint32_t len);
+};
+
+/* Part of a run of the graph that no fork cuts, while a plan is carried out. */
+struct walker_piece {
+  uint32_t from, to;
+  uint32_t run;
+  uint32_t waits;                 /* parents in the plan that are still to come */
+  uint32_t weight;                /* what follows, roughly */
+  uint32_t children, child_count; /* in walker->numbers */
+};
+
+struct walker {
+  const struct graph *graph;
+  const struct oplog *log;
+  const struct lv_ranges *voids; /* the operations of void changes, the latest first */
+  struct tracker tracker;
+  bool is_live;
+  uint32_t base, to; /* the operations from LV `base` on, up to `to`, are in the tracker */
+  uint32_t open_lv;  /* of the first operation that is not in the log yet */
+  uint32_t *version; /* the prepare version */
+  size_t version_count, version_cap;
+  struct lv_ranges left, entered;
+  struct walker_piece *pieces;
+  size_t piece_cap;
+  uint32_t *numbers; /* scratch of the plan */
+  size_t number_cap;
+};
+
+void walker_init(struct walker *walker, const struct graph *graph, const struct oplog *log,
+                 const struct lv_ranges *voids);
+void walker_free(struct walker *walker);
+
+/* Begins at the critical version before `base`. DUNLIN_ENOMEM. */
+int walker_start(struct walker *walker, uint32_t base);
+/* Forgets the tracker. */
+void walker_stop(struct walker *walker);
+
+/* Takes in all operations from walker->to up to LV `to`, all of them in the graph; `sink` NULL: they are in the state already. */
+int walker_replay(struct walker *walker, uint32_t to, const struct walker_sink *sink);
+
+/* Moves the prepare version; operations of the graph only.  DUNLIN_ENOMEM. */
+int walker_go(struct walker *walker, const uint32_t *version, size_t count);
+/* Applies part of a run at the prepare version. */
+int walker_apply(struct walker *walker, const struct op_run *run, struct op_piece piece, bool is_void,
+                 const struct walker_sink *sink);
+
+#endif
