@@ -19,4 +19,8 @@ void doc_on_begin(dunlin_doc *doc, int (*hook)(void *ctx), void *ctx);
  * inside a transaction.  DUNLIN_ENOMEM. */
 int doc_set_actor(dunlin_doc *doc, const struct dunlin_actor *actor);
 
+/* Throws away what all texts show and makes it again from the history: what a reader of the history has to do, and what is
+ * measured as such.  DUNLIN_ESTATE, DUNLIN_ENOMEM. */
+int doc_rebuild(dunlin_doc *doc);
+
 #endif

@@ -220,6 +220,11 @@ int history_delta(dunlin_doc *doc, const struct lv_ranges *ranges, struct buf *o
 /* Writes the ids of the containers that are named by id. */
 void history_containers(const dunlin_doc *doc, struct buf *out);
 
+/* ---- rebuild.c ---------------------------------------------------------------------------------------------- */
+
+/* Makes the state of a text again from its operations. DUNLIN_ENOMEM, and then nothing has changed. */
+int text_rebuild(dunlin_doc *doc, uint32_t container);
+
 /* ---- void.c ------------------------------------------------------------------------------------------------- */
 
 /* Whether a change of that id is to be void. */
