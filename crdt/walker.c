@@ -26,14 +26,27 @@ void walker_free(struct walker *w) {
   walker_stop(w);
 }
 
+static int set_version(struct walker *w, const uint32_t *version, size_t count) {
+  if (ENV_GROW(w->graph->env, w->version, w->version_cap, count)) return DUNLIN_ENOMEM;
+  if (count) memcpy(w->version, version, count * sizeof *version);
+  w->version_count = count;
+  return 0;
+}
+
 int walker_start(struct walker *w, uint32_t base) {
   size_t run = oplog_from(w->log, base);
   uint32_t ord = w->log->ops;
   if (run < w->log->count) ord = op_piece(&w->log->runs[run], base, LV_LIMIT).ord;
+  const struct graph *g = w->graph;
+  const uint32_t *heads = g->heads;
+  size_t count = g->head_count;
+  uint32_t one;
+  /* What comes first behind a critical version builds on just that. */
+  if (base < g->lvs) heads = graph_parents_at(g, graph_run_at(g, base), base, &one, &count);
   w->base = w->to = base;
-  w->version_count = 0;
   w->is_live = false;
-  int error = ENV_GROW(w->graph->env, w->version, w->version_cap, 1); /* room for the version after a change */
+  int error = ENV_GROW(g->env, w->version, w->version_cap, 1); /* room for the version after a change */
+  if (!error) error = set_version(w, heads, count);
   if (!error) error = tracker_reset(&w->tracker, ord);
   if (!error) w->is_live = true;
   return error;
@@ -89,13 +102,6 @@ static int advance(struct walker *w, struct lv_range range) {
   for (; !error && at < w->log->count && w->log->runs[at].lv < range.to; at++)
     error = move_piece(w, &w->log->runs[at], op_piece(&w->log->runs[at], range.from, range.to), 1);
   return error;
-}
-
-static int set_version(struct walker *w, const uint32_t *version, size_t count) {
-  if (ENV_GROW(w->graph->env, w->version, w->version_cap, count)) return DUNLIN_ENOMEM;
-  if (count) memcpy(w->version, version, count * sizeof *version);
-  w->version_count = count;
-  return 0;
 }
 
 int walker_go(struct walker *w, const uint32_t *version, size_t count) {
