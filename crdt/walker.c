@@ -1,6 +1,5 @@
 #include "crdt/walker.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static bool before(void *ctx, uint32_t ord, uint32_t other);
@@ -17,8 +16,7 @@ void walker_stop(struct walker *w) {
   ENV_FREE_ARRAY(env, w->version, w->version_cap);
   lv_ranges_free(&w->left, env);
   lv_ranges_free(&w->entered, env);
-  ENV_FREE_ARRAY(env, w->pieces, w->piece_cap);
-  ENV_FREE_ARRAY(env, w->numbers, w->number_cap);
+  plan_free(&w->plan, env);
   walker_init(w, w->graph, w->log, w->voids);
 }
 
@@ -158,15 +156,15 @@ static uint32_t void_until(const struct walker *w, uint32_t lv, bool *is_void) {
   return until;
 }
 
-/* All operations of the container in [from, to), which lie in one run of the graph. */
-static int apply_range(struct walker *w, uint32_t from, uint32_t to, const struct walker_sink *sink) {
+/* All operations of the container in a piece. */
+static int apply_piece(struct walker *w, const struct plan_piece *p, const struct walker_sink *sink) {
   int error = 0;
-  for (size_t at = oplog_from(w->log, from); !error && at < w->log->count && w->log->runs[at].lv < to; at++) {
+  for (size_t at = p->op; !error && at < w->log->count && w->log->runs[at].lv < p->to; at++) {
     const struct op_run *run = &w->log->runs[at];
-    uint32_t lv = run->lv > from ? run->lv : from, end = run->lv + run->len < to ? run->lv + run->len : to;
+    uint32_t lv = run->lv > p->from ? run->lv : p->from, end = run->lv + run->len < p->to ? run->lv + run->len : p->to;
     while (!error && !run->idle && lv < end) {
-      bool is_void;
-      uint32_t until = void_until(w, lv, &is_void);
+      bool is_void = false;
+      uint32_t until = w->voids->count ? void_until(w, lv, &is_void) : end;
       if (until > end) until = end;
       error = walker_apply(w, run, op_piece(run, lv, until), is_void, sink);
       lv = until;
@@ -175,125 +173,54 @@ static int apply_range(struct walker *w, uint32_t from, uint32_t to, const struc
   return error;
 }
 
-/* ---- The plan: which branch first --------------------------------------------------------------------------- */
+/* ---- Replaying ---------------------------------------------------------------------------------------------- */
 
-static int by_number(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
-}
-
-/* The piece that ends behind `lv`. */
-static size_t piece_ending(const struct walker *w, size_t count, uint32_t lv) {
-  size_t low = 0, high = count;
-  while (high - low > 1) {
-    size_t mid = (low + high) / 2;
-    if (w->pieces[mid].from <= lv) low = mid;
-    else high = mid;
-  }
-  return low;
-}
-
-/* Cuts the graph from w->to up to `to` into pieces, in order. */
-static int cut_pieces(struct walker *w, uint32_t to, size_t *count) {
-  const struct graph *g = w->graph;
-  uint32_t first = graph_run_at(g, w->to), last = graph_run_at(g, to - 1), one;
-  size_t cuts = 0, parents;
-  for (uint32_t run = first; run <= last; run++) {
-    uint32_t from = g->runs[run].lv > w->to ? g->runs[run].lv : w->to;
-    const uint32_t *list = graph_parents_at(g, run, from, &one, &parents);
-    if (ENV_GROW(g->env, w->numbers, w->number_cap, cuts + parents + 2)) return DUNLIN_ENOMEM;
-    w->numbers[cuts++] = from;
-    for (size_t i = 0; i < parents; i++)
-      if (list[i] + 1 > w->to && list[i] + 1 < to) w->numbers[cuts++] = list[i] + 1;
-  }
-  qsort(w->numbers, cuts, sizeof *w->numbers, by_number);
-  if (ENV_GROW(g->env, w->pieces, w->piece_cap, cuts)) return DUNLIN_ENOMEM;
-  *count = 0;
-  for (size_t i = 0; i < cuts; i++) {
-    if (*count && w->pieces[*count - 1].from == w->numbers[i]) continue;
-    if (*count) w->pieces[*count - 1].to = w->numbers[i];
-    w->pieces[(*count)++] = (struct walker_piece){.from = w->numbers[i], .to = to};
-  }
-  for (size_t i = 0; i < *count; i++) w->pieces[i].run = graph_run_at(g, w->pieces[i].from);
-  return 0;
-}
-
-/* Calls on (parent piece, piece) for each parent of each piece that is in the plan. */
-static void link_pieces(struct walker *w, size_t count, bool fill) {
-  uint32_t one;
-  size_t parents;
-  for (size_t i = 0; i < count; i++) {
-    struct walker_piece *p = &w->pieces[i];
-    const uint32_t *list = graph_parents_at(w->graph, p->run, p->from, &one, &parents);
-    for (size_t k = 0; k < parents; k++) {
-      if (list[k] < w->to) continue;
-      struct walker_piece *parent = &w->pieces[piece_ending(w, count, list[k])];
-      if (fill) w->numbers[parent->children + parent->child_count++] = (uint32_t)i;
-      else parent->children++, p->waits++;
-    }
-  }
-}
-
-/* Gives each piece its children, and its weight. */
-static int link_plan(struct walker *w, size_t count) {
-  uint32_t edges = 0;
-  link_pieces(w, count, false);
-  for (size_t i = 0; i < count; i++) {
-    uint32_t own = w->pieces[i].children;
-    w->pieces[i].children = edges;
-    edges += own;
-  }
-  if (ENV_GROW(w->graph->env, w->numbers, w->number_cap, edges + count)) return DUNLIN_ENOMEM;
-  link_pieces(w, count, true);
-  for (size_t i = count; i-- > 0;) {
-    struct walker_piece *p = &w->pieces[i];
-    uint64_t weight = p->to - p->from;
-    for (uint32_t k = 0; k < p->child_count; k++) {
-      const struct walker_piece *child = &w->pieces[w->numbers[p->children + k]];
-      weight += child->weight / (child->waits ? child->waits : 1);
-    }
-    p->weight = weight > UINT32_MAX ? UINT32_MAX : (uint32_t)weight;
-  }
-  return 0;
-}
-
-/* Puts what has become ready on the stack above `bottom`, the lightest on top: the branch that comes last need not be left again. */
-static size_t push_ready(const struct walker *w, uint32_t *stack, size_t bottom, size_t depth, uint32_t piece) {
-  size_t at = depth;
-  for (; at > bottom && w->pieces[stack[at - 1]].weight < w->pieces[piece].weight; at--) stack[at] = stack[at - 1];
-  stack[at] = piece;
-  return depth + 1;
-}
-
-static int carry_out(struct walker *w, size_t count, const struct walker_sink *sink) {
-  uint32_t *stack = w->numbers + (w->number_cap - count), one;
-  size_t depth = 0, parents;
+static int leave_piece(struct walker *w, const struct plan_piece *p) {
+  size_t end = p->op;
+  while (end < w->log->count && w->log->runs[end].lv < p->to) end++;
   int error = 0;
-  for (size_t i = count; i-- > 0;)
-    if (!w->pieces[i].waits) depth = push_ready(w, stack, 0, depth, (uint32_t)i);
-  while (!error && depth) {
-    const struct walker_piece *p = &w->pieces[stack[--depth]];
-    const uint32_t *list = graph_parents_at(w->graph, p->run, p->from, &one, &parents);
-    error = walker_go(w, list, parents);
-    if (!error) error = apply_range(w, p->from, p->to, sink);
-    uint32_t last = p->to - 1;
-    if (!error) error = set_version(w, &last, 1);
-    if (error) break; /* the plan may be gone */
-    size_t bottom = depth;
-    for (uint32_t k = 0; k < p->child_count; k++) {
-      uint32_t child = w->numbers[p->children + k];
-      if (!--w->pieces[child].waits) depth = push_ready(w, stack, bottom, depth, child);
-    }
+  while (!error && end-- > p->op)
+    error = move_piece(w, &w->log->runs[end], op_piece(&w->log->runs[end], p->from, p->to), -1);
+  return error;
+}
+
+static int enter_piece(struct walker *w, const struct plan_piece *p) {
+  int error = 0;
+  for (size_t at = p->op; !error && at < w->log->count && w->log->runs[at].lv < p->to; at++)
+    error = move_piece(w, &w->log->runs[at], op_piece(&w->log->runs[at], p->from, p->to), 1);
+  return error;
+}
+
+/* Moves the prepare version from behind piece `at` to the parents of piece `next`. */
+static int go_to_piece(struct walker *w, uint32_t at, uint32_t next) {
+  struct plan *plan = &w->plan;
+  int error = 0;
+  if (plan->has_outside) {
+    const struct plan_piece *p = &plan->pieces[next];
+    uint32_t one;
+    size_t count;
+    const uint32_t *heads = graph_parents_at(w->graph, p->run, p->from, &one, &count);
+    return walker_go(w, heads, count);
   }
+  plan_difference(plan, at, next);
+  for (uint32_t i = 0; !error && i < plan->left_count; i++) error = leave_piece(w, &plan->pieces[plan->left[i]]);
+  for (uint32_t i = plan->entered_count; !error && i-- > 0;) error = enter_piece(w, &plan->pieces[plan->entered[i]]);
   return error;
 }
 
 int walker_replay(struct walker *w, uint32_t to, const struct walker_sink *sink) {
-  size_t count = 0;
   if (to <= w->to) return 0;
-  int error = cut_pieces(w, to, &count);
-  if (!error) error = link_plan(w, count);
-  if (!error) error = carry_out(w, count, sink);
+  int error = plan_make(&w->plan, w->graph, w->log, w->base, w->to, to);
+  /* A version that is not the base's: what differs is asked of the graph. */
+  w->plan.has_outside |= w->to != w->base;
+  uint32_t at = PLAN_NONE, next;
+  while (!error && (next = plan_next(&w->plan)) != PLAN_NONE) {
+    uint32_t last = w->plan.pieces[next].to - 1;
+    error = go_to_piece(w, at, next);
+    if (!error) error = apply_piece(w, &w->plan.pieces[next], sink);
+    if (!error) error = set_version(w, &last, 1);
+    at = next;
+  }
   if (!error) w->to = to;
   else walker_stop(w);
   return error;

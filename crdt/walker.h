@@ -8,6 +8,7 @@
 
 #include "crdt/graph.h"
 #include "crdt/oplog.h"
+#include "crdt/plan.h"
 #include "crdt/tracker.h"
 
 /* Where edits go.  `skipped` operations of the run come before those inserted.  A result other than 0 ends the walk. */
@@ -15,15 +16,6 @@ struct walker_sink {
   void *ctx;
   int (*insert)(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len);
   int (*erase)(void *ctx, uint32_t pos, uint32_t len);
-};
-
-/* Part of a run of the graph that no fork cuts, while a plan is carried out. */
-struct walker_piece {
-  uint32_t from, to;
-  uint32_t run;
-  uint32_t waits;                 /* parents in the plan that are still to come */
-  uint32_t weight;                /* what follows, roughly */
-  uint32_t children, child_count; /* in walker->numbers */
 };
 
 struct walker {
@@ -37,10 +29,7 @@ struct walker {
   uint32_t *version; /* the prepare version */
   size_t version_count, version_cap;
   struct lv_ranges left, entered;
-  struct walker_piece *pieces;
-  size_t piece_cap;
-  uint32_t *numbers; /* scratch of the plan */
-  size_t number_cap;
+  struct plan plan;
 };
 
 void walker_init(struct walker *walker, const struct graph *graph, const struct oplog *log,
