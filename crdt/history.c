@@ -159,7 +159,8 @@ static int order_parents(dunlin_doc *doc, const uint32_t *parents, size_t count,
     int error = names_id(doc, parent.change, &name.id);
     if (error) return error;
     size_t at = i;
-    if (parent.actor == self.actor && parent.number + 1 == self.number) {
+    /* Of two, in a fork, the one that came first stands first. */
+    if (!*own && parent.actor == self.actor && parent.number + 1 == self.number) {
       memmove(list + 1, list, at * sizeof *list);
       at = 0;
       *own = true;
