@@ -97,7 +97,7 @@ static int take_change(struct oracle *o, const struct change_id_bytes *given, co
   o->changes[o->open] = *made;
   o->in_version[o->open] = 1; /* an operation sees those before it in the change */
   o->version_of = o->open;
-  if (!oracle_apply_rows(o, change)) {
+  if (!oracle_apply_rows(o, change) && oracle_is_canonical(o, change)) {
     if (idmap_put(&o->ids, dunlin_env_default(), &given->id, o->open)) abort();
     return 0;
   }

@@ -1,5 +1,5 @@
 /* The oracle's insides: oracle.c (versions, intake), operation.c (what operations record), sequence.c (order and indexes),
- * state.c (what shows). */
+ * canonical.c (the one form of a change), state.c (what shows). */
 #ifndef TEST_ORACLE_PRIVATE_H
 #define TEST_ORACLE_PRIVATE_H
 
@@ -142,6 +142,11 @@ void oracle_take_back(struct oracle *o);
 
 void oracle_register_free(struct oracle_register *reg);
 void oracle_register_take_back(struct oracle_register *reg, uint32_t change);
+
+/* ---- canonical.c ------------------------------------------------------------------------------------------------- */
+
+/* Whether the open change, whose rows have been applied, is written as it has to be. */
+bool oracle_is_canonical(const struct oracle *o, const struct change *change);
 
 /* ---- sequence.c -------------------------------------------------------------------------------------------------- */
 
