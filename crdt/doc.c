@@ -222,9 +222,8 @@ static int check_canonical(dunlin_doc *doc, const struct change *change, struct 
   return doc->bytes.len == bytes.len && !memcmp(doc->bytes.data, bytes.data, bytes.len) ? 0 : DUNLIN_EREFUSED;
 }
 
-/* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED; DUNLIN_ENOMEM. */
-static int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
-                       struct dunlin_id *missing) {
+int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
+                struct dunlin_id *missing) {
   struct change change;
   bool known;
   int error = change_parse(given->bytes, &change);
@@ -245,8 +244,9 @@ static int take_change(dunlin_doc *doc, const struct change_id_bytes *given, con
   error = header_valid(doc, &change, actor) ? apply_rows(doc, &change) : DUNLIN_EREFUSED;
   if (!error) error = check_canonical(doc, &change, given->bytes);
   if (!error) error = doc->names.error;
-  if (!error && doc->open.is_void) error = void_note(doc);
+  if (!error && doc->open.is_void) error = void_prepare(doc);
   if (!error) error = open_change_settle(doc, &given->id);
+  if (!error && doc->open.is_void) void_note(doc);
   if (!error) return 1;
   open_change_revert(doc);
   return error == DUNLIN_ENOMEM ? error : DUNLIN_EREFUSED;

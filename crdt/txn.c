@@ -259,71 +259,99 @@ int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, const char *key, size_t ke
 
 /* ---- Lists -------------------------------------------------------------------------------------------------- */
 
-static int list_op(dunlin_doc *doc, dunlin_obj list, struct op *op, size_t index, dunlin_obj *out) {
+/* What every write on a list begins with; `*c` is the list. */
+static int list_prepare(dunlin_doc *doc, dunlin_obj list, struct op *op, const struct container **c) {
   int error = writable(doc);
   if (error) return error;
-  if (!container_of(doc, list, DUNLIN_LIST)) return fail(doc, DUNLIN_EKIND);
-  if (index > UINT32_MAX) return fail(doc, DUNLIN_ERANGE);
+  *c = container_of(doc, list, DUNLIN_LIST);
+  error = *c ? container_touch(doc, list.index) : DUNLIN_EKIND;
   op->container = list.index;
-  op->a = (uint32_t)index;
+  return error ? fail(doc, error) : 0;
+}
+
+/* The index of the change for item `index` of what shows. */
+static int list_item(dunlin_doc *doc, const struct container *c, size_t index, uint32_t *at) {
+  *at = index < void_size(doc, c) ? void_item(doc, c, (uint32_t)index) : 0;
+  if (index >= void_size(doc, c)) return fail(doc, DUNLIN_ERANGE);
+  return *at == VOID_UNNAMED ? fail(doc, DUNLIN_EREFUSED) : 0;
+}
+
+static int list_insert_op(dunlin_doc *doc, dunlin_obj list, struct op *op, size_t index, dunlin_obj *out) {
+  const struct container *c;
+  int error = list_prepare(doc, list, op, &c);
+  if (error) return error;
+  if (index > void_size(doc, c)) return fail(doc, DUNLIN_ERANGE);
+  op->a = void_gap(doc, c, (uint32_t)index);
   return perform(doc, op, out);
 }
 
 int dunlin_list_insert(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value) {
   struct op op = {.kind = OP_LIST_INSERT, .len = 1, .value = value};
   int error = writable(doc) ? 0 : check_value(&value);
-  return error ? fail(doc, error) : list_op(doc, list, &op, index, NULL);
+  return error ? fail(doc, error) : list_insert_op(doc, list, &op, index, NULL);
 }
 
 int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value) {
   struct op op = {.kind = OP_LIST_SET, .len = 1, .value = value};
-  int error = writable(doc);
-  if (error) return error;
-  error = check_value(&value);
+  const struct container *c;
+  int error = writable(doc) ? 0 : check_value(&value);
   if (error) return fail(doc, error);
-  const struct container *c = container_of(doc, list, DUNLIN_LIST);
-  error = c ? container_touch(doc, list.index) : DUNLIN_EKIND;
-  if (error) return fail(doc, error);
-  uint32_t item = seq_version_at(&c->as.seq, index);
-  if (item != SEQ_NONE && is_settled_value(doc, &c->as.seq.elements[c->as.seq.items[item].element].reg, &value))
-    return 0;
-  return list_op(doc, list, &op, index, NULL);
-}
-
-static int list_child(dunlin_doc *doc, dunlin_obj list, uint8_t op_kind, size_t index, enum dunlin_kind kind,
-                      dunlin_obj *out) {
-  struct op op = {.kind = op_kind, .len = 1, .number = (uint32_t)kind};
-  int error = writable(doc);
+  error = list_prepare(doc, list, &op, &c);
+  if (!error) error = list_item(doc, c, index, &op.a);
   if (error) return error;
-  if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
-  return list_op(doc, list, &op, index, out);
+  uint32_t element = c->as.seq.items[seq_version_at(&c->as.seq, op.a)].element;
+  return is_settled_value(doc, &c->as.seq.elements[element].reg, &value) ? 0 : perform(doc, &op, NULL);
 }
 
 int dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind, dunlin_obj *out) {
-  return list_child(doc, list, OP_LIST_CHILD, index, kind, out);
+  struct op op = {.kind = OP_LIST_CHILD, .len = 1, .number = (uint32_t)kind};
+  int error = writable(doc);
+  if (error) return error;
+  if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
+  return list_insert_op(doc, list, &op, index, out);
 }
 
 int dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind, dunlin_obj *out) {
-  return list_child(doc, list, OP_LIST_SET_CHILD, index, kind, out);
+  struct op op = {.kind = OP_LIST_SET_CHILD, .len = 1, .number = (uint32_t)kind};
+  const struct container *c;
+  int error = writable(doc);
+  if (error) return error;
+  if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
+  error = list_prepare(doc, list, &op, &c);
+  if (!error) error = list_item(doc, c, index, &op.a);
+  return error ? error : perform(doc, &op, out);
+}
+
+/* Deletes `count` items from `index` on of what shows, a row for each part that the change can name as one. */
+static int delete_items(dunlin_doc *doc, const struct container *c, struct op *op, size_t index, size_t count) {
+  int error = index > void_size(doc, c) || count > void_size(doc, c) - index ? fail(doc, DUNLIN_ERANGE) : 0;
+  while (!error && count) {
+    op->len = (uint32_t)count;
+    op->a = void_items(doc, c, (uint32_t)index, &op->len);
+    count -= op->len;
+    error = op->a == VOID_UNNAMED ? fail(doc, DUNLIN_EREFUSED) : perform(doc, op, NULL);
+  }
+  return error;
 }
 
 int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index, size_t count) {
-  struct op op = {.kind = OP_DELETE, .len = (uint32_t)count};
-  if (!writable(doc) && count > UINT32_MAX) return fail(doc, DUNLIN_ERANGE);
-  return count || writable(doc) ? list_op(doc, list, &op, index, NULL) : 0;
+  struct op op = {.kind = OP_DELETE};
+  const struct container *c;
+  if (!count && !writable(doc)) return 0;
+  int error = list_prepare(doc, list, &op, &c);
+  return error ? error : delete_items(doc, c, &op, index, count);
 }
 
 int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
   struct op op = {.kind = OP_LIST_MOVE, .len = 1};
-  int error = writable(doc);
+  const struct container *c;
+  int error = list_prepare(doc, list, &op, &c);
   if (error) return error;
-  const struct container *c = container_of(doc, list, DUNLIN_LIST);
-  error = c ? container_touch(doc, list.index) : DUNLIN_EKIND;
-  if (error) return fail(doc, error);
-  if (from >= c->as.seq.version_shown || to >= c->as.seq.version_shown) return fail(doc, DUNLIN_ERANGE);
+  if (from >= void_size(doc, c) || to >= void_size(doc, c)) return fail(doc, DUNLIN_ERANGE);
   if (from == to) return 0;
-  op.number = (uint32_t)(to > from ? to + 1 : to); /* counted while the element is still where it was */
-  return list_op(doc, list, &op, from, NULL);
+  error = list_item(doc, c, from, &op.a);
+  op.number = void_gap(doc, c, (uint32_t)(to > from ? to + 1 : to)); /* while the element is still where it was */
+  return error ? error : perform(doc, &op, NULL);
 }
 
 /* ---- Text and counters -------------------------------------------------------------------------------------- */
@@ -334,21 +362,18 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
   const struct container *c = container_of(doc, text, DUNLIN_TEXT);
   error = c ? container_touch(doc, text.index) : DUNLIN_EKIND;
   if (error) return fail(doc, error);
-  size_t scalars = 0, size = version_size(doc, c);
+  size_t scalars = 0, size = void_size(doc, c);
   if (index > size || remove > size - index) error = DUNLIN_ERANGE;
   else if (len && !utf8) error = DUNLIN_EINVAL;
   else if (len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
   else if (!utf8_valid(utf8, len, &scalars)) error = DUNLIN_EUTF8;
   if (error) return fail(doc, error);
-  if (remove) {
-    struct op op = {.kind = OP_DELETE, .container = text.index, .a = (uint32_t)index, .len = (uint32_t)remove};
-    error = perform(doc, &op, NULL);
-    if (error) return error;
-  }
-  if (!len) return 0;
+  struct op gone = {.kind = OP_DELETE, .container = text.index};
+  error = delete_items(doc, c, &gone, index, remove);
+  if (error || !len) return error;
   struct op op = {.kind = OP_TEXT_INSERT,
                   .container = text.index,
-                  .a = (uint32_t)index,
+                  .a = void_gap(doc, c, (uint32_t)index),
                   .len = (uint32_t)scalars,
                   .at = column_end(&doc->text),
                   .bytes = (uint32_t)len};

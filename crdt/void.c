@@ -1,4 +1,8 @@
-/* Void changes: they stay in the graph and in what later changes' indexes mean, and have no effect. */
+/* Void changes: they stay in the graph and in what later changes' indexes mean, and have no effect.
+ *
+ * A change that is void when it comes is taken in as such (apply.c).  For one that is there already the document is made again from its
+ * own history, with the new set: that way it is what a replay gives, because it is one. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,16 +12,193 @@ static int by_id(const void *a, const void *b) {
   return id_compare(a, b);
 }
 
-bool void_has(const dunlin_doc *doc, const struct dunlin_id *id) {
-  return doc->void_count && bsearch(id, doc->void_ids, doc->void_count, sizeof *id, by_id);
+static bool set_has(const struct dunlin_id *set, size_t count, const struct dunlin_id *id) {
+  return count && bsearch(id, set, count, sizeof *id, by_id);
 }
 
-int void_note(dunlin_doc *doc) {
+bool void_has(const dunlin_doc *doc, const struct dunlin_id *id) {
+  return set_has(doc->void_ids, doc->void_count, id);
+}
+
+int void_prepare(dunlin_doc *doc) {
+  return ENV_GROW(doc->env, doc->voids.list, doc->voids.cap, doc->voids.count + 1);
+}
+
+void void_note(dunlin_doc *doc) {
   struct lv_ranges *v = &doc->voids;
   struct lv_range own = {doc->open.lv, doc->open.lv + doc->open.index};
-  if (ENV_GROW(doc->env, v->list, v->cap, v->count + 1)) return DUNLIN_ENOMEM;
+  if (v->count && v->list[0].to == own.from) {
+    v->list[0].to = own.to;
+    return;
+  }
   memmove(v->list + 1, v->list, v->count * sizeof *v->list);
   v->list[0] = own;
   v->count++;
+}
+
+/* ---- Local edits -------------------------------------------------------------------------------------------- */
+
+/* Whether indexes of the open change are not those of what shows. */
+static bool differs(const dunlin_doc *doc, const struct container *c) {
+  return c->void_from != LV_NONE && doc->graph.open.builds_on_all;
+}
+
+uint32_t void_size(const dunlin_doc *doc, const struct container *c) {
+  if (!differs(doc, c)) return version_size(doc, c);
+  return c->kind == DUNLIN_LIST ? (uint32_t)c->as.seq.shown : c->as.text.text.size;
+}
+
+/* A place in a list: behind the slot that shows before it. */
+static uint32_t list_gap(const struct seq *seq, uint32_t at) {
+  bool visible;
+  if (!at) return 0;
+  size_t before = seq_version_before(seq, seq_shown_at(seq, at - 1), &visible);
+  return (uint32_t)before + visible;
+}
+
+/* The slot may be another one at the version, when a void change moved the element. */
+static uint32_t list_item(const struct seq *seq, uint32_t at) {
+  const struct seq_element *e = &seq->elements[seq->items[seq_shown_at(seq, at)].element];
+  bool visible = false;
+  size_t before = e->version_place == SEQ_NONE ? 0 : seq_version_before(seq, e->version_place, &visible);
+  return visible ? (uint32_t)before : VOID_UNNAMED;
+}
+
+uint32_t void_gap(const dunlin_doc *doc, const struct container *c, uint32_t at) {
+  if (!differs(doc, c)) return at;
+  return c->kind == DUNLIN_LIST ? list_gap(&c->as.seq, at)
+                                : tracker_prepare_index(&c->as.text.walker.tracker, at, false);
+}
+
+uint32_t void_item(const dunlin_doc *doc, const struct container *c, uint32_t at) {
+  if (!differs(doc, c)) return at;
+  return c->kind == DUNLIN_LIST ? list_item(&c->as.seq, at)
+                                : tracker_prepare_index(&c->as.text.walker.tracker, at, true);
+}
+
+uint32_t void_items(const dunlin_doc *doc, const struct container *c, uint32_t at, uint32_t *len) {
+  uint32_t first = void_item(doc, c, at), together = 1;
+  if (first == VOID_UNNAMED || !differs(doc, c)) return first;
+  while (together < *len && void_item(doc, c, at + together) == first + together) together++;
+  *len = together;
+  return first;
+}
+
+/* ---- Making the document again ------------------------------------------------------------------------------ */
+
+/* Whether there is a change in the document that is in just one of the sets. */
+static int any_changes(dunlin_doc *doc, const struct dunlin_id *set, size_t count, const struct dunlin_id *other,
+                       size_t other_count, bool *changes) {
+  int error = 0;
+  for (size_t i = 0; !error && !*changes && i < count; i++) {
+    uint32_t change;
+    if (set_has(other, other_count, &set[i])) continue;
+    error = names_find(doc, &set[i], &change);
+    *changes = !error && change != IDMAP_NONE;
+  }
+  return error;
+}
+
+/* Gives `to` all changes of `from` in the same order, so that local versions and containers get the same numbers. */
+static int replay(dunlin_doc *from, dunlin_doc *to) {
+  struct buf bytes;
+  int error = 0;
+  buf_init(&bytes, from->env, SIZE_MAX / 2);
+  for (uint32_t i = 0; !error && i < from->graph.changes; i++) {
+    struct change_id_bytes change;
+    struct dunlin_id missing;
+    buf_clear(&bytes);
+    error = history_change(from, i, &bytes);
+    if (error) break;
+    change.bytes = (struct dunlin_bytes){bytes.data, bytes.len};
+    change.id = change_id(from->env, &from->id, change.bytes);
+    from->names.memo = (struct name){change.id, i}; /* the next one builds on it */
+    int taken = take_change(to, &change, NULL, &missing);
+    assert(taken == 1 || taken == DUNLIN_ENOMEM); /* it was valid the first time, and validity looks at no void set */
+    error = taken < 0 ? taken : 0;
+  }
+  buf_free(&bytes);
+  return error;
+}
+
+/* Walkers know where the document is. */
+static void stop_walkers(dunlin_doc *doc, dunlin_doc *home) {
+  for (size_t i = 0; i < doc->container_count; i++) {
+    struct container *c = doc->containers[i];
+    if (c->kind != DUNLIN_TEXT) continue;
+    walker_stop(&c->as.text.walker);
+    walker_init(&c->as.text.walker, &home->graph, &c->log, &home->voids);
+  }
+}
+
+#define SWAP(a, b, type)                                                                                               \
+  do {                                                                                                                 \
+    type swap_kept = (a);                                                                                              \
+    (a) = (b);                                                                                                         \
+    (b) = swap_kept;                                                                                                   \
+  } while (0)
+
+/* The documents exchange what follows from their changes, and keep what else they have. */
+static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
+  stop_walkers(doc, fresh);
+  stop_walkers(fresh, doc);
+  SWAP(*doc, *fresh, struct dunlin_doc);
+  doc->graph.ctx = doc;
+  fresh->graph.ctx = fresh;
+  SWAP(doc->hook, fresh->hook, dunlin_commit_hook *);
+  SWAP(doc->hook_ctx, fresh->hook_ctx, void *);
+  doc->begin_hook = fresh->begin_hook;
+  doc->begin_ctx = fresh->begin_ctx;
+  SWAP(doc->pending, fresh->pending, struct pending *);
+  SWAP(doc->pending_count, fresh->pending_count, size_t);
+  SWAP(doc->pending_cap, fresh->pending_cap, size_t);
+  SWAP(doc->pending_used, fresh->pending_used, size_t);
+  SWAP(doc->pending_bytes, fresh->pending_bytes, size_t);
+  SWAP(doc->waiting, fresh->waiting, struct idmap);
+}
+
+/* Takes over the set `ids`, whose memory is the new document's from here on. */
+static int make_again(dunlin_doc *doc, struct dunlin_id *ids, size_t count) {
+  dunlin_doc *fresh = NULL;
+  int error = dunlin_doc_new(doc->env, &doc->id, &doc->graph.actors[doc->actor].name, &fresh);
+  if (error) {
+    ENV_FREE_ARRAY(doc->env, ids, count);
+    return error;
+  }
+  fresh->void_ids = ids;
+  fresh->void_count = count;
+  error = replay(doc, fresh);
+  if (!error) {
+    assert(fresh->graph.lvs == doc->graph.lvs && fresh->container_count == doc->container_count);
+    swap_insides(doc, fresh);
+  }
+  dunlin_doc_free(fresh);
+  return error;
+}
+
+int dunlin_doc_set_void(dunlin_doc *doc, const struct dunlin_id *changes, size_t count) {
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  if (count && !changes) return DUNLIN_EINVAL;
+  struct dunlin_id *ids = count ? env_calloc(doc->env, count, sizeof *ids) : NULL;
+  bool different = false;
+  if (count && !ids) return DUNLIN_ENOMEM;
+  if (count) {
+    memcpy(ids, changes, count * sizeof *ids);
+    qsort(ids, count, sizeof *ids, by_id);
+  }
+  int error = any_changes(doc, ids, count, doc->void_ids, doc->void_count, &different);
+  if (!error) error = any_changes(doc, doc->void_ids, doc->void_count, ids, count, &different);
+  if (!error && different) return make_again(doc, ids, count);
+  if (error) {
+    ENV_FREE_ARRAY(doc->env, ids, count);
+    return error;
+  }
+  ENV_FREE_ARRAY(doc->env, doc->void_ids, doc->void_count);
+  doc->void_ids = ids;
+  doc->void_count = count;
   return 0;
+}
+
+bool dunlin_doc_is_void(const dunlin_doc *doc, const struct dunlin_id *change) {
+  return void_has(doc, change);
 }

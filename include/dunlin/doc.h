@@ -200,6 +200,28 @@ struct dunlin_applied {
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_apply(dunlin_doc *doc, const void *delta, size_t len,
                                                 struct dunlin_applied *result);
 
+/* ---- Void changes ------------------------------------------------------------------------------------------- */
+
+/* From now on these changes are *void*, and no others; those that are not here yet count when they come.  The call gives the whole
+ * set, in any order (count 0: none); it can be taken back by another call.
+ *
+ * A void change stays in the document, is exchanged like any other, and counts for what later changes mean and whether they are
+ * valid.  But nothing of it shows: what it inserted is deleted, what it deleted, moved or overwrote is not, what it wrote is not
+ * there, what it added is 0.  Changes that build on it keep their own effect.  Documents with the same changes and the same set
+ * are equal, in whatever order they got them.  The set is not part of the document: it is not exchanged and not in its history.
+ *
+ * When changes that are here become void or cease to be, the document is made again from its history, which takes the time of
+ * taking it in and, while it lasts, as much memory again; handles of containers stay valid, borrowed strings do not.
+ * DUNLIN_ESTATE inside a transaction.  On an error the document and its set are as they were.
+ *
+ * Writing while void changes are in the document: indexes count what shows, as ever, on the current version; on an earlier one
+ * (dunlin_begin_at()) they count void changes as if they were in force.  Two things no change can say.  An item that shows only because
+ * a void change deleted it cannot be deleted, set or moved: DUNLIN_EREFUSED.  And what is inserted behind such an item comes to
+ * stand before it, behind the nearest item that is not of that kind. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_set_void(dunlin_doc *doc, const struct dunlin_id *changes, size_t count);
+/* Whether the change is in the set, here already or not. */
+DUNLIN_API bool dunlin_doc_is_void(const dunlin_doc *doc, const struct dunlin_id *change);
+
 #ifdef __cplusplus
 }
 #endif
