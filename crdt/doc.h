@@ -23,4 +23,9 @@ int doc_set_actor(dunlin_doc *doc, const struct dunlin_actor *actor);
  * measured as such.  DUNLIN_ESTATE, DUNLIN_ENOMEM. */
 int doc_rebuild(dunlin_doc *doc);
 
+/* Whether the document's insides agree with each other: 0, or DUNLIN_ECORRUPT.  `deep` also compares with what the history
+ * says: texts are made again beside what they show, every id is hashed again.  It takes time quadratic in the number of changes.
+ * Changes nothing that shows.  DUNLIN_ESTATE inside a transaction, DUNLIN_ENOMEM. */
+DUNLIN_MUST_USE int doc_check(dunlin_doc *doc, bool deep);
+
 #endif

@@ -141,7 +141,8 @@ bool graph_before(const struct graph *graph, uint32_t lv, uint32_t other);
 /* Whether it wins over the other in a register: the higher (lamport, actor, change id, index). */
 bool graph_wins(const struct graph *graph, uint32_t lv, uint32_t other);
 
-/* 0; DUNLIN_ECORRUPT when something in it contradicts itself. */
+/* 0; DUNLIN_ECORRUPT when something in it contradicts itself.  `deep`: heads and critical versions are found again by going through
+ * everybody's past, which takes DUNLIN_ENOMEM and long.  graph_check.c */
 int graph_check(const struct graph *graph, bool deep);
 
 #endif

@@ -39,7 +39,7 @@ static int take_concurrent(struct rebuild *r, struct walker *w, uint32_t from, u
   return error ? error : walker_replay(w, to, &sink);
 }
 
-int text_rebuild(dunlin_doc *doc, uint32_t container) {
+int text_from_history(dunlin_doc *doc, uint32_t container, struct text *out) {
   struct rebuild r = {.doc = doc, .container = doc->containers[container]};
   const struct graph *g = &doc->graph;
   struct walker w;
@@ -55,13 +55,19 @@ int text_rebuild(dunlin_doc *doc, uint32_t container) {
   }
   if (!error) error = take_concurrent(&r, &w, at, g->lvs);
   walker_free(&w);
-  if (error) {
-    text_free(&r.text);
-    return error;
-  }
-  text_free(&r.container->as.text.text);
-  r.container->as.text.text = r.text;
-  walker_stop(&r.container->as.text.walker);
+  if (error) text_free(&r.text);
+  else *out = r.text;
+  return error;
+}
+
+int text_rebuild(dunlin_doc *doc, uint32_t container) {
+  struct container *c = doc->containers[container];
+  struct text text;
+  int error = text_from_history(doc, container, &text);
+  if (error) return error;
+  text_free(&c->as.text.text);
+  c->as.text.text = text;
+  walker_stop(&c->as.text.walker);
   return 0;
 }
 
