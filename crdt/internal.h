@@ -204,6 +204,12 @@ void container_free(dunlin_doc *doc, struct container *container);
 /* The container of that handle if it is of the kind; NULL else. */
 struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind);
 
+/* ---- doc.c -------------------------------------------------------------------------------------------------- */
+
+/* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED; DUNLIN_ENOMEM. */
+int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
+                struct dunlin_id *missing);
+
 /* ---- history.c ---------------------------------------------------------------------------------------------- */
 
 /* Puts the rows of a change (graph->changes: the open one) together again in doc->rows. */
@@ -231,7 +237,22 @@ int text_rebuild(dunlin_doc *doc, uint32_t container);
 
 /* Whether a change of that id is to be void. */
 bool void_has(const dunlin_doc *doc, const struct dunlin_id *id);
-/* The open change is void: its operations join doc->voids when it is settled next. */
-int void_note(dunlin_doc *doc);
+/* Makes room to note one more void change.  DUNLIN_ENOMEM. */
+int void_prepare(dunlin_doc *doc);
+/* The change that has just been settled is void: its operations join doc->voids. */
+void void_note(dunlin_doc *doc);
+
+/* Local edits count what shows, the change that they become counts void changes as if they were in force.  These translate, for a
+ * text or list that the open change has touched; nothing when it is on an earlier version. */
+#define VOID_UNNAMED UINT32_MAX
+/* How many items there are to count. */
+uint32_t void_size(const dunlin_doc *doc, const struct container *container);
+/* The place before item `at` (not past the size): behind the item that shows before it, or the nearest one before that which the
+ * version knows. */
+uint32_t void_gap(const dunlin_doc *doc, const struct container *container, uint32_t at);
+/* Item `at` (below the size); VOID_UNNAMED when it shows only because a void change deleted it. */
+uint32_t void_item(const dunlin_doc *doc, const struct container *container, uint32_t at);
+/* The same for the `*len` items from `at` on: as many as lie together, from the first on, which `*len` is then. */
+uint32_t void_items(const dunlin_doc *doc, const struct container *container, uint32_t at, uint32_t *len);
 
 #endif
