@@ -178,7 +178,7 @@ static int check_name(dunlin_doc *doc, uint32_t change, const struct dunlin_id *
   size_t at = kept_at(n, change);
   if (!same_id(&own, id) || (at < n->count && !same_id(&n->kept[at].id, id))) return DUNLIN_ECORRUPT;
   if (change % NAMES_EVERY == NAMES_EVERY - 1 && at == n->count) return DUNLIN_ECORRUPT;
-  if (change + 1 == n->done && !same_id(&n->last, id)) return DUNLIN_ECORRUPT;
+  if (n->done - change <= NAMES_RECENT && !same_id(&n->recent[change % NAMES_RECENT], id)) return DUNLIN_ECORRUPT;
   return 0;
 }
 

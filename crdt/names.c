@@ -12,6 +12,7 @@ void names_init(struct names *n, const struct dunlin_env *env) {
 void names_free(struct names *n) {
   const struct dunlin_env *env = n->bytes.env;
   ENV_FREE_ARRAY(env, n->kept, n->cap);
+  ENV_FREE_ARRAY(env, n->recent, n->recent_cap);
   ENV_FREE_ARRAY(env, n->by_id, n->slots);
   ENV_FREE_ARRAY(env, n->by_change, n->slots);
   ENV_FREE_ARRAY(env, n->all, n->all_slots);
@@ -152,9 +153,15 @@ static int hash_change(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) 
   return 0;
 }
 
+/* The id of a change when it is one of the last; NULL. */
+static const struct dunlin_id *recent_id(const struct names *n, uint32_t change) {
+  return change < n->done && n->done - change <= NAMES_RECENT ? &n->recent[change % NAMES_RECENT] : NULL;
+}
+
 /* Notes the id of change n->done. */
 static int note(dunlin_doc *doc, const struct dunlin_id *id, uint32_t actor) {
   struct names *n = &doc->names;
+  if (n->done < NAMES_RECENT && ENV_GROW(doc->env, n->recent, n->recent_cap, n->done + 1u)) return DUNLIN_ENOMEM;
   if (n->done % NAMES_EVERY == NAMES_EVERY - 1) {
     int error = reserve(n, doc->env, 1);
     if (error) return error;
@@ -169,8 +176,7 @@ static int note(dunlin_doc *doc, const struct dunlin_id *id, uint32_t actor) {
     n->all = NULL;
     n->all_slots = n->all_used = 0;
   }
-  n->last = *id;
-  n->done++;
+  n->recent[n->done++ % NAMES_RECENT] = *id;
   return 0;
 }
 
@@ -179,7 +185,7 @@ static int catch_up(dunlin_doc *doc) {
   struct names *n = &doc->names;
   while (n->done < doc->graph.changes) {
     struct dunlin_id id;
-    if (n->done) n->memo = (struct name){n->last, n->done - 1};
+    if (n->done) n->memo = (struct name){*recent_id(n, n->done - 1), n->done - 1};
     int error = hash_change(doc, n->done, &id);
     if (!error) error = note(doc, &id, doc->graph.runs[graph_run_of(&doc->graph, n->done)].actor);
     if (error) return error;
@@ -201,11 +207,8 @@ int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
   }
   int error = change >= n->done ? catch_up(doc) : 0;
   if (error) return error;
-  if (change + 1 == n->done) {
-    *out = n->last;
-    return 0;
-  }
-  const struct dunlin_id *kept = kept_id(n, change);
+  const struct dunlin_id *kept = recent_id(n, change);
+  if (!kept) kept = kept_id(n, change);
   if (kept) {
     *out = *kept;
     return 0;
@@ -233,8 +236,9 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
   int error = catch_up(doc);
   *change = IDMAP_NONE;
   if (error || !n->done) return error;
-  if (!id_compare(&n->last, id)) {
-    *change = n->done - 1;
+  for (uint32_t at = n->done; at-- > 0 && n->done - at <= NAMES_RECENT;) {
+    if (id_compare(recent_id(n, at), id)) continue;
+    *change = at;
     return 0;
   }
   uint32_t entry = n->slots ? n->by_id[slot_of_id(n, id)] : 0;

@@ -1,6 +1,6 @@
 /* The ids of changes: derived data, of which only some are kept.
  *
- * Kept are the id of the last change, of each actor's last, of one change in 64, and of every change that a run of the graph
+ * Kept are the ids of the last 256 changes, of each actor's last, of one change in 64, and of every change that a run of the graph
  * begins on; any other follows from one of these by hashing at most 64 changes.  A transaction that nobody asks the id
  * of is not hashed at all until somebody does.
  *
@@ -13,7 +13,7 @@
 
 #include "crdt/buf.h"
 
-enum { NAMES_EVERY = 64 };
+enum { NAMES_EVERY = 64, NAMES_RECENT = 256 };
 
 struct name {
   struct dunlin_id id;
@@ -25,10 +25,11 @@ struct names {
   size_t count, cap;
   uint32_t *by_id, *by_change; /* open addressing: a place in `kept` + 1; 0 is free */
   size_t slots, change_slots;
-  uint32_t done;         /* so many changes have been hashed */
-  struct dunlin_id last; /* of change done - 1 */
-  struct name memo;      /* the one found out last; UINT32_MAX: none */
-  struct buf bytes;      /* a change that is being hashed */
+  uint32_t done;            /* so many changes have been hashed */
+  struct dunlin_id *recent; /* of the last changes; change c at c mod NAMES_RECENT */
+  size_t recent_cap;
+  struct name memo; /* the one found out last; UINT32_MAX: none */
+  struct buf bytes; /* a change that is being hashed */
   struct names_entry {
     uint32_t tag, change;
   } * all; /* open addressing by the id's first bytes; change UINT32_MAX is free */

@@ -17,9 +17,17 @@ static uint32_t run_end(const struct graph *g, uint32_t run) {
   return run + 1 < g->run_count ? g->runs[run + 1].lv : g->lvs;
 }
 
+/* Whether a run of the graph begins at `lv`; run `below` and those from there on begin behind it. */
+static bool begins_run(const struct graph *g, uint32_t below, uint32_t lv) {
+  enum { near = 6 };
+  for (uint32_t i = 1; i <= near && i <= below; i++)
+    if (g->runs[below - i].lv <= lv) return g->runs[below - i].lv == lv;
+  return g->runs[graph_run_at(g, lv)].lv == lv;
+}
+
 /* Where a parent lies inside a run of the part: the run is cut behind it.  The places, sorted, in plan->numbers. */
-static int find_cuts(struct plan *plan, const struct graph *g, uint32_t from, uint32_t to, uint32_t first,
-                     uint32_t last, size_t *cuts) {
+static int find_cuts(struct plan *plan, const struct graph *g, uint32_t from, uint32_t first, uint32_t last,
+                     size_t *cuts) {
   *cuts = 0;
   for (uint32_t run = first; run <= last; run++) {
     const struct graph_run *r = &g->runs[run];
@@ -27,7 +35,7 @@ static int find_cuts(struct plan *plan, const struct graph *g, uint32_t from, ui
     if (ENV_GROW(g->env, plan->numbers, plan->number_cap, *cuts + r->parent_count)) return DUNLIN_ENOMEM;
     for (uint32_t i = 0; i < r->parent_count; i++) {
       uint32_t behind = g->parents[r->parents + i] + 1;
-      if (behind > from && behind < to) plan->numbers[(*cuts)++] = behind;
+      if (behind > from && behind < r->lv && !begins_run(g, run, behind)) plan->numbers[(*cuts)++] = behind;
     }
   }
   bool sorted = true;
@@ -39,7 +47,7 @@ static int find_cuts(struct plan *plan, const struct graph *g, uint32_t from, ui
 static int cut_pieces(struct plan *plan, const struct graph *g, const struct oplog *log, uint32_t from, uint32_t to) {
   uint32_t first = graph_run_at(g, from), last = graph_run_at(g, to - 1);
   size_t cuts, cut = 0, op = oplog_from(log, from);
-  int error = find_cuts(plan, g, from, to, first, last, &cuts);
+  int error = find_cuts(plan, g, from, first, last, &cuts);
   if (error) return error;
   if (ENV_GROW(g->env, plan->pieces, plan->cap, cuts + (last - first) + 1)) return DUNLIN_ENOMEM;
   plan->count = 0;
@@ -58,8 +66,10 @@ static int cut_pieces(struct plan *plan, const struct graph *g, const struct opl
 
 /* The piece that ends behind `lv`. */
 static uint32_t piece_ending(const struct plan *plan, size_t below, uint32_t lv) {
+  enum { near = 6 };
   size_t low = 0, high = below;
-  if (plan->pieces[below - 1].to == lv + 1) return (uint32_t)(below - 1);
+  for (size_t i = 1; i <= near && i <= below; i++)
+    if (plan->pieces[below - i].from <= lv) return (uint32_t)(below - i);
   while (high - low > 1) {
     size_t mid = (low + high) / 2;
     if (plan->pieces[mid].from <= lv) low = mid;
