@@ -101,7 +101,15 @@ struct dunlin_bytes {
  * hash:    BLAKE2b-256 of the parts in a row, personalised by `label` (at most 16 bytes).
  * random:  fills `out`; 0 or DUNLIN_EIO.
  * now:     the wall clock in microseconds; may be NULL in an environment for documents alone.
- * log:     one line of English, never with user content; may be NULL. */
+ * log:     one line of English, never with user content; may be NULL.
+ * compress, decompress: see struct dunlin_packing; both NULL: documents are saved as they are, and saved ones that are
+ *          compressed cannot be loaded. */
+struct dunlin_packing {
+  struct dunlin_bytes data;
+  struct dunlin_bytes prefix; /* what both sides know already; may be empty */
+  void *out;
+  size_t cap; /* room at `out` */
+};
 struct dunlin_env {
   size_t size; /* sizeof(struct dunlin_env) */
   void *ctx;
@@ -110,6 +118,11 @@ struct dunlin_env {
   int (*random)(void *ctx, void *out, size_t len);
   int64_t (*now)(void *ctx);
   void (*log)(void *ctx, int level, const char *text);
+  /* One zstd frame that declares its content size.  `*len`: how much was written.  DUNLIN_ERANGE: there is no room for it;
+   * DUNLIN_ENOMEM. */
+  int (*compress)(void *ctx, const struct dunlin_packing *packing, size_t *len);
+  /* Fills `out` to `cap` exactly.  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
+  int (*decompress)(void *ctx, const struct dunlin_packing *packing);
 };
 
 /* The C library's allocator and clock, libsodium's hash and randomness, no log.  Lives for ever; wherever a

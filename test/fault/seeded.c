@@ -51,6 +51,16 @@ static void seeded_log(void *ctx, int level, const char *text) {
   if (s->log) s->log(s->log_ctx, text);
 }
 
+static int usual_compress(void *ctx, const struct dunlin_packing *packing, size_t *len) {
+  (void)ctx;
+  return dunlin_env_default()->compress(NULL, packing, len);
+}
+
+static int usual_decompress(void *ctx, const struct dunlin_packing *packing) {
+  (void)ctx;
+  return dunlin_env_default()->decompress(NULL, packing);
+}
+
 void seeded_init(struct seeded *s, uint64_t seed) {
   *s = (struct seeded){.rng = rng_of(seed)};
   s->env = (struct dunlin_env){.size = sizeof s->env,
@@ -59,7 +69,9 @@ void seeded_init(struct seeded *s, uint64_t seed) {
                                .hash = usual_hash,
                                .random = seeded_random,
                                .now = seeded_now,
-                               .log = seeded_log};
+                               .log = seeded_log,
+                               .compress = usual_compress,
+                               .decompress = usual_decompress};
 }
 
 /* libsodium's hooks take no context. */
