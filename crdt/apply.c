@@ -417,6 +417,19 @@ static int apply_item_child(dunlin_doc *doc, const struct op *op, uint32_t *made
 
 /* ---- One operation ------------------------------------------------------------------------------------------ */
 
+/* The id of what an operation without effect makes, so that later changes can name it.  False: that hangs on what this
+ * version does not know. */
+static bool idle_child_id(dunlin_doc *doc, const struct op *op, struct container_id *id) {
+  const struct container *parent = doc->containers[op->container];
+  bool in_list = parent->kind == DUNLIN_LIST || parent->kind == DUNLIN_NULL; /* the latter may be one */
+  if (op->kind == OP_MAP_CHILD && parent->kind == DUNLIN_MAP)
+    *id = child_id(doc, &parent->id, op->key, (enum dunlin_kind)op->a, op->number);
+  else if ((op->kind == OP_LIST_CHILD || op->kind == OP_LIST_SET_CHILD) && in_list)
+    *id = item_child_id(doc, &doc->graph.open.id, doc->open.index, (enum dunlin_kind)op->number);
+  else return false;
+  return true;
+}
+
 /* An operation of a kind that this version does not know, or one that builds on such: it is kept, and has no effect. */
 static int apply_unknown(dunlin_doc *doc, const struct op *op, bool unknown, uint32_t *made) {
   if (unknown) {
@@ -425,7 +438,10 @@ static int apply_unknown(dunlin_doc *doc, const struct op *op, bool unknown, uin
     doc->containers[op->container]->unknown_now += !doc->open.is_void;
     push_undo(doc, (struct undo){.what = UNDO_UNKNOWN, .container = op->container});
   }
-  return op->kind & OP_CREATES ? container_make(doc, op, DUNLIN_NULL, NULL, made) : 0;
+  if (!(op->kind & OP_CREATES)) return 0;
+  struct container_id id;
+  if (!idle_child_id(doc, op, &id)) return container_make(doc, op, DUNLIN_NULL, NULL, made);
+  return container_make(doc, op, (enum dunlin_kind)id.bytes[0], &id, made);
 }
 
 static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *idle) {

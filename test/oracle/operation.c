@@ -248,13 +248,28 @@ static enum dunlin_kind kind_for(const struct operation *op, const struct oracle
   }
 }
 
+/* Makes what an operation makes that has no effect: with its id where its kind is known and its parent, if that is known, is of the
+ * right kind. */
+static int make_idle(struct oracle *o, const struct operation *op, const struct oracle_container *c) {
+  struct container_id id;
+  if (op->kind == OP_MAP_CHILD && c->kind == DUNLIN_MAP) {
+    id = child_id(&c->id, op->key, (enum dunlin_kind)op->a, op->number);
+  } else if ((op->kind == OP_LIST_CHILD || op->kind == OP_LIST_SET_CHILD) &&
+             (c->kind == DUNLIN_LIST || c->kind == DUNLIN_NULL)) {
+    id = item_id(&o->changes[o->open].id, o->index, (enum dunlin_kind)op->number);
+  } else {
+    return make(o, op->container, DUNLIN_NULL, NULL);
+  }
+  return make(o, op->container, (enum dunlin_kind)id.bytes[0], &id);
+}
+
 static int do_operation(struct oracle *o, const struct operation *op) {
   struct oracle_container *c = o->containers[op->container];
   enum dunlin_kind need = kind_for(op, c);
   if (need == DUNLIN_NULL || c->kind == DUNLIN_NULL || oracle_any_in_version(o, &c->unknown)) {
     /* Only a newer version can say what it does: it is kept, and records nothing else. */
     if (need == DUNLIN_NULL) oracle_set_add(&c->unknown, o->open);
-    return op->kind & OP_CREATES ? make(o, op->container, DUNLIN_NULL, NULL) : 0;
+    return op->kind & OP_CREATES ? make_idle(o, op, c) : 0;
   }
   if (c->kind != need) return DUNLIN_EKIND;
   switch (op->kind) {

@@ -403,6 +403,92 @@ static void a_void_operation_of_unknown_kind_hides_nothing(void **state) {
   oracle_free(oracle);
 }
 
+/* A change by actor 7 with one row after another, of which each takes a key `k` and a generation or a kind of container, or nothing. */
+static struct change_id_bytes write_change(struct buf *out, const struct dunlin_id *parent, uint64_t number,
+                                           const struct container_id *container, const struct change_row *rows,
+                                           size_t count) {
+  struct dunlin_actor actor = {{7}};
+  size_t values = 0;
+  for (size_t i = 0; i < count; i++) values += rows[i].kind & OP_VALUES;
+  buf_clear(out);
+  mp_write_array(out, values ? 6 : 4);
+  mp_write_bin(out, parent ? (const void *)parent : &actor, parent ? sizeof *parent : sizeof actor);
+  mp_write_uint(out, number);
+  mp_write_bin(out, container, sizeof *container);
+  mp_write_array(out, 3 * count);
+  for (size_t i = 0; i < count; i++) {
+    mp_write_uint(out, rows[i].container << OP_KIND_BITS | rows[i].kind);
+    mp_write_uint(out, rows[i].a);
+    mp_write_uint(out, rows[i].len);
+  }
+  if (values) mp_write_str(out, "", 0);
+  if (values) mp_write_array(out, values);
+  for (size_t i = 0; i < count; i++) {
+    if (rows[i].kind == OP_MAP_CHILD) mp_write_str(out, "k", 1);
+    if (rows[i].kind & OP_VALUES) mp_write_uint(out, rows[i].kind == OP_MAP_CHILD ? 0 : DUNLIN_COUNTER);
+  }
+  OK(out->error);
+  return named(out);
+}
+
+static struct container_id child_at_k(const struct container_id *parent, enum dunlin_kind kind) {
+  uint8_t fixed[] = {(uint8_t)kind, 0, 0, 0, 0, 'k'};
+  struct dunlin_bytes parts[] = {{parent, sizeof *parent}, {fixed, sizeof fixed}};
+  struct dunlin_id hash = env_hash(dunlin_env_default(), "dunlin.child.1", parts, 2);
+  struct container_id id = {{(uint8_t)kind}};
+  memcpy(id.bytes + 1, hash.bytes + 1, sizeof id.bytes - 1);
+  return id;
+}
+
+static struct container_id counter_in_list(const struct dunlin_id *change, uint32_t index) {
+  uint8_t fixed[] = {DUNLIN_COUNTER, 0, 0, 0, (uint8_t)index};
+  struct dunlin_bytes parts[] = {{change, sizeof *change}, {fixed, sizeof fixed}};
+  struct dunlin_id hash = env_hash(dunlin_env_default(), "dunlin.item.1", parts, 2);
+  struct container_id id = {{DUNLIN_COUNTER}};
+  memcpy(id.bytes + 1, hash.bytes + 1, sizeof id.bytes - 1);
+  return id;
+}
+
+/* In the root or in a list at its key `k`, after an unknown operation there or in what one makes, each kind of row that makes a container
+ * does so; a next change writes to it by its id. */
+static void what_is_made_after_an_unknown_operation_has_its_id(void **state) {
+  (void)state;
+  const struct container_id root = {{DUNLIN_MAP}}, list = child_at_k(&root, DUNLIN_LIST);
+  const struct {
+    const struct container_id *in;
+    struct change_row rows[2];
+    bool has_id;
+  } cases[] = {
+      {&root, {{0x40, 0, 0, 1}, {OP_MAP_CHILD, 0, DUNLIN_LIST, 1}}, true},
+      {&root, {{0x48, 0, 0, 1}, {OP_LIST_CHILD, 1, 3, 1}}, true},
+      {&root, {{0x48, 0, 0, 1}, {OP_MAP_CHILD, 1, DUNLIN_LIST, 1}}, false},
+      {&root, {{0x40, 0, 0, 1}, {OP_LIST_CHILD, 0, 0, 1}}, false},
+      {&list, {{0x40, 0, 0, 1}, {OP_LIST_CHILD, 0, 9, 1}}, true},
+      {&list, {{0x40, 0, 0, 1}, {OP_LIST_SET_CHILD, 0, 9, 1}}, true},
+      {&list, {{0x40, 0, 0, 1}, {OP_MAP_CHILD, 0, DUNLIN_LIST, 1}}, false},
+  };
+  struct buf bytes;
+  buf_init(&bytes, dunlin_env_default(), 1 << 20);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct oracle *oracle = test_oracle();
+    dunlin_doc *doc = test_doc(1);
+    struct change_row make_list = {OP_MAP_CHILD, 0, DUNLIN_LIST, 1}, unknown = {0x40, 0, 0, 1};
+    struct change_id_bytes change =
+        write_change(&bytes, NULL, 0, &root, cases[i].in == &list ? &make_list : &unknown, 1);
+    OK(give(oracle, doc, &change));
+    change = write_change(&bytes, &change.id, 1, cases[i].in, cases[i].rows, 2);
+    OK(give(oracle, doc, &change));
+    bool is_map = cases[i].rows[1].kind == OP_MAP_CHILD;
+    struct container_id made = is_map ? child_at_k(cases[i].in, DUNLIN_LIST) : counter_in_list(&change.id, 1);
+    change = write_change(&bytes, &change.id, 2, &made, &unknown, 1);
+    OK(give(oracle, doc, &change));
+    assert_int_equal(oracle_changes(oracle), cases[i].has_id ? 3 : 2);
+    dunlin_doc_free(doc);
+    oracle_free(oracle);
+  }
+  buf_free(&bytes);
+}
+
 /* ---- Void changes on random programs ----------------------------------------------------------------------------- */
 
 static void void_one(uint64_t seed) {
@@ -626,6 +712,7 @@ int main(void) {
       cmocka_unit_test(a_change_without_its_parent_is_asked_for_again),
       cmocka_unit_test(containers_nest_as_deep_as_the_limit),
       cmocka_unit_test(a_void_operation_of_unknown_kind_hides_nothing),
+      cmocka_unit_test(what_is_made_after_an_unknown_operation_has_its_id),
       cmocka_unit_test(made_up_changes_are_judged_alike),
       cmocka_unit_test(void_and_back_gives_the_same_hash),
       cmocka_unit_test(an_actor_that_nobody_builds_on_is_as_if_absent),
