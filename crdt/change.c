@@ -88,7 +88,6 @@ static int check_rows(struct change *change, struct mp_reader *values, size_t va
     values_left -= (size_t)taken;
     for (uint32_t k = 0; taken && k < row.len; k++) skip_values(values, row.kind);
   }
-  if (!utf8_valid(change->text.data, change->text.len, &change->scalars)) return DUNLIN_EFORMAT;
   if (change->scalars != scalars || values_left) return DUNLIN_EFORMAT;
   return mp_end(&rows) || values->error ? DUNLIN_EFORMAT : 0;
 }
@@ -122,21 +121,29 @@ static struct mp_reader read_rows(struct mp_reader *r, size_t *count) {
   return mp_reader_of(start, r->error ? 0 : (size_t)(r->at - start));
 }
 
-int change_parse(struct dunlin_bytes canonical, struct change *out) {
-  *out = (struct change){.text = {"", 0}};
-  if (canonical.len > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
-  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
-  size_t elements = mp_read_array(&r, 7);
-  if (elements < 4) return DUNLIN_EFORMAT;
-  int error = parse_refs(mp_read_bin(&r, SIZE_MAX), out);
+/* What stands before the rows. */
+static int parse_head(struct mp_reader *r, struct change *out, size_t *elements) {
+  *elements = mp_read_array(r, 7);
+  if (*elements < 4) return DUNLIN_EFORMAT;
+  int error = parse_refs(mp_read_bin(r, SIZE_MAX), out);
   if (error) return error;
-  out->number = mp_read_uint(&r, INT64_MAX);
-  struct dunlin_bytes ids = mp_read_bin(&r, SIZE_MAX);
+  out->number = mp_read_uint(r, INT64_MAX);
+  struct dunlin_bytes ids = mp_read_bin(r, SIZE_MAX);
   if (ids.len % sizeof(struct container_id)) return DUNLIN_EFORMAT;
   out->containers = ids.data;
   out->container_count = ids.len / sizeof(struct container_id);
+  return 0;
+}
+
+int change_parse(struct dunlin_bytes canonical, struct change *out) {
+  size_t elements;
+  *out = (struct change){.text = {"", 0}};
+  if (canonical.len > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
+  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
+  int error = parse_head(&r, out, &elements);
+  if (error) return error;
   out->rows = read_rows(&r, &out->row_count);
-  if (elements > 4) out->text = mp_read_str(&r, DUNLIN_MAX_CHANGE);
+  if (elements > 4) out->text = mp_read_text(&r, DUNLIN_MAX_CHANGE, &out->scalars);
   size_t values = elements > 5 ? mp_read_array(&r, SIZE_MAX) : 0;
   out->values = mp_reader_of(r.at, r.error ? 0 : (size_t)(r.end - r.at));
   if (r.error) return r.error;
@@ -146,6 +153,21 @@ int change_parse(struct dunlin_bytes canonical, struct change *out) {
   if (elements > 6) out->time = mp_read_int(&r);
   bool last_is_empty = (elements == 5 && !out->text.len) || (elements == 6 && !values) || (elements == 7 && !out->time);
   return last_is_empty ? DUNLIN_EFORMAT : mp_end(&r);
+}
+
+int change_split(struct dunlin_bytes canonical, struct change *out) {
+  size_t elements;
+  *out = (struct change){.text = {"", 0}};
+  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
+  int error = parse_head(&r, out, &elements);
+  if (error) return error;
+  if (elements > 5) return change_parse(canonical, out); /* only text is worth the trouble */
+  out->rows = read_rows(&r, &out->row_count);
+  if (elements > 4) out->text = mp_read_text(&r, DUNLIN_MAX_CHANGE, &out->scalars);
+  out->values = mp_reader_of(r.at, 0);
+  out->values_end = r.at;
+  for (struct mp_reader rows = out->rows; rows.at < rows.end;) out->length += change_next_row(&rows).len;
+  return r.error;
 }
 
 struct dunlin_id change_id(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes canonical) {
@@ -227,47 +249,46 @@ int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t c
 struct delta_reader {
   const struct dunlin_env *env;
   const struct dunlin_id *doc;
+  size_t count;
   struct dunlin_id *ids; /* of the changes read so far */
   size_t done;
   uint64_t number; /* of the change before */
   uint64_t operations;
   struct container_id repeat[DELTA_REPEAT]; /* containers of the change before, when few enough */
   size_t repeat_count;                      /* SIZE_MAX: too many */
-  struct buf change;                        /* canonical bytes, rebuilt */
+  struct buf *change;                       /* canonical bytes, put together again */
+  struct change parsed;
 };
 
 /* Parents of a delta's change as `refs` of the canonical change. */
-static void rebuild_refs(struct delta_reader *d, struct mp_reader *r, struct buf *refs) {
+static void rebuild_refs(struct delta_reader *d, struct mp_reader *r) {
+  struct mp_reader parents = *r;
   size_t count = mp_read_array(r, DUNLIN_MAX_PARENTS), far = 0;
-  size_t distance[DUNLIN_MAX_PARENTS];
-  for (size_t i = 0; i < count; i++) {
-    distance[i] = (size_t)mp_read_uint(r, d->done);
-    far += !distance[i];
-  }
+  for (size_t i = 0; i < count; i++) far += !mp_read_uint(r, d->done);
   struct dunlin_bytes ids = mp_read_bin(r, 32 * DUNLIN_MAX_PARENTS + 16);
   const uint8_t *at = ids.data;
   bool actor = ids.len == 32 * far + 16;
   if (!actor && ids.len != 32 * far) mp_fail(r);
-  for (size_t i = 0; !r->error && i < count; i++) {
-    if (distance[i]) {
-      buf_append(refs, d->ids[d->done - distance[i]].bytes, 32);
-    } else {
-      buf_append(refs, at, 32);
-      at += 32;
-    }
+  if (r->error) return;
+  mp_write_bin_head(d->change, 32 * count + (actor ? 16 : 0));
+  mp_read_array(&parents, DUNLIN_MAX_PARENTS);
+  for (size_t i = 0; i < count; i++) {
+    size_t distance = (size_t)mp_read_uint(&parents, d->done);
+    buf_append(d->change, distance ? d->ids[d->done - distance].bytes : at, 32);
+    if (!distance) at += 32;
   }
-  if (actor && !r->error) buf_append(refs, at, 16);
+  if (actor) buf_append(d->change, at, 16);
 }
 
-static void rebuild_containers(struct delta_reader *d, struct mp_reader *r, struct buf *out) {
+static void rebuild_containers(struct delta_reader *d, struct mp_reader *r) {
   if (mp_peek(r) == MP_NIL) {
     mp_read_nil(r);
     if (!d->done || d->repeat_count > DELTA_REPEAT) mp_fail(r);
-    else mp_write_bin(out, d->repeat, d->repeat_count * sizeof *d->repeat);
+    else mp_write_bin(d->change, d->repeat, d->repeat_count * sizeof *d->repeat);
     return;
   }
   struct dunlin_bytes ids = mp_read_bin(r, DUNLIN_MAX_CHANGE);
-  mp_write_bin(out, ids.data, ids.len);
+  mp_write_bin(d->change, ids.data, ids.len);
   d->repeat_count = ids.len / sizeof *d->repeat;
   if (d->repeat_count <= DELTA_REPEAT) memcpy(d->repeat, ids.data, d->repeat_count * sizeof *d->repeat);
 }
@@ -283,63 +304,69 @@ static void skip_element(struct mp_reader *r) {
   for (size_t i = 0; i < count; i++) skip_value(r);
 }
 
-/* Rebuilds the canonical bytes of the next change in d->change. */
+/* Puts the canonical bytes of the next change together in d->change. */
 static int rebuild_change(struct delta_reader *d, struct mp_reader *r) {
-  struct buf refs;
-  buf_init(&refs, d->env, 32 * DUNLIN_MAX_PARENTS + 16);
-  buf_clear(&d->change);
+  buf_clear(d->change);
   size_t elements = mp_read_array(r, 8);
   bool next = mp_peek(r) == MP_NIL;
   size_t fixed = next ? 3 : 5;
   if (elements < fixed || elements > fixed + 3) mp_fail(r);
+  mp_write_array(d->change, elements + (next ? 1 : 0) - (next ? 0 : 1));
   if (next) {
     mp_read_nil(r);
     if (!d->done) mp_fail(r);
-    else buf_append(&refs, d->ids[d->done - 1].bytes, 32);
+    else mp_write_bin(d->change, d->ids[d->done - 1].bytes, 32);
     d->number++;
   } else {
-    rebuild_refs(d, r, &refs);
+    rebuild_refs(d, r);
     d->number = mp_read_uint(r, INT64_MAX);
   }
-  mp_write_array(&d->change, elements + (next ? 1 : 0) - (next ? 0 : 1));
-  mp_write_bin(&d->change, refs.data, refs.len);
-  mp_write_uint(&d->change, d->number);
-  rebuild_containers(d, r, &d->change);
+  mp_write_uint(d->change, d->number);
+  rebuild_containers(d, r);
   const uint8_t *rest = r->at;
-  for (size_t i = fixed - 1; i < elements; i++) skip_element(r);
-  if (!r->error) buf_append(&d->change, rest, (size_t)(r->at - rest));
-  int error = r->error ? r->error : refs.error ? refs.error : d->change.error;
-  buf_free(&refs);
-  return error;
+  if (d->done + 1 == d->count && !r->error) r->at = r->end; /* the last one: the parser finds its end */
+  else
+    for (size_t i = fixed - 1; i < elements; i++) skip_element(r);
+  if (!r->error) buf_append(d->change, rest, (size_t)(r->at - rest));
+  return r->error ? r->error : d->change->error;
 }
 
 static int check_form(struct delta_reader *d) {
-  struct change change;
-  struct dunlin_bytes bytes = {d->change.data, d->change.len};
-  int error = change_parse(bytes, &change);
+  struct dunlin_bytes bytes = {d->change->data, d->change->len};
+  int error = change_parse(bytes, &d->parsed);
   if (error) return error;
-  d->operations += change.length;
+  d->operations += d->parsed.length;
   d->ids[d->done] = change_id(d->env, d->doc, bytes);
   return d->operations > DUNLIN_MAX_DELTA_OPS ? DUNLIN_ELIMIT : 0;
 }
 
+static int hand_out(struct delta_reader *d, delta_each *each, void *ctx) {
+  struct change_id_bytes change = {d->ids[d->done], {d->change->data, d->change->len}, &d->parsed};
+  return each(ctx, &change);
+}
+
 /* Goes through all changes: the first time (no `each`) to check them, the second to hand them out. */
-static int read_changes(struct delta_reader *d, struct mp_reader r, size_t count, delta_each *each, void *ctx) {
-  for (d->done = 0; d->done < count; d->done++) {
+static int read_changes(struct delta_reader *d, struct mp_reader r, delta_each *each, void *ctx) {
+  for (d->done = 0; d->done < d->count; d->done++) {
     int error = rebuild_change(d, &r);
     if (!error && !each) error = check_form(d);
-    if (error) return error;
-    struct change_id_bytes change = {d->ids[d->done], {d->change.data, d->change.len}};
-    error = each ? each(ctx, &change) : 0;
+    if (!error && each) error = change_split((struct dunlin_bytes){d->change->data, d->change->len}, &d->parsed);
+    if (!error && each) error = hand_out(d, each, ctx);
     if (error) return error;
   }
   return mp_end(&r);
 }
 
-int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const void *data, size_t len,
-               delta_each *each, void *ctx) {
-  env = env_or_default(env);
-  struct mp_reader r = mp_reader_of(data, len);
+static int read_one(struct delta_reader *d, struct mp_reader r, delta_each *each, void *ctx) {
+  int error = rebuild_change(d, &r);
+  if (!error) error = check_form(d);
+  return error ? error : hand_out(d, each, ctx);
+}
+
+int delta_read_with(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes delta,
+                    struct buf *bytes, delta_each *each, void *ctx) {
+  struct mp_reader r = mp_reader_of(delta.data, delta.len);
+  struct dunlin_id only;
   if (mp_read_array(&r, 2) != 2) return DUNLIN_EFORMAT;
   uint64_t version = mp_read_uint(&r, UINT64_MAX);
   if (r.error) return DUNLIN_EFORMAT;
@@ -347,12 +374,21 @@ int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const 
   size_t count = mp_read_array(&r, SIZE_MAX);
   if (r.error) return DUNLIN_EFORMAT;
   if (count > DUNLIN_MAX_DELTA_CHANGES) return DUNLIN_ELIMIT;
-  struct delta_reader d = {.env = env, .doc = doc};
-  buf_init(&d.change, env, DUNLIN_MAX_CHANGE + 64);
+  struct delta_reader d = {.env = env, .doc = doc, .count = count, .ids = &only, .change = bytes};
+  if (count == 1) return read_one(&d, r, each, ctx);
   d.ids = env_alloc(env, count * sizeof *d.ids);
-  int error = d.ids ? read_changes(&d, r, count, NULL, NULL) : DUNLIN_ENOMEM;
-  if (!error) error = read_changes(&d, r, count, each, ctx);
+  int error = d.ids ? read_changes(&d, r, NULL, NULL) : DUNLIN_ENOMEM;
+  if (!error) error = read_changes(&d, r, each, ctx);
   ENV_FREE_ARRAY(env, d.ids, count);
-  buf_free(&d.change);
+  return error;
+}
+
+int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const void *data, size_t len,
+               delta_each *each, void *ctx) {
+  struct buf bytes;
+  env = env_or_default(env);
+  buf_init(&bytes, env, DUNLIN_MAX_CHANGE + 64);
+  int error = delta_read_with(env, doc, (struct dunlin_bytes){data, len}, &bytes, each, ctx);
+  buf_free(&bytes);
   return error;
 }

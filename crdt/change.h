@@ -69,12 +69,15 @@ struct change {
 
 struct change_id_bytes {
   struct dunlin_id id;
-  struct dunlin_bytes bytes; /* canonical */
+  struct dunlin_bytes bytes;   /* canonical */
+  const struct change *parsed; /* they, when they have just been taken apart; else NULL */
 };
 
 /* Checks form (canonical, limits, columns used up exactly, values of the right type); what the change means is the document's
  * to judge.  DUNLIN_EFORMAT or DUNLIN_ELIMIT. */
 int change_parse(struct dunlin_bytes canonical, struct change *out);
+/* The same for bytes that change_parse() has accepted before. */
+int change_split(struct dunlin_bytes canonical, struct change *out);
 /* The next row of a change that was parsed.  Rows, text and values are taken in step by the caller. */
 struct change_row change_next_row(struct mp_reader *rows);
 
@@ -100,5 +103,8 @@ int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t c
 typedef int delta_each(void *ctx, const struct change_id_bytes *change);
 int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const void *data, size_t len,
                delta_each *each, void *ctx);
+/* The same with memory of the caller's: `bytes` is used to put the changes together in, and holds the last one then. */
+int delta_read_with(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes delta,
+                    struct buf *bytes, delta_each *each, void *ctx);
 
 #endif

@@ -43,6 +43,7 @@ int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, con
   buf_init(&doc->text.buf, env, UINT32_MAX);
   buf_init(&doc->values.buf, env, UINT32_MAX);
   buf_init(&doc->bytes, env, SIZE_MAX / 2);
+  buf_init(&doc->intake, env, DUNLIN_MAX_CHANGE + 64);
   int error = env->random(env->ctx, &doc->seed, sizeof doc->seed);
   doc->actor = graph_actor(&doc->graph, actor);
   if (!error && doc->actor == IDMAP_NONE) error = DUNLIN_ENOMEM;
@@ -88,6 +89,7 @@ void dunlin_doc_free(dunlin_doc *doc) {
   buf_free(&doc->text.buf);
   buf_free(&doc->values.buf);
   buf_free(&doc->bytes);
+  buf_free(&doc->intake);
   ENV_FREE_ARRAY(env, doc->ordered, doc->ordered_cap);
   ENV_FREE_ARRAY(env, doc->owners, doc->owner_cap);
   ENV_FREE_ARRAY(env, doc->makers, doc->maker_cap);
@@ -226,7 +228,7 @@ int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const stru
                 struct dunlin_id *missing) {
   struct change change;
   bool known;
-  int error = change_parse(given->bytes, &change);
+  int error = given->parsed ? (change = *given->parsed, 0) : change_parse(given->bytes, &change);
   if (!error) error = find_parents(doc, &change, missing);
   if (error) return error;
   uint32_t actor = actor_of(doc, &change, doc->scratch);
@@ -292,8 +294,10 @@ static int pending_add(dunlin_doc *doc, const struct change_id_bytes *change, co
     return error;
   }
   memcpy(bytes, change->bytes.data, change->bytes.len);
-  doc->pending[at] = (struct pending){
-      .change = {change->id, {bytes, change->bytes.len}}, .missing = *missing, .has_author = author, .next = next};
+  doc->pending[at] = (struct pending){.change = {change->id, {bytes, change->bytes.len}, NULL},
+                                      .missing = *missing,
+                                      .has_author = author,
+                                      .next = next};
   if (author) doc->pending[at].author = *author;
   if (at == doc->pending_count) doc->pending_count++;
   doc->pending_used++;
@@ -357,8 +361,10 @@ int doc_apply_as(dunlin_doc *doc, const struct dunlin_actor *author, const void 
   if (doc->open.is_open) return DUNLIN_ESTATE;
   struct intake in = {.doc = doc, .author = author};
   uint32_t from = doc->graph.changes;
-  int error = delta_read(doc->env, &doc->id, delta, len, take_in, &in);
+  int error = delta_read_with(doc->env, &doc->id, (struct dunlin_bytes){delta, len}, &doc->intake, take_in, &in);
   int waiting_error = take_waiting(&in, from);
+  enum { keep = 4096 }; /* bytes, so that small deltas need no new memory */
+  if (doc->intake.cap > keep) buf_free(&doc->intake);
   in.result.pending = doc->pending_used;
   if (result) *result = in.result;
   return error ? error : waiting_error;

@@ -154,7 +154,7 @@ struct dunlin_doc {
   struct rows rows;
   struct name *ordered; /* parents in the order in which they are written */
   size_t ordered_cap;
-  struct buf bytes; /* a change in the making */
+  struct buf bytes, intake; /* a change in the making, one that is being taken in */
   dunlin_commit_hook *hook;
   void *hook_ctx;
   int (*begin_hook)(void *ctx); /* may be NULL */

@@ -76,7 +76,7 @@ bool mp_read_bool(struct mp_reader *r) {
   return p && *p == 0xc3;
 }
 
-uint64_t mp_read_uint(struct mp_reader *r, uint64_t max) {
+uint64_t mp_read_long_uint(struct mp_reader *r, uint64_t max) {
   const uint8_t *p = take(r, 1);
   if (!p) return 0;
   uint64_t v = *p;
@@ -132,7 +132,7 @@ static struct dunlin_bytes take_bytes(struct mp_reader *r, size_t len, size_t ma
   return p ? (struct dunlin_bytes){p, len} : (struct dunlin_bytes){"", 0};
 }
 
-struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max) {
+struct dunlin_bytes mp_read_text(struct mp_reader *r, size_t max, size_t *scalars) {
   const uint8_t *p = take(r, 1);
   size_t len = 0;
   if (!p) return (struct dunlin_bytes){"", 0};
@@ -142,9 +142,13 @@ struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max) {
   else if (*p >= 0xa0 && *p <= 0xbf) len = *p & 31u;
   else mp_fail(r);
   struct dunlin_bytes s = take_bytes(r, len, max);
-  if (utf8_valid(s.data, s.len, NULL)) return s;
+  if (utf8_valid(s.data, s.len, scalars)) return s;
   mp_fail(r);
   return (struct dunlin_bytes){"", 0};
+}
+
+struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max) {
+  return mp_read_text(r, max, NULL);
 }
 
 struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max) {

@@ -27,11 +27,17 @@ void mp_fail(struct mp_reader *r);
 
 void mp_read_nil(struct mp_reader *r);
 bool mp_read_bool(struct mp_reader *r);
-uint64_t mp_read_uint(struct mp_reader *r, uint64_t max);
+uint64_t mp_read_long_uint(struct mp_reader *r, uint64_t max);
+static inline uint64_t mp_read_uint(struct mp_reader *r, uint64_t max) {
+  if (r->at == r->end || *r->at > 0x7f || *r->at > max) return mp_read_long_uint(r, max);
+  return *r->at++;
+}
 int64_t mp_read_int(struct mp_reader *r); /* any sign */
 double mp_read_float(struct mp_reader *r);
 int64_t mp_read_time(struct mp_reader *r);
 struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max);
+struct dunlin_bytes mp_read_text(struct mp_reader *r, size_t max,
+                                 size_t *scalars); /* a string, counting its characters */
 struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max);
 /* Exactly `len` bytes. On an error gives a pointer to 64 zeros, so ids may be copied before the error is looked at. */
 const uint8_t *mp_read_bin_exact(struct mp_reader *r, size_t len);
