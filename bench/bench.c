@@ -135,9 +135,13 @@ size_t bench_resident(void) {
 
 /* ---- Documents ---------------------------------------------------------------------------------------------- */
 
+struct dunlin_actor bench_actor(unsigned number) {
+  return (struct dunlin_actor){{(uint8_t)(number >> 8), (uint8_t)number, 1}};
+}
+
 int bench_doc(const struct dunlin_env *env, unsigned actor, dunlin_doc **out) {
   struct dunlin_id id = {{'b', 'e', 'n', 'c', 'h'}};
-  struct dunlin_actor name = {{(uint8_t)(actor >> 8), (uint8_t)actor, 1}};
+  struct dunlin_actor name = bench_actor(actor);
   return dunlin_doc_new(env, &id, &name, out);
 }
 

@@ -63,6 +63,7 @@ size_t bench_resident(void); /* resident set of this process in bytes */
 
 #include <dunlin/doc.h>
 
+struct dunlin_actor bench_actor(unsigned number);
 /* An empty document (always the same id) of actor number `actor`. */
 int bench_doc(const struct dunlin_env *env, unsigned actor, dunlin_doc **out);
 /* A full save: the delta of everything, compressed by zstd at level 3, as the store does with runs.  Freed by free(). */
@@ -84,6 +85,7 @@ int bench_round_trip(void *ctx, double *ms);
 /* ---- Suites ------------------------------------------------------------------------------------------------- */
 
 int suite_text(struct bench *b);
+int suite_generated(struct bench *b);
 int suite_map(struct bench *b);
 int suite_list(struct bench *b);
 int suite_store(struct bench *b);

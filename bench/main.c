@@ -21,6 +21,7 @@ static const struct {
 } suites[] = {
     {"limits", suite_limits, "what the machine can do: memory, flush, TCP round trip, libsodium"},
     {"text", suite_text, "editing traces: edits, deltas, merging, saving, memory"},
+    {"generated", suite_generated, "the same on long generated histories; rows of text"},
     {"map", suite_map, "100 000 sets on 10 000 keys, merging, nested documents"},
     {"list", suite_list, "100 000 elements: insert, set, move, delete"},
     {"seal", suite_seal, "sealing and opening runs of changes"},
@@ -40,7 +41,7 @@ static void usage(FILE *out) {
           "  --quick       three runs a case, smaller sizes\n"
           "  --n N         runs a case (5)\n"
           "  --dir DIR     where stores are made (TMPDIR or /tmp)\n\nsuites (all without one):\n");
-  for (size_t i = 0; i < suite_count; i++) fprintf(out, "  %-8s  %s\n", suites[i].name, suites[i].what);
+  for (size_t i = 0; i < suite_count; i++) fprintf(out, "  %-9s  %s\n", suites[i].name, suites[i].what);
 }
 
 /* ---- The header --------------------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "out")
 PEERS = ["yjs", "loro", "automerge", "json-joy", "diamond-types"]
 WITH_PEERS = ["text", "map"]
-SUITES = ["limits", "text", "map", "list", "seal", "store", "sync", "latency", "fanout", "scale"]
+SUITES = ["limits", "text", "generated", "map", "list", "seal", "store", "sync", "latency", "fanout", "scale"]
 CHARTS = [("text", "local_apply"), ("text", "remote_apply_per_delta"), ("text", "save_bytes"), ("text", "load_read"),
           ("map", "set_txn_each")]
 NATIVE = os.path.join(HERE, "native-peers.json")
@@ -105,6 +105,8 @@ def collect(args):
                 if turn and args.traces:  # dunlin-bench takes a folder: one that holds just this trace
                     os.symlink(os.path.abspath(turn[1]), os.path.join(folder, os.path.basename(turn[1])))
                     own += ["--traces", folder]
+                elif suite == "generated" and args.traces:
+                    own += ["--traces", args.traces]
                 part = run_dunlin(args.program, [suite], own)
             report["header"] = report["header"] or part["header"]
             report["rows"] += part["rows"]
