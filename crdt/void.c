@@ -105,7 +105,7 @@ static int replay(dunlin_doc *from, dunlin_doc *to) {
   int error = 0;
   buf_init(&bytes, from->env, SIZE_MAX / 2);
   for (uint32_t i = 0; !error && i < from->graph.changes; i++) {
-    struct change_id_bytes change;
+    struct change_id_bytes change = {.parsed = NULL};
     struct dunlin_id missing;
     buf_clear(&bytes);
     error = history_change(from, i, &bytes);
