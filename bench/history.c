@@ -72,7 +72,7 @@ int history_type(dunlin_doc *doc, const struct trace *trace, bool one_transactio
 
 int history_keep(void *ctx, const struct dunlin_id *id, struct dunlin_bytes change) {
   struct text *t = ctx;
-  struct change_id_bytes one = {*id, change};
+  struct change_id_bytes one = {.id = *id, .bytes = change};
   int error = delta_write(&t->deltas, &one, 1);
   if (!error) t->ends[t->count++] = t->deltas.len;
   return error;

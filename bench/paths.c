@@ -127,7 +127,7 @@ static int keep_change(void *ctx, const struct change_id_bytes *change) {
   void *copy = malloc(change->bytes.len);
   if (!copy) return DUNLIN_ENOMEM;
   memcpy(copy, change->bytes.data, change->bytes.len);
-  w->changes[w->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
+  w->changes[w->count++] = (struct change_id_bytes){.id = change->id, .bytes = {copy, change->bytes.len}};
   return 0;
 }
 
