@@ -215,9 +215,9 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_apply(dunlin_doc *doc, const void *del
  * DUNLIN_ESTATE inside a transaction.  On an error the document and its set are as they were.
  *
  * Writing while void changes are in the document: indexes count what shows, as ever, on the current version; on an earlier one
- * (dunlin_begin_at()) they count void changes as if they were in force.  Two things no change can say.  An item that shows only because
- * a void change deleted it cannot be deleted, set or moved: DUNLIN_EREFUSED.  And what is inserted behind such an item comes to
- * stand before it, behind the nearest item that is not of that kind. */
+ * (dunlin_begin_at()) they count void changes as if they were in force.  Two things no change can say.  An item that shows only
+ * because a void change deleted it cannot be deleted, set or moved: DUNLIN_EREFUSED.  And what is put behind an item that a void
+ * change deleted or moved away comes to stand before it, behind the nearest item that is not of that kind. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_set_void(dunlin_doc *doc, const struct dunlin_id *changes, size_t count);
 /* Whether the change is in the set, here already or not. */
 DUNLIN_API bool dunlin_doc_is_void(const dunlin_doc *doc, const struct dunlin_id *change);
