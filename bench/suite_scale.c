@@ -1,11 +1,19 @@
-/* The cost of one operation as documents grow: it should not. Stops a case at 60 s (--quick: 10 s) and says so. */
+/* The cost of one operation as documents grow: it should not. Stops a case at 60 s (--quick: 10 s) and says so.
+ *
+ *   per_operation_of_N  N operations, an operation's share of the time
+ *   growth              that of the largest N over that of 1000
+ *
+ * 100-authors is what a hundred people who type at the same time, and hear nothing of each other, give a replica: their changes one
+ * by one, round robin, and all of one author and then all of the next in 100-branches. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bench/bench.h"
+#include "bench/history.h"
 
-enum shape { TYPING, RANDOM, PREPENDING, AUTHORS, SETS, SHAPES };
-static const char *const names[SHAPES] = {"typing", "random-positions", "prepending", "100-authors", "map-sets"};
+enum shape { TYPING, RANDOM, PREPENDING, AUTHORS, BRANCHES, SETS, SHAPES };
+static const char *const names[SHAPES] = {"typing",      "random-positions", "prepending",
+                                          "100-authors", "100-branches",     "map-sets"};
 enum { AUTHOR_COUNT = 100 };
 
 /* One text edit, a transaction. */
@@ -43,7 +51,18 @@ struct progress {
 
 static bool time_is_over(struct progress *p, double began) {
   if (p->done % 1024) return false;
-  return p->ms + bench_now() - began > p->limit;
+  return bench_now() - began > p->limit;
+}
+
+/* Reading what was written belongs to it: edits may wait until then. */
+static int read_text(const dunlin_doc *doc, size_t expected) {
+  struct dunlin_value text;
+  int error = dunlin_map_get(doc, DUNLIN_ROOT, "text", 4, &text);
+  char *out = error ? NULL : malloc(expected + 1);
+  if (!error && !out) error = DUNLIN_ENOMEM;
+  if (!error && dunlin_text_read(doc, text.as.obj, out, expected) != expected) error = DUNLIN_EREFUSED;
+  free(out);
+  return error;
 }
 
 static int single_author(enum shape shape, size_t operations, struct progress *p) {
@@ -52,55 +71,96 @@ static int single_author(enum shape shape, size_t operations, struct progress *p
   int error = bench_doc(NULL, 1, &doc);
   double began = bench_now();
   for (; !error && p->done < operations && !time_is_over(p, began); p->done++) error = edit(doc, shape, p->done, &seed);
+  if (!error && shape != SETS) error = read_text(doc, p->done);
   p->ms = bench_now() - began;
   if (!error && dunlin_doc_changes(doc) != p->done) error = DUNLIN_EREFUSED;
   dunlin_doc_free(doc);
   return error;
 }
 
-/* What one author typed alone goes into `all`; only that is measured. */
-static int take_author(dunlin_doc *all, unsigned who, size_t edits, struct progress *p) {
+/* ---- A hundred authors -------------------------------------------------------------------------------------- */
+
+/* What one author types alone; of `t` only the deltas are used. */
+static int type_alone(struct text *t, unsigned who, size_t edits) {
   dunlin_doc *doc = NULL;
-  void *delta = NULL;
-  size_t len = 0;
-  int error = bench_doc(NULL, who, &doc);
+  buf_init(&t->deltas, dunlin_env_default(), SIZE_MAX / 2);
+  t->ends = malloc((edits + 1) * sizeof *t->ends);
+  int error = t->ends ? bench_doc(NULL, who, &doc) : DUNLIN_ENOMEM;
+  if (!error) dunlin_doc_on_commit(doc, history_keep, t);
   for (size_t i = 0; !error && i < edits; i++) error = type_at(doc, i);
-  if (!error) error = dunlin_doc_delta(doc, NULL, 0, &delta, &len);
-  double began = bench_now();
-  if (!error) error = dunlin_doc_apply(all, delta, len, NULL);
-  p->ms += bench_now() - began;
-  p->done += edits;
-  dunlin_free(NULL, delta, len);
   dunlin_doc_free(doc);
   return error;
 }
 
-/* A hundred authors type at one place, apart; one replica takes all in. */
-static int many_authors(size_t operations, struct progress *p) {
+static int take_one(dunlin_doc *all, const struct text *t, size_t i) {
+  struct dunlin_bytes delta = history_delta_at(t, i);
+  return dunlin_doc_apply(all, delta.data, delta.len, NULL);
+}
+
+/* One replica takes in all that the authors typed at one place, apart. */
+static int take_all(struct text *authors, bool in_turns, size_t edits, struct progress *p) {
   dunlin_doc *all = NULL;
+  size_t count = edits * AUTHOR_COUNT;
   int error = bench_doc(NULL, 999, &all);
-  for (unsigned who = 0; !error && who < AUTHOR_COUNT && p->ms < p->limit; who++)
-    error = take_author(all, who, operations / AUTHOR_COUNT, p);
+  double began = bench_now();
+  for (; !error && p->done < count && !time_is_over(p, began); p->done++)
+    error = in_turns ? take_one(all, &authors[p->done % AUTHOR_COUNT], p->done / AUTHOR_COUNT)
+                     : take_one(all, &authors[p->done / edits], p->done % edits);
+  if (!error) error = read_text(all, p->done);
+  p->ms = bench_now() - began;
   if (!error && dunlin_doc_changes(all) != p->done) error = DUNLIN_EREFUSED;
   dunlin_doc_free(all);
   return error;
 }
 
+static int many_authors(bool in_turns, size_t operations, struct progress *p) {
+  struct text *authors = calloc(AUTHOR_COUNT, sizeof *authors);
+  size_t edits = operations / AUTHOR_COUNT;
+  int error = authors ? 0 : DUNLIN_ENOMEM;
+  for (unsigned who = 0; !error && who < AUTHOR_COUNT; who++) error = type_alone(&authors[who], who, edits);
+  if (!error) error = take_all(authors, in_turns, edits, p);
+  for (size_t who = 0; authors && who < AUTHOR_COUNT; who++) history_free(&authors[who]);
+  free(authors);
+  return error;
+}
+
+/* ---- Sizes -------------------------------------------------------------------------------------------------- */
+
+/* One row; small sizes, which a moment's disturbance would distort, are run again. */
+static int run_size(struct bench *b, enum shape shape, size_t operations, struct progress *p, double *ns) {
+  enum { again = 9 };
+  bool of_many = shape == AUTHORS || shape == BRANCHES;
+  double samples[again], limit = b->quick ? 10000 : 60000, all = 0;
+  char metric[48];
+  size_t count = 0;
+  while (!count || (count < again && all < limit / 100)) {
+    *p = (struct progress){.limit = limit};
+    int error = of_many ? many_authors(shape == AUTHORS, operations, p) : single_author(shape, operations, p);
+    if (error) return bench_wrong(b, names[shape], "editing", error);
+    samples[count++] = p->ms * 1e6 / (double)p->done;
+    all += p->ms;
+  }
+  if (p->done < operations)
+    bench_note(b, "scale %s: stopped at %.0f s after %zu of %zu operations", names[shape], p->limit / 1000, p->done,
+               operations);
+  snprintf(metric, sizeof metric, "per_operation_of_%zu", p->done);
+  bench_row(b, names[shape], "dunlin", metric, "ns", samples, count);
+  *ns = samples[count / 2]; /* sorted by now */
+  return 0;
+}
+
 static int run_shape(struct bench *b, enum shape shape, size_t most) {
+  double first = 0, ns = 0;
   bool over = false;
   for (size_t operations = 1000; operations <= most && !over; operations *= 10) {
-    struct progress p = {.limit = b->quick ? 10000 : 60000};
-    char metric[48];
-    int error = shape == AUTHORS ? many_authors(operations, &p) : single_author(shape, operations, &p);
-    if (error) return bench_wrong(b, names[shape], "editing", error);
+    struct progress p;
+    int error = run_size(b, shape, operations, &p, &ns);
+    if (error) return error;
+    if (operations == 1000) first = ns;
     over = p.done < operations;
-    if (over)
-      bench_note(b, "scale %s: stopped at %.0f s after %zu of %zu operations", names[shape], p.limit / 1000, p.done,
-                 operations);
-    double ns = p.ms * 1e6 / (double)p.done;
-    snprintf(metric, sizeof metric, "per_operation_of_%zu", p.done);
-    bench_row(b, names[shape], "dunlin", metric, "ns", &ns, 1);
   }
+  double growth = ns / first;
+  bench_row(b, names[shape], "dunlin", "growth", "times", &growth, 1);
   return 0;
 }
 
