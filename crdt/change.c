@@ -59,6 +59,11 @@ static bool row_well_formed(const struct change_row *row) {
     case OP_MAP_CHILD:
       if (row->a < DUNLIN_MAP || row->a > DUNLIN_COUNTER) return false;
       break;
+    case OP_DELETE:
+    case OP_TEXT_INSERT:
+    case OP_LIST_INSERT: /* of no effect, it may have any index; but not one behind the highest */
+      if (row->a + (uint64_t)row->len > 1ull << 32) return false;
+      break;
     case OP_MAP_DELETE:
     case OP_COUNTER_ADD:
       if (row->a != 0) return false;

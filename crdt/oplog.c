@@ -17,7 +17,7 @@ static bool goes_on(struct op_run *last, const struct oplog_row *row) {
       if (len > most) return false;
       if (last->at != DIRECTION_BACKWARD && a == last->a) {
         last->at = DIRECTION_FORWARD;
-      } else if (last->at != DIRECTION_FORWARD && a + row->len == last->a) {
+      } else if (last->at != DIRECTION_FORWARD && a + (uint64_t)row->len == last->a) {
         last->at = DIRECTION_BACKWARD;
         last->a = a;
       } else {
@@ -25,10 +25,10 @@ static bool goes_on(struct op_run *last, const struct oplog_row *row) {
       }
       break;
     case OP_TEXT_INSERT:
-      if (a != last->a + last->len || len > most) return false;
+      if (a != last->a + (uint64_t)last->len || len > most) return false;
       break;
     case OP_LIST_INSERT:
-      if (a != last->a + last->len || len > most_values) return false;
+      if (a != last->a + (uint64_t)last->len || len > most_values) return false;
       break;
     case OP_MAP_SET:
       if (a != last->a || len > most_values) return false;

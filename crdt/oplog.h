@@ -30,9 +30,9 @@ struct oplog {
  * both when `kind` at `next`, `next_len` goes on where they end. */
 static inline bool rows_join(uint8_t kind, uint32_t *a, uint32_t *len, uint32_t next, uint32_t next_len) {
   if (kind == OP_TEXT_INSERT || kind == OP_LIST_INSERT) {
-    if (next != *a + *len) return false;
+    if (next != *a + (uint64_t)*len) return false;
   } else if (kind == OP_DELETE) {
-    if (next + next_len == *a) *a = next; /* backspace */
+    if (next + (uint64_t)next_len == *a) *a = next; /* backspace */
     else if (next != *a) return false;
   } else {
     return false;
