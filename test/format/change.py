@@ -15,9 +15,6 @@ MAX_KEY = 1024
 MAX_VALUE = 768 * 1024
 
 MAP, LIST, TEXT, COUNTER = 16, 17, 18, 19
-# Whether changes whose rows could be written otherwise are refused.
-CANONICAL_ROWS = False
-
 KINDS = (MAP, LIST, TEXT, COUNTER)
 ROOT = bytes([MAP]) + bytes(15)
 
@@ -73,12 +70,12 @@ class Row:
         self.first = first
         self.text = ''
         self.values = []
-        self.target = None  # id of the container; None when an unknown kind made it
-        self.made = None    # id of what the row makes or touches
 
     def check(self):
         """What the table of kinds says of rows."""
         kind, values = self.kind, self.values
+        need(not (kind & TAKES_TEXT and kind & VALUES_OF), 'text and values')
+        need(kind not in RUNS or self.a + self.length <= 1 << 32, 'a row over the highest index')
         if kind == INSERT:
             need(all(is_scalar(value) for value in values), 'an element is not a scalar')
         elif kind in (INSERT_CHILD, SET_CHILD):
@@ -120,9 +117,6 @@ class Change:
         self._containers(fields[2])
         text, values, self.time = self._tail(fields[4:])
         self._rows(fields[3], text, values)
-        self._name_containers()
-        if CANONICAL_ROWS:
-            canonical_rows(self)
 
     def _refs(self, refs):
         need(isinstance(refs, bytes) and len(refs) % 32 in (0, 16) and refs, 'refs of a wrong length')
@@ -166,17 +160,6 @@ class Change:
             self.rows.append(row)
         need(not text and not values, 'a column is not used up')
 
-    def _name_containers(self):
-        named = list(self.containers)
-        for row in self.rows:
-            row.target = named[row.container]
-            if row.kind == CHILD and row.target:
-                row.made = child_id(row.target, row.a, row.values[1], row.values[0])
-            elif row.kind in (INSERT_CHILD, SET_CHILD):
-                row.made = item_id(self.id, row.values[0], row.first)
-            if row.kind & MAKES:
-                named.append(row.made)
-
 
 def could_be_one(row, after):
     """Whether two neighbouring rows say what one row could say."""
@@ -187,21 +170,19 @@ def could_be_one(row, after):
     return row.kind == DELETE and (after.a == row.a or after.a + after.length == row.a)
 
 
-def canonical_rows(change):
-    """Checks that rows and containers are written in the one way that there is for them."""
-    rows = change.rows
-    for row, after in zip(rows, rows[1:]):
-        need(not could_be_one(row, after), 'two rows that could be one')
-    named = [row.container for row in rows if row.container < len(change.containers)]
-    need(list(dict.fromkeys(named)) == list(range(len(change.containers))), 'containers not in the order of rows')
-    need(len(set(change.containers)) == len(change.containers), 'a container twice')
-    first_made, count = {}, len(change.containers)
+def is_canonical(change, named):
+    """Whether rows and containers are written in the one way that there is for them; `named` says what each number stands for."""
+    rows, given, there = change.rows, len(change.containers), len(change.containers)
+    by_id = []
     for row in rows:
-        need(row.container == first_made.get(row.target, row.container), 'a container made here is named otherwise')
-        if row.kind & MAKES:
-            if row.made:
-                first_made.setdefault(row.made, count)
-            count += 1
+        numbers = [*range(given, there), *range(given)]  # made ones before ids
+        if row.container != next(number for number in numbers if named[number] == named[row.container]):
+            return False
+        if row.container < given and row.container not in by_id:
+            by_id.append(row.container)
+        there += bool(row.kind & MAKES)
+    is_in_order = by_id == list(range(given))
+    return is_in_order and not any(could_be_one(row, after) for row, after in zip(rows, rows[1:]))
 
 
 def build(refs, number, tail):

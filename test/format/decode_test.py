@@ -15,9 +15,8 @@ import author
 import damage
 import hostile
 import vectors
-from change import Change, canonical_rows
 from delta import canonical
-from msgpack import FormatError, read
+from msgpack import read
 
 PAGE = None
 PROGRAM = None
@@ -67,16 +66,6 @@ class Agreement(unittest.TestCase):
             with self.subTest(vector.name):
                 self.assertEqual(vector.verdict(), verdict)
                 self.assertEqual(vectors.judge(vector), vector.lines)
-
-    def test_rows_that_are_written_in_the_one_way(self):
-        for name, is_canonical, encoded in hostile.row_cases():
-            with self.subTest(name):
-                change = Change(hostile.DOCUMENT, canonical(read(encoded), []))
-                try:
-                    canonical_rows(change)
-                    self.assertTrue(is_canonical)
-                except FormatError:
-                    self.assertFalse(is_canonical)
 
     def test_the_example_of_the_page(self):
         example = bytes.fromhex(re.search('^96 c410 07.*$', PAGE, re.MULTILINE).group())

@@ -169,6 +169,9 @@ def references():
     for order in ([1, 2], [2, 1]):
         joined = change(parents=write(order), ids=write(b''), number=b'\x02')
         yield f'a fork that is joined, parents {order}', TAKEN, [delta(first, *forks, joined)]
+        two = change(parents=write(order), ids=write(b''), number=b'\x02', rows=write([2, 0, 1, 2, 0, 1]),
+                     tail=(write(''), write(['k', 1, 'l', 2])))
+        yield f'a fork that is joined by two rows, parents {order}', TAKEN, [delta(first, *forks, two)]
         is_sorted = id_of(first, *forks) > id_of(first, forks[0]) if order == [2, 1] else id_of(first, *forks) < id_of(first, forks[0])
         named = change(parents=write(order), number=b'\x02')
         verdict = REFUSED if is_sorted else MALFORMED
@@ -237,12 +240,13 @@ def validity():
                 fits = container == own or (numbers[0] == 0 and numbers[1] + numbers[2] <= 3 and container in ('list', 'text'))
                 yield then(f'the row {numbers} {values} on a {container}', TAKEN if fits else REFUSED, container, numbers, text, values)
     outside = [([1, 4, 1], '', [1]), ([9, 4, 1], '', [16]), ([0x21, 3, 1], '', [1]), ([0x19, 3, 1], '', [16]), ([0x41, 3, 1], '', [0]),
-               ([0x41, 0, 1], '', [4]), ([0, 3, 1], '', []), ([0, 1, 3], '', []), ([0, 0, 4], '', []), ([0, (1 << 32) - 1, 2], '', []),
+               ([0x41, 0, 1], '', [4]), ([0, 3, 1], '', []), ([0, 1, 3], '', []), ([0, 0, 4], '', []), ([0, (1 << 32) - 1, 1], '', []),
                ([1, (1 << 32) - 1, 1], '', [1])]
     for numbers, text, values in outside:
         yield then(f'out of range: {numbers} {values}', REFUSED, 'list', numbers, text, values)
     wrong = [([9, 0, 1], [15]), ([9, 0, 1], [20]), ([9, 0, 1], ['']), ([0x19, 0, 1], [0]), ([0x41, 0, 1], [-1]), ([0x41, 0, 1], ['']),
-             ([0x41, 0, 1], [1 << 32]), ([9, 0, 2], [16, 16]), ([0x21, 0, 2], [1, 2]), ([0x41, 0, 2], [0, 0]), ([1, 0, 1], [[]])]
+             ([0x41, 0, 1], [1 << 32]), ([9, 0, 2], [16, 16]), ([0x21, 0, 2], [1, 2]), ([0x41, 0, 2], [0, 0]), ([1, 0, 1], [[]]),
+             ([1, (1 << 32) - 1, 2], [1, 2]), ([0, (1 << 32) - 1, 2], [])]
     for numbers, values in wrong:
         yield then(f'not of the table: {numbers} {values}', MALFORMED, 'list', numbers, '', values)
     for amount in (True, '', 1.0, 1 << 63, None):
@@ -256,9 +260,6 @@ def validity():
     yield then('a second generation of another kind', TAKEN, ROOT, [0x0a, 16, 1], '', ['text', 1])
     yield then('a third generation', REFUSED, ROOT, [0x0a, 18, 1], '', ['text', 2])
     yield then('two generations at once', TAKEN, ROOT, [0x0a, 18, 1, 0x0a, 18, 1], '', ['text', 1, 'text', 2])
-    otherwise = MALFORMED if form.CANONICAL_ROWS else TAKEN
-    yield then('containers that are the same', otherwise, ROOT + ROOT, [2, 0, 1, 0x82, 0, 1], '', ['k', 1, 'l', 2])
-    yield then('a container by its id and by its number', otherwise, ROOT + ids['text'], [0x0a, 18, 1, 0x104, 0, 1, 0x84, 0, 1], 'xy', ['text', 0])
     yield then('a container by its id before it is made', REFUSED, form.child_id(ROOT, 18, 0, 'new') + ROOT,
                [4, 0, 1, 0x8a, 18, 1], 'x', ['new', 0])
     deep = [0x0a, 16, 1]
@@ -286,11 +287,36 @@ def unknown():
     yield 'what an unknown kind made', TAKEN, [delta(rows([0x78, 0, 1, 0x84, 9, 1], 'x'))]
     yield 'a write after an unknown kind', TAKEN, [delta(rows([2, 0, 1], '', ['k', 1]), following([0x40, 0, 1, 2, 0, 1], '', ['l', 2]))]
     yield 'another kind after an unknown kind', TAKEN, [delta(change(), following([0x40, 0, 1]), following([4, 0, 1], 'x'))]
-    yield 'a child after an unknown kind', TAKEN, [delta(change(), following([0x40, 0, 1]), following([0x0a, 18, 1, 0x84, 5, 1], 'x', ['t', 0]))]
-    yield 'the id of a child after an unknown kind', REFUSED, [delta(
-        change(), following([0x40, 0, 1]), following([0x0a, 18, 1], '', ['t', 0]),
-        following([4, 0, 1], 'x', (), form.child_id(ROOT, 18, 0, 't')))]
-    text = form.child_id(ROOT, 18, 0, 't')
+    for at, verdict in ((0, TAKEN), (1, REFUSED)):
+        yield f'a child after an unknown kind, and a write at {at}', verdict, [delta(
+            change(), following([0x40, 0, 1]), following([0x0a, 18, 1, 0x84, at, 1], 'x', ['t', 0]))]
+    # What a known kind makes after an unknown one has its id.
+    text, items = form.child_id(ROOT, 18, 0, 't'), form.child_id(ROOT, 17, 0, 'l')
+    hidden, made = following([0x40, 0, 1]), following([0x0a, 18, 1], '', ['t', 0])
+    yield 'the id of a child after an unknown kind', TAKEN, [delta(change(), hidden, made, following([4, 0, 1], 'x', (), text))]
+    yield 'an index past the end of a child after an unknown kind', REFUSED, [delta(change(), hidden, made, following([4, 1, 1], 'x', (), text))]
+    yield 'a generation that is passed over after an unknown kind', TAKEN, [delta(change(), hidden, following([0x0a, 18, 1], '', ['t', 5]))]
+    for numbers, values, named, verdict in (
+            ([0x89, 9, 1], [18], (18, 1), TAKEN), ([0x99, 9, 1], [18], (18, 1), TAKEN), ([0x8a, 18, 1], ['t', 0], (18, 1), REFUSED),
+            ([0x89, 9, 1], [18], (18, 0), REFUSED), ([0x09, 9, 1], [18], (18, 1), REFUSED), ([0x0a, 18, 1], ['t', 0], None, TAKEN)):
+        making = following([0x48, 0, 1] + numbers, '', values)
+        id = form.item_id(id_of(change(), making), *named) if named else text
+        yield f'the id of what {numbers} makes in what an unknown kind made: {named}', verdict, [
+            delta(change(), making, following([4, 0, 1], 'x', (), id))]
+    listed = rows([0x0a, 17, 1, 0xc0, 0, 1], '', ['l', 0])
+    for numbers, values, verdict in (([9, 9, 1], [18], TAKEN), ([0x19, 9, 1], [18], TAKEN), ([0x0a, 18, 1], ['t', 0], REFUSED)):
+        making = following(numbers, '', values, items)
+        id = form.item_id(id_of(listed, making), 18, 0) if numbers[0] != 0x0a else form.child_id(items, 18, 0, 't')
+        yield f'the id of what {numbers} makes in a list after an unknown kind', verdict, [
+            delta(listed, making, following([4, 0, 1], 'x', (), id))]
+    yield 'a child of a child after an unknown kind', TAKEN, [delta(
+        change(), hidden, following([0x0a, 16, 1, 0x8a, 18, 1, 0x104, 0, 1], 'x', ['m', 0, 't', 0]),
+        following([4, 1, 1], 'y', (), form.child_id(form.child_id(ROOT, 16, 0, 'm'), 18, 0, 't')))]
+    deep = sum(([0x48 + 128 * level, 0, 1] for level in range(31)), [])
+    yield 'unknown kinds as deep as it goes', TAKEN, [delta(rows(deep))]
+    yield 'unknown kinds too deep', REFUSED, [delta(rows(deep + [0x48 + 128 * 31, 0, 1]))]
+    for kind in (0x05, 0x76, 0x7f, 0x0f):
+        yield f'the kind {kind:02x} with text and values', MALFORMED, [delta(rows([kind, 0, 1], 'x', [1] * (kind & 3)))]
     child = rows([0x0a, 18, 1], '', ['t', 0])
     yield 'an unknown kind in a child', TAKEN, [delta(child, following([0x40, 0, 1], containers=text))]
     yield 'a write beside an unknown kind', TAKEN, [delta(
@@ -324,6 +350,66 @@ def beside():
             child, following([4, 0, 1], 'x', (), text), fork, following([4, 0, 1], letter, (), text))]
 
 
+def one_form():
+    """Rows and containers that could be written otherwise."""
+    names = (('t', 18), ('u', 18), ('l', 17))
+    made = sum(([0x0a, kind, 1] for _, kind in names), [])
+    setup = rows(made + [0x84, 0, 9, 0x104, 0, 9, 0x181, 0, 9], 'abcdefghi' * 2, sum(([name, 0] for name, _ in names), []) + [0] * 9)
+    text, other, items = (form.child_id(ROOT, kind, 0, name) for name, kind in names)
+    touch = [0x0a, 18, 1]
+
+    def of(container, *numbers):
+        return [number + 128 * container if i % 3 == 0 else number for i, number in enumerate(numbers)]
+
+    def then(name, is_canonical, numbers, letters='', values=(), containers=text):
+        verdict = TAKEN if is_canonical else REFUSED
+        return name, verdict, [delta(setup, following(numbers, letters, values, containers))]
+
+    yield then('one row', True, [4, 0, 2], 'ab')
+    yield then('an insertion at the end of the one before', False, [4, 3, 1, 4, 4, 1], 'ab')
+    yield then('an insertion before the one before', True, [4, 3, 1, 4, 3, 1], 'ab')
+    yield then('an insertion inside the one before', True, [4, 3, 2, 4, 4, 1], 'abc')
+    yield then('an insertion past the end of the one before', True, [4, 3, 2, 4, 6, 1], 'abc')
+    yield then('elements at the end of the ones before', False, [1, 3, 2, 1, 5, 1], '', (1, 2, 3), items)
+    yield then('elements before the ones before', True, [1, 3, 2, 1, 3, 1], '', (1, 2, 3), items)
+    yield then('an element and a child after it', True, [1, 3, 1, 9, 4, 1], '', (1, 16), items)
+    yield then('two children in a row', True, [9, 3, 1, 9, 4, 1], '', (16, 16), items)
+    yield then('an element twice', True, [0x21, 3, 1, 0x21, 3, 1], '', (1, 2), items)
+    yield then('a key twice', True, [2, 0, 1, 2, 0, 1], '', ('k', 1, 'k', 1), ROOT)
+    for kind, container in (('text', text), ('list', items)):
+        yield then(f'a deletion from a {kind} at the same place', False, [0, 3, 1, 0, 3, 2], '', (), container)
+        yield then(f'a deletion from a {kind} that ends where the one before begins', False, [0, 3, 1, 0, 1, 2], '', (), container)
+        yield then(f'a deletion from a {kind} that ends past where the one before begins', True, [0, 3, 1, 0, 2, 2], '', (), container)
+        yield then(f'a deletion from a {kind} after the one before', True, [0, 3, 1, 0, 4, 1], '', (), container)
+    yield then('three deletions, of which the last two could be one', False, [0, 3, 1, 0, 5, 1, 0, 4, 1])
+    yield then('three deletions, of which the outer two could be one', True, [0, 3, 1, 0, 5, 1, 0, 3, 1])
+    yield then('a deletion and an insertion there', True, [0, 3, 1, 4, 3, 1], 'a')
+    yield then('typing and deleting it', True, [4, 3, 1, 0, 3, 1], 'a')
+    yield then('the same in two containers', True, of(0, 4, 0, 1) + of(1, 4, 1, 1), 'ab', (), text + other)
+    yield then('two that could be one with another between', True, of(0, 4, 0, 1) + of(1, 4, 0, 1) + of(0, 4, 1, 1), 'abc', (), text + other)
+    yield then('containers in another order', False, of(1, 4, 0, 1) + of(0, 4, 1, 1), 'ab', (), text + other)
+    yield then('a container that no row names', False, [4, 0, 1], 'a', (), text + other)
+    yield then('a first container that no row names', False, of(1, 4, 0, 1), 'a', (), other + text)
+    yield then('a container twice', False, of(0, 4, 0, 1) + of(1, 4, 9, 1), 'ab', (), text + text)
+    yield then('a container twice, the second unused', False, of(0, 4, 0, 1), 'a', (), text + text)
+    yield then('a child by its number', True, touch + of(1, 4, 0, 1), 'a', ('new', 0), ROOT)
+    yield then('a child by its id', False, touch + of(1, 4, 0, 1), 'a', ('new', 0), ROOT + form.child_id(ROOT, 18, 0, 'new'))
+    yield then('a touched child by its number', True, touch + of(1, 4, 0, 1), 'a', ('t', 0), ROOT)
+    yield then('a touched child by its id', False, touch + of(1, 4, 0, 1), 'a', ('t', 0), ROOT + text)
+    yield then('a child by its id before it is touched', True, of(0, 4, 0, 1) + of(1, *touch) + of(2, 4, 0, 1), 'ab', ('t', 0), text + ROOT)
+    yield then('a child by its id after it is touched', False, of(0, 4, 0, 1) + of(1, *touch) + of(0, 4, 0, 1), 'ab', ('t', 0), text + ROOT)
+    yield then('two that could be one with a touch between', True, of(0, 4, 0, 1) + of(1, *touch) + of(2, 4, 1, 1), 'ab', ('t', 0), text + ROOT)
+    yield then('a child by its first number', True, touch + touch + of(1, 4, 0, 1), 'a', ('t', 0, 't', 0), ROOT)
+    yield then('a child by its second number', False, touch + touch + of(2, 4, 0, 1), 'a', ('t', 0, 't', 0), ROOT)
+    yield then('a child inside by its second number', False, touch + touch + of(2, 4, 0, 1), 'a', ('new', 0, 'new', 0), ROOT)
+    yield then('unknown rows that could be one', True, [0x40, 0, 1, 0x40, 0, 1, 0x40, 1, 1])
+    yield then('insertions that could be one after an unknown row', False, [0x40, 0, 1, 4, 50, 1, 4, 51, 1], 'ab')
+    yield then('insertions after an unknown row', True, [0x40, 0, 1, 4, 50, 1, 4, 52, 1], 'ab')
+    yield then('an insertion up to the highest index and one at 0', True, [0x40, 0, 1, 4, (1 << 32) - 1, 1, 4, 0, 1], 'ab')
+    yield then('a deletion at 0 and one at the highest index', True, [0x40, 0, 1, 0, 0, 1, 0, (1 << 32) - 1, 1])
+    yield then('what unknown rows made, each by its number', True, [0x48, 0, 1, 0x48, 0, 1, 0x84, 0, 1, 0x104, 0, 1], 'ab', (), ROOT)
+
+
 def limits():
     """The bounds of the page and of docs/limits.md, met and passed by one."""
     for count, verdict in ((1024, TAKEN), (1025, MALFORMED)):
@@ -341,37 +427,6 @@ def limits():
 
 
 def all_cases():
-    for group in (encodings, frames, references, columns, validity, unknown, beside, limits):
+    for group in (encodings, frames, references, columns, validity, unknown, beside, one_form, limits):
         for name, verdict, deltas in group():
             yield f'{group.__name__}: {name}', verdict, deltas
-
-
-def row_cases():
-    """Rows of one change, and whether they and its containers are written in the one way."""
-    text, other = form.child_id(ROOT, form.TEXT, 0, 't'), form.child_id(ROOT, form.TEXT, 0, 'u')
-    made = [0x0a, form.TEXT, 1]
-
-    def of(container, *numbers):
-        return [number + 128 * container if i % 3 == 0 else number for i, number in enumerate(numbers)]
-
-    yield 'one row', True, rows(of(0, 4, 0, 2), 'ab', (), text)
-    yield 'an insertion at the end of the one before', False, rows(of(0, 4, 3, 1, 4, 4, 1), 'ab', (), text)
-    yield 'an insertion before the one before', True, rows(of(0, 4, 3, 1, 4, 3, 1), 'ab', (), text)
-    yield 'an insertion inside the one before', True, rows(of(0, 4, 3, 2, 4, 4, 1), 'abc', (), text)
-    yield 'elements at the end of the ones before', False, rows(of(0, 1, 3, 2, 1, 5, 1), '', (1, 2, 3), text)
-    yield 'an element and a child after it', True, rows(of(0, 1, 3, 1, 9, 4, 1), '', (1, 16), text)
-    yield 'a deletion at the same place', False, rows(of(0, 0, 3, 1, 0, 3, 2), '', (), text)
-    yield 'a deletion that ends where the one before begins', False, rows(of(0, 0, 3, 1, 0, 1, 2), '', (), text)
-    yield 'a deletion that ends past where the one before begins', True, rows(of(0, 0, 3, 1, 0, 2, 2), '', (), text)
-    yield 'a deletion after the one before', True, rows(of(0, 0, 3, 1, 0, 4, 1), '', (), text)
-    yield 'a deletion and an insertion there', True, rows(of(0, 0, 3, 1, 4, 3, 1), 'a', (), text)
-    yield 'the same in two containers', True, rows(of(0, 4, 0, 1) + of(1, 4, 1, 1), 'ab', (), text + other)
-    yield 'containers in another order', False, rows(of(1, 4, 0, 1) + of(0, 4, 1, 1), 'ab', (), text + other)
-    yield 'a container that no row names', False, rows(of(0, 4, 0, 1), 'a', (), text + other)
-    yield 'a container twice', False, rows(of(0, 4, 0, 1) + of(1, 4, 9, 1), 'ab', (), text + text)
-    yield 'a child by its number', True, rows(made + of(1, 4, 0, 1), 'a', ('t', 0))
-    yield 'a child by its id', False, rows(made + of(1, 4, 0, 1), 'a', ('t', 0), ROOT + text)
-    yield 'a child by its id before it is touched', True, rows(of(0, 4, 0, 1) + of(1, *made) + of(2, 4, 0, 1), 'ab', ('t', 0), text + ROOT)
-    yield 'a child by its id after it is touched', False, rows(of(0, 4, 0, 1) + of(1, *made) + of(0, 4, 0, 1), 'ab', ('t', 0), text + ROOT)
-    yield 'a child by its first number', True, rows(made + made + of(1, 4, 0, 1), 'a', ('t', 0, 't', 0))
-    yield 'a child by its second number', False, rows(made + made + of(2, 4, 0, 1), 'a', ('t', 0, 't', 0))

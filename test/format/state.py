@@ -187,13 +187,25 @@ class Replay:
         for row in self.change.rows:
             id = self.named[row.container]
             container = self.find(id)
-            made = None
             if self.is_readable(container, row.kind):
                 made = self.row(id, container, row)
-            elif row.kind not in form.KNOWN and isinstance(container, Container):
-                container.unknown.append(self.change.id)
+            else:
+                made = self.idle_row(id, container, row)
             if row.kind & form.MAKES:
-                self.named.append(made or Container(None, container.depth + 1))
+                self.named.append(made)
+        require(form.is_canonical(self.change, self.named), 'it could be written otherwise')
+
+    def idle_row(self, id, container, row):
+        """A row without effect, which may make something all the same; what has no id is a Container."""
+        if row.kind not in form.KNOWN:
+            container.unknown.append(self.change.id)
+        if row.kind == CHILD and container.kind == MAP:
+            return self.make(container, form.child_id(id, row.a, row.values[1], row.values[0]))
+        if row.kind in (INSERT_CHILD, SET_CHILD) and container.kind in (LIST, None):
+            return self.make(container, form.item_id(self.change.id, row.values[0], row.first))
+        if row.kind & form.MAKES:
+            require(container.depth < MAX_DEPTH, 'too deep')
+        return Container(None, container.depth + 1)
 
     def find(self, id):
         """A container by its id, or one that has none because no known operation made it."""
@@ -267,7 +279,7 @@ class Replay:
 
     def write_element(self, list, item, row):
         if row.kind in (SET_CHILD, INSERT_CHILD):
-            made = self.make(list, row.made)
+            made = self.make(list, form.item_id(self.change.id, row.values[0], row.first))
             item.writes.append(self.write(row, container=made))
             return made
         item.writes.append(self.write(row, value=row.values[0]))
