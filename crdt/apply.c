@@ -530,6 +530,7 @@ int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
   if (error) return error;
   if (op->kind & OP_CREATES) doc->open.made[doc->open.made_count++] = *made;
   doc->open.index += op->len;
+  doc->open.calls++;
   return 0;
 }
 
@@ -548,7 +549,7 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
   o->is_given = id;
   if (id) doc->graph.open.id = *id;
   o->lv = doc->graph.lvs;
-  o->index = o->row.len = 0;
+  o->index = o->calls = o->row.len = 0;
   o->stamp = ++doc->stamp;
   o->undo_count = o->made_count = o->touched_count = 0;
   o->text_end = column_end(&doc->text);

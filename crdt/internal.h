@@ -87,6 +87,7 @@ struct open_change {
   bool is_open, is_local, is_void;
   bool is_given;        /* graph.open.id is its id */
   uint32_t lv, index;   /* its first LV, and how many it has used so far */
+  uint32_t calls;       /* operations, not counting how many each stands for */
   uint64_t stamp;       /* the touched ones have it */
   struct oplog_row row; /* may still grow; pushed on its container's log when it is over; `len` 0: none */
   uint32_t row_container;

@@ -89,10 +89,11 @@ static int finish(dunlin_doc *doc, bool wanted, struct dunlin_id *id) {
   return error;
 }
 
-/* Whether the change is surely within its limit without being written: one row of text, not long. */
+/* Whether the change is within its limit without being written out: a row takes at most 15 bytes, a parent 32. */
 static bool surely_small(const dunlin_doc *doc) {
-  uint32_t bytes = column_end(&doc->text) - doc->open.text_end + column_end(&doc->values) - doc->open.values_end;
-  return bytes < DUNLIN_MAX_CHANGE / 2 && doc->open.index < 1024 && doc->graph.open.parent_count < 64;
+  uint64_t bytes = column_end(&doc->text) - doc->open.text_end + column_end(&doc->values) - doc->open.values_end;
+  bytes += 16u * (uint64_t)doc->open.calls + 32u * doc->graph.open.parent_count + 16u * doc->open.touched_count;
+  return bytes + 256 < DUNLIN_MAX_CHANGE;
 }
 
 int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
@@ -356,7 +357,54 @@ int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
 
 /* ---- Text and counters -------------------------------------------------------------------------------------- */
 
+/* The text, when the open transaction's last row is on it and may go on without anything else to do; NULL. */
+static struct text *text_in_hand(const dunlin_doc *doc, dunlin_obj text, uint8_t kind) {
+  const struct oplog_row *row = &doc->open.row;
+  if (!doc->open.is_open || doc->txn_error || row->kind != kind || !row->len || doc->open.row_container != text.index)
+    return NULL;
+  struct container *c = doc->containers[text.index];
+  if (c->kind != DUNLIN_TEXT || c->as.text.walks || !doc->open.is_local) return NULL;
+  return &c->as.text.text;
+}
+
+/* Typing: what is inserted joins both the row and the edit that waits.  Does nothing and says so when it is not that simple. */
+static bool type_on(dunlin_doc *doc, dunlin_obj text, size_t index, const char *utf8, size_t len) {
+  struct text *t = text_in_hand(doc, text, OP_TEXT_INSERT);
+  struct oplog_row *row = &doc->open.row;
+  struct buf *column = &doc->text.buf;
+  enum { most = 64 };
+  if (!t || !len || len > most || index != row->a + row->len || len > column->cap - column->len) return false;
+  if (t->last.what != TEXT_INSERT || index != t->last.pos + t->last.len ||
+      t->last.at + t->last.bytes != column_end(&doc->text) || doc->open.index > DUNLIN_MAX_DELTA_OPS - most)
+    return false;
+  size_t scalars = 1;
+  if ((len > 1 || (uint8_t)*utf8 > 0x7f) && !utf8_valid(utf8, len, &scalars)) return false;
+  doc->text_wide |= scalars != len;
+  for (size_t i = 0; i < len; i++) column->data[column->len + i] = (uint8_t)utf8[i];
+  column->len += len;
+  t->last.len += (uint32_t)scalars;
+  t->last.bytes += (uint32_t)len;
+  t->size += (uint32_t)scalars;
+  row->len += (uint32_t)scalars;
+  doc->open.index += (uint32_t)scalars;
+  return true;
+}
+
+/* Deleting on, forwards or backwards, likewise. */
+static bool delete_on(dunlin_doc *doc, dunlin_obj text, size_t index, size_t count) {
+  struct text *t = text_in_hand(doc, text, OP_DELETE);
+  struct oplog_row *row = &doc->open.row;
+  if (!t || !count || index > t->size || count > t->size - index || count > DUNLIN_MAX_DELTA_OPS - doc->open.index)
+    return false;
+  if (index != row->a && index + count != row->a) return false;
+  if (text_erase(t, &doc->text, (uint32_t)index, (uint32_t)count)) return false; /* nothing has changed */
+  rows_join(OP_DELETE, &row->a, &row->len, (uint32_t)index, (uint32_t)count);
+  doc->open.index += (uint32_t)count;
+  return true;
+}
+
 int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8, size_t len) {
+  if (remove ? !len && delete_on(doc, text, index, remove) : type_on(doc, text, index, utf8, len)) return 0;
   int error = writable(doc);
   if (error) return error;
   const struct container *c = container_of(doc, text, DUNLIN_TEXT);
