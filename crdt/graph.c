@@ -283,7 +283,7 @@ bool graph_seen(const struct graph *g, uint32_t lv) {
 
 int64_t graph_actor_reached(const struct graph *g, uint32_t actor) {
   const struct graph_actor *a = &g->actors[actor];
-  int64_t reached = -1;
+  int64_t reached = (int64_t)a->before - 1; /* whatever is open has all of the file in its past */
   for (size_t i = a->run_count; i-- > 0;) {
     const struct graph_run *run = &g->runs[a->runs[i]];
     uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].lv : g->lvs, from;
@@ -383,22 +383,33 @@ static void update_heads(struct graph *g, uint32_t last) {
   g->head_count = kept;
 }
 
+static void settle(struct graph *g, uint32_t changes, uint32_t length) {
+  critical_update(g, g->lvs + length);
+  if (!goes_on(g)) add_run(g);
+  update_heads(g, g->lvs + length - 1);
+  g->actors[g->open.actor].changes += changes;
+  g->changes += changes;
+  g->lvs += length;
+  g->unseen_at = g->open.unseen_known ? g->lvs - 1 : LV_NONE;
+  g->open.is_open = false;
+}
+
+int graph_settle_run(struct graph *g, uint32_t changes, uint32_t length) {
+  if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
+  int error = settle_reserve(g);
+  if (!error) settle(g, changes, length);
+  return error;
+}
+
 int graph_settle(struct graph *g, uint32_t length) {
   if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
   int error = settle_reserve(g);
   if (error) return error;
-  critical_update(g, g->lvs + length);
-  if (!goes_on(g)) add_run(g);
   if (!g->length_count || g->lengths[g->length_count - 1].length != length)
     g->lengths[g->length_count++] = (struct graph_length){g->lvs, g->changes, length};
   if (g->open.time != (g->time_count ? g->times[g->time_count - 1].time : 0))
     g->times[g->time_count++] = (struct graph_time){g->changes, g->open.time};
-  update_heads(g, g->lvs + length - 1);
-  g->actors[g->open.actor].changes++;
-  g->changes++;
-  g->lvs += length;
-  g->unseen_at = g->open.unseen_known ? g->lvs - 1 : LV_NONE;
-  g->open.is_open = false;
+  settle(g, 1, length);
   return 0;
 }
 

@@ -38,6 +38,7 @@ struct graph_actor {
   uint32_t *runs; /* in this replica's order */
   size_t run_count, run_cap;
   uint32_t changes; /* how many */
+  uint32_t before;  /* so many numbers are used up by changes that are still in the document's file */
   bool forked;      /* two changes have one number */
   bool last_known;  /* whether `last_id` is that of its last change; names.c */
   struct dunlin_id last_id;
@@ -109,6 +110,9 @@ int graph_open(struct graph *graph, const uint32_t *parents, size_t count);
 void graph_abandon(struct graph *graph);
 /* Makes the open change, of `length` operations, part of the graph.  DUNLIN_ENOMEM, DUNLIN_ELIMIT. */
 int graph_settle(struct graph *graph, uint32_t length);
+/* Likewise the open change and those that its actor made on top of it, `changes` in all with `length` operations.  Their lengths
+ * and times are in graph->lengths and graph->times already. */
+int graph_settle_run(struct graph *graph, uint32_t changes, uint32_t length);
 
 /* Whether the open change has the operation in its past, or made it.  When memory runs out while finding out what it has not seen:
  * graph_prepare_seen() says so first. */

@@ -62,7 +62,11 @@ void reg_revert(struct reg *reg, const struct graph *graph, uint32_t lv, struct 
     memmove(&reg->writes[i], &reg->writes[i + 1], (reg->count - i) * sizeof *reg->writes);
     break;
   }
-  for (size_t i = 0; i < undo->removed_count; i++) place(reg, graph, undo->removed[i]);
+  /* They come in their order; to find it again may need history. */
+  if (!reg->count)
+    for (size_t i = 0; i < undo->removed_count; i++) reg->writes[reg->count++] = undo->removed[i];
+  else
+    for (size_t i = 0; i < undo->removed_count; i++) place(reg, graph, undo->removed[i]);
   undo->removed_count = 0;
   reg_undo_free(undo, graph->env);
 }

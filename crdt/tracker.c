@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define GONE 0x80000000u
+#define GONE TRACKER_GONE
 enum { BASE_LEN = 0x40000000 };
 
 void tracker_init(struct tracker *t, const struct dunlin_env *env,

@@ -17,6 +17,7 @@
 
 #define TRACKER_BASE 0x80000000u /* items of the base are numbered from here */
 #define TRACKER_NONE UINT32_MAX  /* as an origin: the start or the end */
+#define TRACKER_GONE 0x80000000u /* in a state: not visible in effect */
 
 enum { TRACKER_SPANS = 32, TRACKER_FANOUT = 16 };
 
