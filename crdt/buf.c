@@ -24,7 +24,7 @@ uint8_t *buf_extend(struct buf *buf, size_t len) {
   return at;
 }
 
-void buf_append(struct buf *buf, const void *data, size_t len) {
+void buf_append_slowly(struct buf *buf, const void *data, size_t len) {
   if (!len) return;
   uint8_t *at = buf_extend(buf, len);
   if (at) memcpy(at, data, len);

@@ -13,7 +13,15 @@ struct buf {
 
 void buf_init(struct buf *buf, const struct dunlin_env *env, size_t max);
 void buf_free(struct buf *buf);
-void buf_append(struct buf *buf, const void *data, size_t len);
+void buf_append_slowly(struct buf *buf, const void *data, size_t len);
+static inline void buf_append(struct buf *buf, const void *data, size_t len) {
+  if (buf->error || !len || len > buf->cap - buf->len || len > buf->max - buf->len) {
+    buf_append_slowly(buf, data, len);
+  } else {
+    __builtin_memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+  }
+}
 /* Room for `len` more bytes, counted as written; NULL when there is none (the error sticks), or nothing in an empty buffer. */
 uint8_t *buf_extend(struct buf *buf, size_t len);
 void buf_clear(struct buf *buf); /* keeps the memory; forgets the error */

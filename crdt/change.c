@@ -192,26 +192,17 @@ static size_t distance_to(const struct change_id_bytes *changes, size_t i, const
 
 static void write_parents(struct buf *out, const struct change_id_bytes *changes, size_t i,
                           const struct change *change) {
-  uint8_t *ids = NULL;
-  size_t far = 0, actor = change->actor ? 16 : 0;
+  size_t far = 0, actor = change->actor ? sizeof *change->actor : 0;
   mp_write_array(out, change->parent_count);
   for (size_t p = 0; p < change->parent_count; p++) {
     size_t k = distance_to(changes, i, change->parents + 32 * p);
     mp_write_uint(out, k);
     far += !k;
   }
-  struct buf bin;
-  buf_init(&bin, out->env, 32 * DUNLIN_MAX_PARENTS + 16);
-  ids = far || actor ? buf_extend(&bin, 32 * far + actor) : NULL;
-  for (size_t p = 0; ids && p < change->parent_count; p++) {
-    if (distance_to(changes, i, change->parents + 32 * p)) continue;
-    memcpy(ids, change->parents + 32 * p, 32);
-    ids += 32;
-  }
-  if (ids && actor) memcpy(ids, change->actor, actor);
-  mp_write_bin(out, bin.data, bin.len);
-  if (bin.error) out->error = bin.error;
-  buf_free(&bin);
+  mp_write_bin_head(out, 32 * far + actor);
+  for (size_t p = 0; far && p < change->parent_count; p++)
+    if (!distance_to(changes, i, change->parents + 32 * p)) buf_append(out, change->parents + 32 * p, 32);
+  if (actor) buf_append(out, change->actor, actor);
 }
 
 int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t count) {
@@ -221,7 +212,7 @@ int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t c
   mp_write_array(out, count);
   for (size_t i = 0; i < count; i++) {
     struct change change;
-    int error = change_parse(changes[i].bytes, &change);
+    int error = change_split(changes[i].bytes, &change);
     if (error) return error;
     bool next = i && !change.actor && change.parent_count == 1 && change.number == last.number + 1 &&
                 distance_to(changes, i, change.parents) == 1;

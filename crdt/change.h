@@ -93,8 +93,8 @@ struct dunlin_id change_id(const struct dunlin_env *env, const struct dunlin_id 
  */
 #define DELTA_REPEAT 16u
 
-/* Appends the delta of `count` changes, parents before children.  DUNLIN_EFORMAT when one is not canonical.  Errors of `out`
- * stick there and are returned. */
+/* Appends the delta of `count` changes, parents before children, which change_parse() has accepted or this library has written.
+ * Errors of `out` stick there and are returned. */
 int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t count);
 
 /* Reads a delta of the document `doc`, checking every byte, and hands each change to `each` with its id computed.  The bytes

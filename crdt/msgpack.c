@@ -232,8 +232,12 @@ static void write_head(struct buf *out, uint8_t lead, uint64_t v, size_t len) {
   buf_append(out, raw, 1 + len);
 }
 
+static void write_byte(struct buf *out, uint8_t byte) {
+  buf_append(out, &byte, 1);
+}
+
 void mp_write_uint(struct buf *out, uint64_t v) {
-  if (v <= 0x7f) write_head(out, (uint8_t)v, 0, 0);
+  if (v <= 0x7f) write_byte(out, (uint8_t)v);
   else if (v <= 0xff) write_head(out, 0xcc, v, 1);
   else if (v <= 0xffff) write_head(out, 0xcd, v, 2);
   else if (v <= 0xffffffff) write_head(out, 0xce, v, 4);
@@ -261,7 +265,7 @@ void mp_write_time(struct buf *out, int64_t us) {
 }
 
 void mp_write_str(struct buf *out, const void *data, size_t len) {
-  if (len <= 31) write_head(out, (uint8_t)(0xa0 | len), 0, 0);
+  if (len <= 31) write_byte(out, (uint8_t)(0xa0 | len));
   else if (len <= 0xff) write_head(out, 0xd9, len, 1);
   else if (len <= 0xffff) write_head(out, 0xda, len, 2);
   else write_head(out, 0xdb, len, 4);
@@ -280,7 +284,7 @@ void mp_write_bin(struct buf *out, const void *data, size_t len) {
 }
 
 void mp_write_array(struct buf *out, size_t count) {
-  if (count <= 15) write_head(out, (uint8_t)(0x90 | count), 0, 0);
+  if (count <= 15) write_byte(out, (uint8_t)(0x90 | count));
   else if (count <= 0xffff) write_head(out, 0xdc, count, 2);
   else write_head(out, 0xdd, count, 4);
 }

@@ -16,7 +16,7 @@ void walker_stop(struct walker *w) {
   ENV_FREE_ARRAY(env, w->version, w->version_cap);
   lv_ranges_free(&w->left, env);
   lv_ranges_free(&w->entered, env);
-  plan_free(&w->plan, env);
+  walk_plan_free(&w->plan, env);
   walker_init(w, w->graph, w->log, w->voids);
 }
 
@@ -157,7 +157,7 @@ static uint32_t void_until(const struct walker *w, uint32_t lv, bool *is_void) {
 }
 
 /* All operations of the container in a piece. */
-static int apply_piece(struct walker *w, const struct plan_piece *p, const struct walker_sink *sink) {
+static int apply_piece(struct walker *w, const struct walk_plan_piece *p, const struct walker_sink *sink) {
   int error = 0;
   for (size_t at = p->op; !error && at < w->log->count && w->log->runs[at].lv < p->to; at++) {
     const struct op_run *run = &w->log->runs[at];
@@ -175,7 +175,7 @@ static int apply_piece(struct walker *w, const struct plan_piece *p, const struc
 
 /* ---- Replaying ---------------------------------------------------------------------------------------------- */
 
-static int leave_piece(struct walker *w, const struct plan_piece *p) {
+static int leave_piece(struct walker *w, const struct walk_plan_piece *p) {
   size_t end = p->op;
   while (end < w->log->count && w->log->runs[end].lv < p->to) end++;
   int error = 0;
@@ -184,7 +184,7 @@ static int leave_piece(struct walker *w, const struct plan_piece *p) {
   return error;
 }
 
-static int enter_piece(struct walker *w, const struct plan_piece *p) {
+static int enter_piece(struct walker *w, const struct walk_plan_piece *p) {
   int error = 0;
   for (size_t at = p->op; !error && at < w->log->count && w->log->runs[at].lv < p->to; at++)
     error = move_piece(w, &w->log->runs[at], op_piece(&w->log->runs[at], p->from, p->to), 1);
@@ -193,16 +193,16 @@ static int enter_piece(struct walker *w, const struct plan_piece *p) {
 
 /* Moves the prepare version from behind piece `at` to the parents of piece `next`. */
 static int go_to_piece(struct walker *w, uint32_t at, uint32_t next) {
-  struct plan *plan = &w->plan;
+  struct walk_plan *plan = &w->plan;
   int error = 0;
   if (plan->has_outside) {
-    const struct plan_piece *p = &plan->pieces[next];
+    const struct walk_plan_piece *p = &plan->pieces[next];
     uint32_t one;
     size_t count;
     const uint32_t *heads = graph_parents_at(w->graph, p->run, p->from, &one, &count);
     return walker_go(w, heads, count);
   }
-  plan_difference(plan, at, next);
+  walk_plan_difference(plan, at, next);
   for (uint32_t i = 0; !error && i < plan->left_count; i++) error = leave_piece(w, &plan->pieces[plan->left[i]]);
   for (uint32_t i = plan->entered_count; !error && i-- > 0;) error = enter_piece(w, &plan->pieces[plan->entered[i]]);
   return error;
@@ -210,11 +210,11 @@ static int go_to_piece(struct walker *w, uint32_t at, uint32_t next) {
 
 int walker_replay(struct walker *w, uint32_t to, const struct walker_sink *sink) {
   if (to <= w->to) return 0;
-  int error = plan_make(&w->plan, w->graph, w->log, w->base, w->to, to);
+  int error = walk_plan_make(&w->plan, w->graph, w->log, w->base, w->to, to);
   /* A version that is not the base's: what differs is asked of the graph. */
   w->plan.has_outside |= w->to != w->base;
   uint32_t at = PLAN_NONE, next;
-  while (!error && (next = plan_next(&w->plan)) != PLAN_NONE) {
+  while (!error && (next = walk_plan_next(&w->plan)) != PLAN_NONE) {
     uint32_t last = w->plan.pieces[next].to - 1;
     error = go_to_piece(w, at, next);
     if (!error) error = apply_piece(w, &w->plan.pieces[next], sink);

@@ -8,7 +8,7 @@
 
 #include "crdt/graph.h"
 #include "crdt/oplog.h"
-#include "crdt/plan.h"
+#include "crdt/walk_plan.h"
 #include "crdt/tracker.h"
 
 /* Where edits go.  `skipped` operations of the run come before those inserted.  A result other than 0 ends the walk. */
@@ -29,7 +29,7 @@ struct walker {
   uint32_t *version; /* the prepare version */
   size_t version_count, version_cap;
   struct lv_ranges left, entered;
-  struct plan plan;
+  struct walk_plan plan;
 };
 
 void walker_init(struct walker *walker, const struct graph *graph, const struct oplog *log,

@@ -1,11 +1,11 @@
-#include "crdt/plan.h"
+#include "crdt/walk_plan.h"
 
 #include <stdlib.h>
 
-void plan_free(struct plan *plan, const struct dunlin_env *env) {
+void walk_plan_free(struct walk_plan *plan, const struct dunlin_env *env) {
   ENV_FREE_ARRAY(env, plan->pieces, plan->cap);
   ENV_FREE_ARRAY(env, plan->numbers, plan->number_cap);
-  *plan = (struct plan){0};
+  *plan = (struct walk_plan){0};
 }
 
 static int by_number(const void *a, const void *b) {
@@ -26,7 +26,7 @@ static bool begins_run(const struct graph *g, uint32_t below, uint32_t lv) {
 }
 
 /* Where a parent lies inside a run of the part: the run is cut behind it.  The places, sorted, in plan->numbers. */
-static int find_cuts(struct plan *plan, const struct graph *g, uint32_t from, uint32_t first, uint32_t last,
+static int find_cuts(struct walk_plan *plan, const struct graph *g, uint32_t from, uint32_t first, uint32_t last,
                      size_t *cuts) {
   *cuts = 0;
   for (uint32_t run = first; run <= last; run++) {
@@ -44,7 +44,8 @@ static int find_cuts(struct plan *plan, const struct graph *g, uint32_t from, ui
   return 0;
 }
 
-static int cut_pieces(struct plan *plan, const struct graph *g, const struct oplog *log, uint32_t from, uint32_t to) {
+static int cut_pieces(struct walk_plan *plan, const struct graph *g, const struct oplog *log, uint32_t from,
+                      uint32_t to) {
   uint32_t first = graph_run_at(g, from), last = graph_run_at(g, to - 1);
   size_t cuts, cut = 0, op = oplog_from(log, from);
   int error = find_cuts(plan, g, from, first, last, &cuts);
@@ -57,7 +58,7 @@ static int cut_pieces(struct plan *plan, const struct graph *g, const struct opl
       while (cut < cuts && plan->numbers[cut] <= at) cut++;
       uint32_t stop = cut < cuts && plan->numbers[cut] < end ? plan->numbers[cut] : end;
       while (op < log->count && log->runs[op].lv + log->runs[op].len <= at) op++;
-      plan->pieces[plan->count++] = (struct plan_piece){.from = at, .to = stop, .run = run, .op = (uint32_t)op};
+      plan->pieces[plan->count++] = (struct walk_plan_piece){.from = at, .to = stop, .run = run, .op = (uint32_t)op};
       at = stop;
     }
   }
@@ -65,7 +66,7 @@ static int cut_pieces(struct plan *plan, const struct graph *g, const struct opl
 }
 
 /* The piece that ends behind `lv`. */
-static uint32_t piece_ending(const struct plan *plan, size_t below, uint32_t lv) {
+static uint32_t piece_ending(const struct walk_plan *plan, size_t below, uint32_t lv) {
   enum { near = 6 };
   size_t low = 0, high = below;
   for (size_t i = 1; i <= near && i <= below; i++)
@@ -79,10 +80,10 @@ static uint32_t piece_ending(const struct plan *plan, size_t below, uint32_t lv)
 }
 
 /* Notes the parents of each piece in plan->numbers, which has room. */
-static uint32_t link_parents(struct plan *plan, const struct graph *g, uint32_t base, uint32_t from) {
+static uint32_t link_parents(struct walk_plan *plan, const struct graph *g, uint32_t base, uint32_t from) {
   uint32_t edges = 0, one;
   for (size_t i = 0; i < plan->count; i++) {
-    struct plan_piece *p = &plan->pieces[i];
+    struct walk_plan_piece *p = &plan->pieces[i];
     size_t count;
     const uint32_t *list = graph_parents_at(g, p->run, p->from, &one, &count);
     p->parents = edges;
@@ -99,28 +100,28 @@ static uint32_t link_parents(struct plan *plan, const struct graph *g, uint32_t 
   return edges;
 }
 
-static void link_children(struct plan *plan, uint32_t at) {
+static void link_children(struct walk_plan *plan, uint32_t at) {
   for (size_t i = 0; i < plan->count; i++) {
-    struct plan_piece *p = &plan->pieces[i];
+    struct walk_plan_piece *p = &plan->pieces[i];
     p->children = at;
     at += p->child_count;
     p->child_count = 0;
   }
   for (size_t i = 0; i < plan->count; i++) {
-    const struct plan_piece *p = &plan->pieces[i];
+    const struct walk_plan_piece *p = &plan->pieces[i];
     for (uint32_t k = 0; k < p->parent_count; k++) {
-      struct plan_piece *parent = &plan->pieces[plan->numbers[p->parents + k]];
+      struct walk_plan_piece *parent = &plan->pieces[plan->numbers[p->parents + k]];
       plan->numbers[parent->children + parent->child_count++] = (uint32_t)i;
     }
   }
 }
 
-static void weigh(struct plan *plan) {
+static void weigh(struct walk_plan *plan) {
   for (size_t i = plan->count; i-- > 0;) {
-    struct plan_piece *p = &plan->pieces[i];
+    struct walk_plan_piece *p = &plan->pieces[i];
     uint64_t weight = p->to - p->from;
     for (uint32_t k = 0; k < p->child_count; k++) {
-      const struct plan_piece *child = &plan->pieces[plan->numbers[p->children + k]];
+      const struct walk_plan_piece *child = &plan->pieces[plan->numbers[p->children + k]];
       weight += child->waits > 1 ? child->weight / child->waits : child->weight;
     }
     p->weight = weight > UINT32_MAX ? UINT32_MAX : (uint32_t)weight;
@@ -128,15 +129,15 @@ static void weigh(struct plan *plan) {
 }
 
 /* Puts what has become ready on the stack above `bottom`, the lightest on top: the branch that comes last need not be left again. */
-static void push_ready(struct plan *plan, uint32_t bottom, uint32_t piece) {
+static void push_ready(struct walk_plan *plan, uint32_t bottom, uint32_t piece) {
   uint32_t at = plan->depth++;
   for (; at > bottom && plan->pieces[plan->ready[at - 1]].weight < plan->pieces[piece].weight; at--)
     plan->ready[at] = plan->ready[at - 1];
   plan->ready[at] = piece;
 }
 
-int plan_make(struct plan *plan, const struct graph *g, const struct oplog *log, uint32_t base, uint32_t from,
-              uint32_t to) {
+int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct oplog *log, uint32_t base, uint32_t from,
+                   uint32_t to) {
   int error = cut_pieces(plan, g, log, from, to);
   if (error) return error;
   size_t edges = 0, count = plan->count;
@@ -156,10 +157,10 @@ int plan_make(struct plan *plan, const struct graph *g, const struct oplog *log,
   return 0;
 }
 
-uint32_t plan_next(struct plan *plan) {
+uint32_t walk_plan_next(struct walk_plan *plan) {
   if (!plan->depth) return PLAN_NONE;
   uint32_t next = plan->ready[--plan->depth], bottom = plan->depth;
-  const struct plan_piece *p = &plan->pieces[next];
+  const struct walk_plan_piece *p = &plan->pieces[next];
   /* Its children wait until it has been replayed, which is before the next call. */
   for (uint32_t k = 0; k < p->child_count; k++) {
     uint32_t child = plan->numbers[p->children + k];
@@ -191,8 +192,8 @@ static void frontier_add(struct frontier *f, uint32_t piece, uint32_t side) {
   f->open += side != BOTH;
 }
 
-void plan_difference(struct plan *plan, uint32_t at, uint32_t next) {
-  const struct plan_piece *p = &plan->pieces[next];
+void walk_plan_difference(struct walk_plan *plan, uint32_t at, uint32_t next) {
+  const struct walk_plan_piece *p = &plan->pieces[next];
   struct frontier f = {.list = plan->frontier};
   plan->left_count = plan->entered_count = 0;
   if (p->parent_count == 1 && plan->numbers[p->parents] == at) return;
