@@ -490,10 +490,30 @@ static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *
 
 /* ---- Rows --------------------------------------------------------------------------------------------------- */
 
+/* Deletions may come to lie beside those of the row before only after that one had ended: takes it back into the open row. */
+static bool join_back(dunlin_doc *doc) {
+  struct oplog_row *row = &doc->open.row;
+  struct oplog *log = &doc->containers[doc->open.row_container]->log;
+  if (!row->len || row->kind != OP_DELETE || row->lv == doc->open.lv || !log->count) return false;
+  const struct op_run *run = &log->runs[log->count - 1];
+  if (run->kind != OP_DELETE || run->lv + run->len != row->lv) return false;
+  /* What the change has of the run is one row: rows that could be one are one. */
+  struct op_piece before = op_piece(run, doc->open.lv, row->lv);
+  uint32_t len = before.len;
+  if (!rows_join(OP_DELETE, &before.a, &before.len, row->a, row->len)) return false;
+  oplog_take_back(log, len);
+  row->lv = before.lv;
+  row->a = before.a;
+  row->len = before.len;
+  return true;
+}
+
 int close_row(dunlin_doc *doc) {
   struct oplog_row *row = &doc->open.row;
   uint32_t container = doc->open.row_container;
   if (!row->len) return 0;
+  while (join_back(doc)) {
+  }
   if (ENV_GROW(doc->env, doc->owners, doc->owner_cap, doc->owner_count + 1)) return DUNLIN_ENOMEM;
   int error = oplog_push(&doc->containers[container]->log, doc->env, row);
   if (error) return error;
@@ -505,9 +525,9 @@ int close_row(dunlin_doc *doc) {
 
 static int add_to_row(dunlin_doc *doc, const struct op *op, bool idle) {
   struct oplog_row *row = &doc->open.row;
-  if (row->len && doc->open.row_container == op->container && row->kind == op->kind &&
-      rows_join(op->kind, &row->a, &row->len, op->a, op->len))
-    return 0;
+  if (row->len && doc->open.row_container == op->container && row->kind == op->kind) do {
+      if (rows_join(op->kind, &row->a, &row->len, op->a, op->len)) return 0;
+    } while (join_back(doc));
   int error = close_row(doc);
   if (error) return error;
   *row = (struct oplog_row){op->kind, idle, open_lv(doc), op->a, op->len, op->at};

@@ -54,6 +54,17 @@ int oplog_push(struct oplog *log, const struct dunlin_env *env, const struct opl
   return 0;
 }
 
+void oplog_take_back(struct oplog *log, uint32_t len) {
+  struct op_run *last = &log->runs[log->count - 1];
+  log->ops -= len;
+  if (last->len == len) {
+    log->count--;
+    return;
+  }
+  last->len = (last->len - len) & ((1u << 25) - 1);
+  if (last->kind == OP_DELETE && last->at == DIRECTION_BACKWARD) last->a += len;
+}
+
 size_t oplog_from(const struct oplog *log, uint32_t lv) {
   size_t low = 0, high = log->count; /* runs before `low` end at or before lv */
   while (low < high) {

@@ -50,6 +50,8 @@ struct oplog_row {
 
 /* Appends one row; its text or values follow those of the row before in their column.  DUNLIN_ENOMEM. */
 int oplog_push(struct oplog *log, const struct dunlin_env *env, const struct oplog_row *row);
+/* Takes back the last `len` operations, which are all of the last run. */
+void oplog_take_back(struct oplog *log, uint32_t len);
 /* The first run that reaches beyond `lv`; log->count when there is none. */
 size_t oplog_from(const struct oplog *log, uint32_t lv);
 void oplog_free(struct oplog *log, const struct dunlin_env *env);
