@@ -113,7 +113,7 @@ class Change:
         need(isinstance(fields, list) and 4 <= len(fields) <= 7, 'not an array of 4 to 7')
         self._refs(fields[0])
         self.number = fields[1]
-        need(is_uint(self.number, 1 << 63), 'number is not a number')  # the page gives no bound; the library has this one
+        need(is_uint(self.number, 1 << 63), 'number is not a number')
         self._containers(fields[2])
         text, values, self.time = self._tail(fields[4:])
         self._rows(fields[3], text, values)
