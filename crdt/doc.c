@@ -177,9 +177,13 @@ static int apply_rows(dunlin_doc *doc, const struct change *change) {
   buf_append(&doc->text.buf, change->text.data, change->text.len);
   buf_append(&doc->values.buf, change->values.at, value_bytes);
   int error = doc->text.buf.error ? doc->text.buf.error : doc->values.buf.error;
+  struct change_row last = {.container = UINT32_MAX};
   for (size_t i = 0; !error && i < change->row_count; i++) {
     struct change_row row = change_next_row(&rows);
+    bool same = row.container == last.container && row.kind == last.kind;
+    if (same && rows_join(row.kind, &last.a, &last.len, row.a, row.len)) return DUNLIN_EREFUSED; /* could be one */
     error = apply_row(doc, change, &row, &in);
+    last = row;
   }
   return error ? error : close_row(doc);
 }
@@ -215,9 +219,10 @@ static int find_parents(dunlin_doc *doc, const struct change *change, struct dun
   return 0;
 }
 
-/* Whether the open change, written out again, has these bytes.  One row on one known container has no other form. */
+/* Whether the open change, written out again, has these bytes.  Rows that are all on one container that was there before have no
+ * other form, unless two could be one. */
 static int check_canonical(dunlin_doc *doc, const struct change *change, struct dunlin_bytes bytes) {
-  if (change->row_count == 1 && change->container_count == 1 && !doc->open.made_count) return 0;
+  if (change->container_count == 1 && !doc->open.made_count) return 0;
   buf_clear(&doc->bytes);
   int error = history_change(doc, doc->graph.changes, &doc->bytes);
   if (error) return error;
