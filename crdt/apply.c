@@ -537,9 +537,11 @@ static int add_to_row(dunlin_doc *doc, const struct op *op, bool idle) {
 
 int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
   enum { steps = 6 }; /* more than any operation pushes on the undo list */
-  if (op->container >= doc->container_count || !container_seen(doc, op->container)) return DUNLIN_ENOENT;
+  if (op->container >= doc->container_count) return DUNLIN_ENOENT;
   if (op->len > DUNLIN_MAX_DELTA_OPS - doc->open.index) return DUNLIN_ELIMIT;
-  int error = container_touch(doc, op->container);
+  int error = 0;
+  if (doc->containers[op->container]->touched != doc->open.stamp)
+    error = container_seen(doc, op->container) ? container_touch(doc, op->container) : DUNLIN_ENOENT;
   if (error) return error;
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + steps) ||
       ENV_GROW(doc->env, doc->open.made, doc->open.made_cap, doc->open.made_count + 1))

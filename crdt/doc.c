@@ -134,14 +134,20 @@ struct intake_columns {
   struct mp_reader values;
   uint32_t text_base, values_base;
   const uint8_t *text_start, *values_start;
+  uint32_t ref, container; /* the last one looked up by id */
 };
 
 static int apply_row(dunlin_doc *doc, const struct change *change, const struct change_row *row,
                      struct intake_columns *in) {
   struct op op = {.kind = row->kind, .a = row->a, .len = row->len};
   uint32_t made;
-  if (row->container < change->container_count) op.container = container_find(doc, &change->containers[row->container]);
-  else op.container = doc->open.made[row->container - change->container_count];
+  if (row->container >= change->container_count) {
+    op.container = doc->open.made[row->container - change->container_count];
+  } else {
+    if (row->container != in->ref) in->container = container_find(doc, &change->containers[row->container]);
+    in->ref = row->container;
+    op.container = in->container;
+  }
   if (op.container == IDMAP_NONE) return DUNLIN_ENOENT;
   if (row->kind & OP_TEXT) {
     const uint8_t *from = in->text;
@@ -152,7 +158,7 @@ static int apply_row(dunlin_doc *doc, const struct change *change, const struct 
     op.at = in->values_base + (uint32_t)(in->values.at - in->values_start);
   }
   if (row->kind != OP_LIST_INSERT) {
-    read_values(&in->values, &op);
+    if (row->kind & OP_VALUES) read_values(&in->values, &op);
     return apply_op(doc, &op, &made);
   }
   op.len = 1;
@@ -172,7 +178,8 @@ static int apply_rows(dunlin_doc *doc, const struct change *change) {
                               .text_base = column_end(&doc->text),
                               .values_base = column_end(&doc->values),
                               .text_start = change->text.data,
-                              .values_start = change->values.at};
+                              .values_start = change->values.at,
+                              .ref = UINT32_MAX};
   doc->text_wide |= change->scalars != change->text.len;
   buf_append(&doc->text.buf, change->text.data, change->text.len);
   buf_append(&doc->values.buf, change->values.at, value_bytes);
