@@ -20,7 +20,7 @@ static bool needless(const struct graph *g, size_t run) {
 
 /* Each parent comes before, is the last of its change, and is named once; the lamport time is above theirs. */
 static int check_parents(const struct graph *g, const struct graph_run *r) {
-  const uint32_t *parents = g->parents + r->parents;
+  const uint32_t *parents = r->parent_count ? g->parents + r->parents : NULL;
   uint32_t lamport = 0;
   for (uint32_t i = 0; i < r->parent_count; i++) {
     if (parents[i] >= r->lv) return DUNLIN_ECORRUPT;

@@ -1,8 +1,11 @@
 /* A delta from anybody: dunlin_doc_apply() either refuses it and leaves the document as it was, to the byte of memory, or takes
- * it, and then the document can be read in full, written out, and read back equal.  Either way it needs little memory.
+ * it, and then the document can be read in full, written out, and read back equal.  Either way it needs little memory, and the
+ * document agrees with itself.
  *
  * Input: one byte, how many deltas of the history the document holds before; the rest is the delta. */
 #include "test/fuzz/fuzz_doc.h"
+
+#include "crdt/doc.h"
 
 static void check_refused(const dunlin_doc *doc, const struct dunlin_id *before, size_t changes, size_t pending) {
   struct dunlin_id after = fuzz_hash(doc);
@@ -45,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_taken(&memory.env, doc, in.at, in.left);
     fuzz_accepted += applied.applied > 0;
   }
+  CHECK(!doc_check(doc, true));
   dunlin_doc_free(doc);
   CHECK(!memory.live);
   return 0;

@@ -1,10 +1,12 @@
 /* Three replicas that edit and exchange as the input says, in any order, twice, one change at a time: whenever two have equal
- * heads they have equal hashes, at the end all do, and so does a fourth that gets every change alone, the latest first.
+ * heads they have equal hashes, at the end all do, and so does a fourth that gets every change alone, the latest first.  Every
+ * document agrees with itself all the time.
  *
  * Input: a program, one byte a step and the bytes that the step takes; see step(). */
 #include "test/fuzz/fuzz_doc.h"
 
 #include "crdt/change.h"
+#include "crdt/doc.h"
 
 #define REPLICAS 3u
 #define STEPS_MAX 40u
@@ -187,7 +189,10 @@ static void step(struct world *w) {
     case 3: edit(doc, &w->in, true); break;
     default: edit(doc, &w->in, false);
   }
-  if (doc != other && same_heads(doc, other)) check_equal(doc, other);
+  CHECK(!doc_check(doc, true));
+  if (doc == other) return;
+  CHECK(!doc_check(other, true));
+  if (same_heads(doc, other)) check_equal(doc, other);
 }
 
 static void check_backwards(const dunlin_doc *doc) {
@@ -196,6 +201,7 @@ static void check_backwards(const dunlin_doc *doc) {
   for (size_t i = pieces->count; i-- > 0;) apply(last, pieces->deltas[i].data, pieces->deltas[i].len);
   CHECK(!dunlin_doc_pending(last) && dunlin_doc_changes(last) == pieces->count);
   check_equal(doc, last);
+  CHECK(!doc_check(last, true));
   dunlin_doc_free(last);
   pieces_free(pieces);
 }
