@@ -665,3 +665,19 @@ void rope_delete(struct rope *rope, size_t at, size_t count) {
   if (across && rope->height && pos < rope->sum.scalars) seek(rope, pos + 1);
   if (rope->height && path->leaf && path->sum.bytes < LEAF_LOW) shrink_leaves(rope);
 }
+
+void rope_take(struct rope *rope, size_t at, size_t count, struct buf *out) {
+  struct rope_path *path = &rope->finger;
+  uint32_t pos = (uint32_t)at;
+  if (!path->leaf || pos < path->start || pos - path->start >= path->sum.scalars) seek(rope, pos + 1);
+  if (count <= path->sum.scalars - (pos - path->start)) {
+    const uint8_t *bytes = path->leaf->bytes;
+    uint32_t from = leaf_offset(bytes, path->sum, pos - path->start);
+    uint32_t to = leaf_offset(bytes, path->sum, pos - path->start + (uint32_t)count);
+    buf_append(out, bytes + from, to - from);
+  } else {
+    uint8_t *bytes = buf_extend(out, rope_measure(rope, at, count));
+    if (bytes) rope_copy(rope, at, count, bytes);
+  }
+  if (!out->error) rope_delete(rope, at, count);
+}

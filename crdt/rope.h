@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "crdt/env.h"
+#include "crdt/buf.h"
 
 /* The size of a leaf weighs moving its bytes at each edit against the number of leaves; with its header it fills 1 KiB. */
 enum { ROPE_LEAF = 1012, ROPE_FANOUT = 32, ROPE_HEIGHT = 12 };
@@ -71,6 +71,8 @@ size_t rope_utf16(const struct rope *rope); /* in UTF-16 units */
 int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, size_t scalars);
 /* Needs no memory. */
 void rope_delete(struct rope *rope, size_t at, size_t count);
+/* The same, and appends the bytes that go to `out`, whose errors stick there; then nothing is deleted. */
+void rope_take(struct rope *rope, size_t at, size_t count, struct buf *out);
 /* rope_insert() into an empty rope: its leaves are filled to seven eighths. */
 int rope_load(struct rope *rope, const void *utf8, size_t bytes, size_t scalars);
 /* Gives back the memory that no text needs now. */

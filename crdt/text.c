@@ -32,23 +32,27 @@ static struct text_edit take_front(struct text_edit *edit, const struct text_edi
   return first;
 }
 
-static int note(struct text *text, const struct text_edit *edit) {
-  if (ENV_GROW(text->rope.env, text->undos, text->undo_cap, text->undo_count + 1)) return DUNLIN_ENOMEM;
-  struct text_undo undo = {edit->pos, edit->len, 0};
-  if (edit->what == TEXT_ERASE) {
-    undo.bytes = (uint32_t)rope_measure(&text->rope, edit->pos, edit->len);
-    uint8_t *bytes = buf_extend(&text->erased, undo.bytes);
-    if (!bytes) return DUNLIN_ENOMEM;
-    rope_copy(&text->rope, edit->pos, edit->len, bytes);
-  }
-  text->undos[text->undo_count++] = undo;
-  return 0;
-}
-
 static int into_rope(struct text *text, const struct column *column, const struct text_edit *edit) {
   if (edit->what == TEXT_INSERT)
     return rope_insert(&text->rope, edit->pos, column_at(column, edit->at), edit->bytes, edit->len);
   if (edit->what == TEXT_ERASE) rope_delete(&text->rope, edit->pos, edit->len);
+  return 0;
+}
+
+/* The same with a note of how to take it back. */
+static int into_rope_noted(struct text *text, const struct column *column, const struct text_edit *edit) {
+  if (ENV_GROW(text->rope.env, text->undos, text->undo_cap, text->undo_count + 1)) return DUNLIN_ENOMEM;
+  struct text_undo undo = {edit->pos, edit->len, 0};
+  if (edit->what == TEXT_ERASE) {
+    size_t before = text->erased.len;
+    rope_take(&text->rope, edit->pos, edit->len, &text->erased);
+    if (text->erased.error) return text->erased.error;
+    undo.bytes = (uint32_t)(text->erased.len - before);
+  } else {
+    int error = into_rope(text, column, edit);
+    if (error) return error;
+  }
+  text->undos[text->undo_count++] = undo;
   return 0;
 }
 
@@ -62,12 +66,7 @@ static int flush(struct text *text, const struct column *column) {
     text->before.what = TEXT_NOTHING;
   }
   if (!text->last.what) return 0;
-  if (text->is_open) {
-    int error = note(text, &text->last);
-    if (error) return error;
-  }
-  int error = into_rope(text, column, &text->last);
-  if (error && text->is_open) text->undo_count--;
+  int error = text->is_open ? into_rope_noted(text, column, &text->last) : into_rope(text, column, &text->last);
   if (!error) text->last.what = TEXT_NOTHING;
   return error;
 }
