@@ -280,9 +280,12 @@ int names_prepare(dunlin_doc *doc) {
   const struct graph_actor *a = &g->actors[g->open.actor];
   bool goes_on = g->run_count && g->open.parent_count == 1 && g->open.parents[0] + 1 == g->lvs &&
                  g->runs[g->run_count - 1].actor == g->open.actor;
-  if (goes_on) return 0;
-  int error = catch_up(doc);
-  if (!error) error = reserve(n, doc->env, g->open.parent_count + 1);
+  /* Room for the change itself: note() must not fail then. */
+  if (n->done < NAMES_RECENT && ENV_GROW(doc->env, n->recent, n->recent_cap, n->done + 1u)) return DUNLIN_ENOMEM;
+  int error = g->changes % NAMES_EVERY == NAMES_EVERY - 1 ? reserve(n, doc->env, 1) : 0;
+  if (error || goes_on) return error;
+  error = catch_up(doc);
+  if (!error) error = reserve(n, doc->env, g->open.parent_count + 2);
   for (size_t i = 0; !error && i < g->open.parent_count; i++) {
     uint32_t change = graph_change_at(g, g->open.parents[i]);
     struct dunlin_id id;
