@@ -1,7 +1,8 @@
 """Documents that no replica would write like this: changes by several actors on any versions, written here and read by the library.
 
 A change stands on one to three changes chosen at random and on its actor's last one, so that branches cross as they never do when
-documents exchange everything they have.  Now and then an index is out of range, or an actor forks.
+documents exchange everything they have.  Now and then an index is out of range, an actor forks, a row could be
+written otherwise, or is of a kind that nobody knows.
 """
 
 import change as form
@@ -13,6 +14,7 @@ from state import Document
 TEXTS = [form.child_id(ROOT, form.TEXT, 0, name) for name in 'tu']
 LISTS = [form.child_id(ROOT, form.LIST, 0, name) for name in 'lm']
 KEYS = 'abc'
+NAMES = [('t', form.TEXT), ('u', form.TEXT), ('l', form.LIST), ('m', form.LIST)]
 
 
 class Author:
@@ -21,9 +23,9 @@ class Author:
         self.actors = [bytes([1 + i]) + random.randbytes(15) for i in range(actors)]
         self.last = {}     # of each actor
         self.changes = []  # those that are refused too
-        names = [('t', form.TEXT), ('u', form.TEXT), ('l', form.LIST), ('m', form.LIST)]
-        rows = sum(([form.CHILD, kind, 1] for _, kind in names), [])
-        self.commit(self.actors[0], [], 0, [ROOT, rows, '', sum(([name, 0] for name, _ in names), [])])
+        self.has_unknown = not random.randrange(4)  # else all shows
+        rows = sum(([form.CHILD, kind, 1] for _, kind in NAMES), [])
+        self.commit(self.actors[0], [], 0, [ROOT, rows, '', sum(([name, 0] for name, _ in NAMES), [])])
 
     def commit(self, actor, parents, number, tail):
         while tail[-1] in ('', []):
@@ -56,34 +58,55 @@ class Author:
     def operations(self, past):
         """containers, rows, text and values of one to four rows."""
         self.containers, self.rows, self.text, self.values, self.sizes = [], [], '', [], {}
+        self.made, self.made_count = {}, 0
         for _ in range(self.random.choice([1, 1, 2, 4])):
             target = self.random.choice(TEXTS + LISTS * 2 + [ROOT])
-            if target not in self.containers:
-                self.containers.append(target)
-            if not any(id in past for id in self.document.containers[target].makers) and target != ROOT:
-                self.sizes[target] = 0
-            elif target not in self.sizes and target != ROOT:
-                self.sizes[target] = len(self.document.containers[target].sequence.visible(past))
-            if target == ROOT:
+            if target != ROOT and target not in self.sizes:
+                container = self.document.containers[target]
+                is_known = any(id in past for id in container.makers)
+                self.sizes[target] = len(container.sequence.visible(past)) if is_known else 0
+            if self.has_unknown and not self.random.randrange(20):
+                self.row(target, self.random.choice([0x40, 0x48]), 0, 1)
+            elif target == ROOT:
                 self.map_row()
             else:
                 self.sequence_row(target)
-        return [b''.join(self.containers), self.rows, self.text, self.values]
+        if len(self.containers) > 1 and not self.random.randrange(20):
+            self.containers.reverse()
+        numbers = []
+        for kind, number, a, length in self.rows:
+            numbers += [kind + 128 * (number if number >= 0 else len(self.containers) - 1 - number), a, length]
+        return [b''.join(self.containers), numbers, self.text, self.values]
 
-    def row(self, target, kind, a, length, *values):
-        head = kind + 128 * self.containers.index(target)
+    def number(self, target):
+        """Of a container for a row: as a parent by its place among the ids, as one made below 0."""
+        if target in self.made and (isinstance(target, tuple) or self.random.randrange(8)):
+            return -1 - self.made[target]
+        if target not in self.containers:
+            self.containers.append(target)
+        return self.containers.index(target)
+
+    def row(self, target, kind, a, length, *values, made=None):
+        number = self.number(target)
         self.values += values
-        if self.rows and self.rows[-3] == head:  # one row where two could be one
-            before, before_length = self.rows[-2:]
+        if kind & form.MAKES:
+            self.made.setdefault(made or ('made', self.made_count), self.made_count)
+            self.made_count += 1
+        if self.rows and self.rows[-1][:2] == [kind, number] and self.random.randrange(5):
+            before, before_length = self.rows[-1][2:]  # one row where two could be one
             is_insertion = kind in (form.INSERT, form.INSERT_TEXT) and a == before + before_length
             if is_insertion or kind == form.DELETE and before in (a, a + length):
-                self.rows[-2:] = [min(before, a), before_length + length]
+                self.rows[-1][2:] = [min(before, a), before_length + length]
                 return
-        self.rows += [head, a, length]
+        self.rows.append([kind, number, a, length])
 
     def map_row(self):
         key = self.random.choice(KEYS)
-        if self.random.randrange(3):
+        if not self.random.randrange(3):
+            name, kind = self.random.choice(NAMES)
+            generation = self.random.choice([0, 0, 0, 1])
+            self.row(ROOT, form.CHILD, kind, 1, name, generation, made=form.child_id(ROOT, kind, generation, name))
+        elif self.random.randrange(3):
             self.row(ROOT, form.PUT, self.random.choice([0, 0, 1]), 1, key, self.random.randrange(100))
         else:
             self.row(ROOT, form.REMOVE, 0, 1, key)
@@ -91,10 +114,10 @@ class Author:
     def sequence_row(self, target):
         random, size = self.random, self.sizes[target]
         size += not random.randrange(60)  # out of range, perhaps
-        kind = random.choice([form.INSERT, form.INSERT, form.DELETE, form.SET, form.MOVE, form.MOVE])
+        kind = random.choice([form.INSERT, form.INSERT, form.DELETE, form.SET, form.MOVE, form.MOVE, form.INSERT_CHILD, form.SET_CHILD])
         if target in TEXTS:
             kind = random.choice([form.INSERT_TEXT, form.INSERT_TEXT, form.DELETE])
-        if not size and kind not in (form.INSERT, form.INSERT_TEXT):
+        if not size and kind not in (form.INSERT, form.INSERT_CHILD, form.INSERT_TEXT):
             kind = form.INSERT_TEXT if target in TEXTS else form.INSERT
         length = random.choice([1, 1, 2, 3])
         if kind == form.INSERT_TEXT:
@@ -107,9 +130,13 @@ class Author:
             self.row(target, kind, random.randrange(size - length + 1), length)
         elif kind == form.SET:
             self.row(target, kind, random.randrange(size), 1, random.randrange(100))
+        elif kind in (form.INSERT_CHILD, form.SET_CHILD):
+            self.row(target, kind, random.randrange(size + (kind == form.INSERT_CHILD)), 1, form.TEXT)
+            self.text += 'x'
+            self.row(('made', self.made_count - 1), form.INSERT_TEXT, 0, 1)
         else:
             self.row(target, kind, random.randrange(size), 1, random.randrange(size + 1))
-        grown = {form.DELETE: -length, form.INSERT: length, form.INSERT_TEXT: length}.get(kind, 0)
+        grown = {form.DELETE: -length, form.INSERT: length, form.INSERT_TEXT: length, form.INSERT_CHILD: 1}.get(kind, 0)
         self.sizes[target] = max(self.sizes[target] + grown, 0)
 
 
