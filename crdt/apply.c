@@ -203,6 +203,7 @@ static int ready_text(dunlin_doc *doc, struct container *c) {
 int container_touch(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
   if (c->touched == doc->open.stamp) return 0;
+  if (!container_seen(doc, container)) return DUNLIN_ENOENT;
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + 2) ||
       ENV_GROW(doc->env, doc->open.touched, doc->open.touched_cap, doc->open.touched_count + 1))
     return DUNLIN_ENOMEM;
@@ -539,9 +540,7 @@ int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
   enum { steps = 6 }; /* more than any operation pushes on the undo list */
   if (op->container >= doc->container_count) return DUNLIN_ENOENT;
   if (op->len > DUNLIN_MAX_DELTA_OPS - doc->open.index) return DUNLIN_ELIMIT;
-  int error = 0;
-  if (doc->containers[op->container]->touched != doc->open.stamp)
-    error = container_seen(doc, op->container) ? container_touch(doc, op->container) : DUNLIN_ENOENT;
+  int error = container_touch(doc, op->container);
   if (error) return error;
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + steps) ||
       ENV_GROW(doc->env, doc->open.made, doc->open.made_cap, doc->open.made_count + 1))

@@ -184,7 +184,8 @@ void open_change_revert(dunlin_doc *doc);
 /* Makes it part of the document; `id` NULL: to be found out when somebody asks. */
 int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id);
 
-/* Gets a container ready for operations of the open change: its state can be read at the change's version then. */
+/* Gets a container ready for operations of the open change: its state can be read at the change's version then.  DUNLIN_ENOENT when
+ * that version does not know it. */
 int container_touch(dunlin_doc *doc, uint32_t container);
 
 struct container_id child_id(dunlin_doc *doc, const struct container_id *parent, struct dunlin_bytes key,

@@ -5,7 +5,7 @@
  * Input: one byte, how many deltas of the history the document holds before; the rest is the delta. */
 #include "test/fuzz/fuzz_doc.h"
 
-#include "crdt/doc.h"
+#include "crdt/internal.h"
 
 static void check_refused(const dunlin_doc *doc, const struct dunlin_id *before, size_t changes, size_t pending) {
   struct dunlin_id after = fuzz_hash(doc);
@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct dunlin_bytes delta = fuzz_history(i);
     CHECK(!dunlin_doc_apply(doc, delta.data, delta.len, NULL));
   }
+  buf_free(&doc->intake); /* what deltas are read with stays for the next one */
   struct dunlin_id before = fuzz_hash(doc);
   size_t changes = dunlin_doc_changes(doc), pending = dunlin_doc_pending(doc), live = memory.live;
   memory.peak = live;
@@ -41,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   CHECK(error <= 0 && error != DUNLIN_ENOMEM);
   CHECK(memory.peak - live <= FUZZ_MEMORY);
   if (error) {
+    buf_free(&doc->intake);
     CHECK(memory.live == live);
     check_refused(doc, &before, changes, pending);
   } else {
