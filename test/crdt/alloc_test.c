@@ -3,41 +3,76 @@
 #include "test/crdt/program.h"
 #include "test/fault/seeded.h"
 
-/* A history of two replicas, as single deltas in order. */
-enum { steps = 60 };
+#include "crdt/doc.h"
+
+/* A history of some replicas, as single deltas in order. */
+enum { steps_max = 400, replicas_max = 4, heads_max = 16 };
 struct history {
-  void *deltas[steps];
-  size_t lens[steps];
+  void (*edit)(dunlin_doc *doc, struct rng *rng);
+  int steps, replicas, apart; /* so many steps they write apart from each other */
+  void *deltas[steps_max];
+  size_t lens[steps_max];
   struct dunlin_id hash; /* of a document that has them all */
 };
 
+/* Typing and deleting all over one text. */
+static void edit_text(dunlin_doc *doc, struct rng *rng) {
+  dunlin_obj text;
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+  for (int i = 0; i < 3; i++) {
+    size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
+    size_t remove = rng_chance(rng, 1, 3) ? rng_below(rng, size - at < 5 ? size - at + 1 : 5) : 0;
+    OK(dunlin_text_splice(doc, text, at, remove, "\xc3\xa9-word", rng_below(rng, 2) ? 7 : 2));
+  }
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+/* A letter. */
+static void edit_little(dunlin_doc *doc, struct rng *rng) {
+  dunlin_obj text;
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+  OK(dunlin_text_splice(doc, text, rng_below(rng, dunlin_text_size(doc, text) + 1), 0, "x", 1));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+static void exchange(dunlin_doc **docs, int count) {
+  for (int i = 1; i < count; i++) test_send(docs[i], docs[0]);
+  for (int i = 1; i < count; i++) test_send(docs[0], docs[i]);
+}
+
 static void record(struct history *h) {
   struct rng rng = rng_of(11);
-  dunlin_doc *docs[2] = {test_doc(1), test_doc(2)};
-  for (int i = 0; i < steps; i++) {
-    dunlin_doc *doc = docs[i & 1];
+  dunlin_doc *docs[replicas_max];
+  for (int i = 0; i < h->replicas; i++) docs[i] = test_doc((uint8_t)(1 + i));
+  for (int i = 0; i < h->steps; i++) {
+    dunlin_doc *doc = docs[i % h->replicas];
     size_t heads;
-    struct dunlin_id since[8];
+    struct dunlin_id since[heads_max];
     const struct dunlin_id *now = dunlin_doc_heads(doc, &heads);
+    assert_true(heads <= heads_max);
     if (heads) memcpy(since, now, heads * sizeof *now);
-    program_edit(doc, &rng);
+    h->edit(doc, &rng);
     OK(dunlin_doc_delta(doc, since, heads, &h->deltas[i], &h->lens[i]));
-    if (i % 7 == 6) test_sync(docs[0], docs[1]);
+    if (i % h->apart == h->apart - 1) exchange(docs, h->replicas);
   }
-  test_sync(docs[0], docs[1]);
+  exchange(docs, h->replicas);
   OK(dunlin_doc_hash(docs[0], &h->hash));
-  dunlin_doc_free(docs[0]);
-  dunlin_doc_free(docs[1]);
+  for (int i = 0; i < h->replicas; i++) dunlin_doc_free(docs[i]);
 }
 
 /* Memory is back: what failed can be done again, and nothing is missing or there twice. */
 static void recover(struct seeded *f, const struct history *h, dunlin_doc *doc) {
   struct dunlin_id hash_now;
+  bool deep = h->steps < 100 || f->fail_at % 8 == 0; /* it takes long */
   f->fail_at = 0;
   f->for_good = false;
-  for (int i = 0; i < steps; i++) OK(dunlin_doc_apply(doc, h->deltas[i], h->lens[i], NULL));
+  OK(doc_check(doc, deep));
+  for (int i = 0; i < h->steps; i++) OK(dunlin_doc_apply(doc, h->deltas[i], h->lens[i], NULL));
   OK(dunlin_doc_hash(doc, &hash_now));
   assert_memory_equal(&hash_now, &h->hash, sizeof hash_now);
+  OK(doc_check(doc, deep));
 }
 
 /* Edits once and takes the history in; returns the first error, or 0 and the hash. */
@@ -47,7 +82,7 @@ static int workload(struct seeded *f, const struct history *h, struct dunlin_id 
   struct dunlin_actor actor = {{9}};
   int error = dunlin_doc_new(&f->env, &id, &actor, &doc);
   if (error) return error;
-  for (int i = 0; !error && i < steps; i++) error = dunlin_doc_apply(doc, h->deltas[i], h->lens[i], NULL);
+  for (int i = 0; !error && i < h->steps; i++) error = dunlin_doc_apply(doc, h->deltas[i], h->lens[i], NULL);
   if (error) recover(f, h, doc);
   size_t changes = dunlin_doc_changes(doc);
   if (!error) error = dunlin_doc_hash(doc, &before);
@@ -73,33 +108,55 @@ static int workload(struct seeded *f, const struct history *h, struct dunlin_id 
   return error;
 }
 
-static void every_allocation_fails(void **state) {
-  (void)state;
-  struct history h;
+static void fail_each_allocation(struct history *h) {
   struct dunlin_id expected, got;
   struct seeded f;
   seeded_init(&f, 1);
-  record(&h);
-  OK(workload(&f, &h, &expected));
+  record(h);
+  OK(workload(&f, h, &expected));
   uint64_t all = f.allocations;
-  assert_true(all > 500);
+  assert_true(all > 300);
   for (int for_good = 0; for_good < 2; for_good++) {
     for (uint64_t n = 1; n <= all; n++) {
       f.allocations = 0;
       f.fail_at = n;
       f.for_good = for_good;
-      FAILS(workload(&f, &h, &got), DUNLIN_ENOMEM);
+      FAILS(workload(&f, h, &got), DUNLIN_ENOMEM);
       assert_int_equal(f.live, 0);
     }
   }
   f.allocations = 0;
   f.fail_at = 0;
-  OK(workload(&f, &h, &got));
+  OK(workload(&f, h, &got));
   assert_memory_equal(&expected, &got, sizeof got);
-  for (int i = 0; i < steps; i++) dunlin_free(NULL, h.deltas[i], h.lens[i]);
+  for (int i = 0; i < h->steps; i++) dunlin_free(NULL, h->deltas[i], h->lens[i]);
+}
+
+static void allocations_fail_in_any_history(void **state) {
+  (void)state;
+  struct history h = {.edit = program_edit, .steps = 60, .replicas = 2, .apart = 7};
+  fail_each_allocation(&h);
+}
+
+/* Every change comes amid concurrent ones of the same text: the walker starts, goes back and forth and grows all the time. */
+static void allocations_fail_in_the_walker(void **state) {
+  (void)state;
+  struct history h = {.edit = edit_text, .steps = 96, .replicas = 4, .apart = 48};
+  fail_each_allocation(&h);
+}
+
+/* So many changes that their ids are no longer all at hand. */
+static void allocations_fail_in_the_names(void **state) {
+  (void)state;
+  struct history h = {.edit = edit_little, .steps = steps_max, .replicas = 3, .apart = 90};
+  fail_each_allocation(&h);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_fails)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(allocations_fail_in_any_history),
+      cmocka_unit_test(allocations_fail_in_the_walker),
+      cmocka_unit_test(allocations_fail_in_the_names),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
