@@ -49,8 +49,10 @@ uint32_t graph_actor(struct graph *g, const struct dunlin_actor *name) {
 /* ---- Looking up --------------------------------------------------------------------------------------------- */
 
 uint32_t graph_run_at(const struct graph *g, uint32_t lv) {
+  enum { near = 8 }; /* what is asked about is mostly recent */
   size_t low = 0, high = g->run_count;
-  if (high && g->runs[high - 1].lv <= lv) return (uint32_t)(high - 1);
+  for (int i = 0; high && i < near; i++, high--)
+    if (g->runs[high - 1].lv <= lv) return (uint32_t)(high - 1);
   while (high - low > 1) {
     size_t mid = (low + high) / 2;
     if (g->runs[mid].lv <= lv) low = mid;

@@ -66,7 +66,10 @@ void oplog_take_back(struct oplog *log, uint32_t len) {
 }
 
 size_t oplog_from(const struct oplog *log, uint32_t lv) {
-  size_t low = 0, high = log->count; /* runs before `low` end at or before lv */
+  enum { near = 4 };                 /* what is asked about is mostly recent */
+  size_t low = 0, high = log->count; /* runs before `low` end at or before lv; those from `high` on do not */
+  for (int i = 0; high && i < near; i++, high--)
+    if (log->runs[high - 1].lv + log->runs[high - 1].len <= lv) return high;
   while (low < high) {
     size_t mid = (low + high) / 2;
     if (log->runs[mid].lv + log->runs[mid].len <= lv) low = mid + 1;
