@@ -40,13 +40,15 @@ static void print_changes(const dunlin_doc *doc) {
 /* What a vector has come to so far. */
 struct outcome {
   dunlin_doc *doc;
+  struct dunlin_id id;
   const char *result;
   size_t refused;
 };
 
+static const struct dunlin_actor reader = {"nobody"};
+
 static void begin_vector(struct outcome *o, const struct dunlin_id *id) {
-  static const struct dunlin_actor reader = {"nobody"};
-  *o = (struct outcome){.result = "taken"};
+  *o = (struct outcome){.id = *id, .result = "taken"};
   OK(dunlin_doc_new(NULL, id, &reader, &o->doc));
   print_hex("document", id, sizeof *id);
 }
@@ -65,6 +67,25 @@ static void apply_delta(struct outcome *o, const void *delta, size_t len) {
   o->refused += applied.refused;
 }
 
+/* What the document gives out is what it was given: from other bytes other ids would follow. */
+static void check_given_out(const struct outcome *o) {
+  dunlin_doc *again;
+  struct dunlin_applied applied;
+  struct dunlin_change_info info;
+  void *delta;
+  size_t len;
+  OK(dunlin_doc_new(NULL, &o->id, &reader, &again));
+  OK(dunlin_doc_delta(o->doc, NULL, 0, &delta, &len));
+  OK(dunlin_doc_apply(again, delta, len, &applied));
+  assert_int_equal(applied.applied, dunlin_doc_changes(o->doc));
+  for (size_t i = 0; i < dunlin_doc_changes(again); i++) {
+    OK(dunlin_doc_change_at(again, i, &info));
+    OK(dunlin_doc_find_change(o->doc, &info.id, &info));
+  }
+  dunlin_free(NULL, delta, len);
+  dunlin_doc_free(again);
+}
+
 static void end_vector(struct outcome *o) {
   struct dunlin_id hash;
   printf("result %s\n", o->result);
@@ -72,6 +93,7 @@ static void end_vector(struct outcome *o) {
   print_changes(o->doc);
   OK(dunlin_doc_hash(o->doc, &hash));
   print_hex("hash", &hash, sizeof hash);
+  check_given_out(o);
   dunlin_doc_free(o->doc);
   o->doc = NULL;
 }
