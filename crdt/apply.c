@@ -1,7 +1,7 @@
 /* What operations do to containers, and how to take it back. */
 #include <string.h>
 
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 /* ---- Containers --------------------------------------------------------------------------------------------- */
 
@@ -90,8 +90,7 @@ static void push_undo(dunlin_doc *doc, struct undo undo) {
   doc->open.undos[doc->open.undo_count++] = undo; /* apply_op() has made room */
 }
 
-/* A new container under `parent`; IDMAP_NONE when out of memory. */
-static uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent) {
+uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent) {
   if (ENV_GROW(doc->env, doc->containers, doc->container_cap, doc->container_count + 1)) return IDMAP_NONE;
   struct container *c = env_calloc(doc->env, 1, sizeof *c);
   if (!c) return IDMAP_NONE;
@@ -558,7 +557,9 @@ int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
 /* ---- The open change ---------------------------------------------------------------------------------------- */
 
 int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const struct dunlin_id *id) {
-  int error = graph_open(&doc->graph, parents, count);
+  int error = docfile_need(doc, parents, count);
+  if (error) return error;
+  error = graph_open(&doc->graph, parents, count);
   if (!error) error = graph_prepare_seen(&doc->graph);
   if (error) {
     graph_abandon(&doc->graph);

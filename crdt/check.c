@@ -4,7 +4,7 @@
  * Nothing that shows is changed; buffers that are only scratch are used. */
 #include <string.h>
 
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 /* ---- Logs --------------------------------------------------------------------------------------------------- */
 
@@ -255,7 +255,8 @@ static int check_voids(const dunlin_doc *doc) {
 
 int doc_check(dunlin_doc *doc, bool deep) {
   if (doc->open.is_open) return DUNLIN_ESTATE;
-  int error = graph_check(&doc->graph, deep);
+  int error = docfile_load(doc);
+  if (!error) error = graph_check(&doc->graph, deep);
   for (uint32_t i = 0; !error && i < doc->container_count; i++) error = check_container(doc, i, deep);
   if (!error) error = check_owners(doc);
   if (!error) error = check_makers(doc);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 /* ---- Life --------------------------------------------------------------------------------------------------- */
 
@@ -84,6 +84,7 @@ void dunlin_doc_free(dunlin_doc *doc) {
   dunlin_abort(doc);
   free_containers(doc);
   free_pending(doc);
+  docfile_free(doc);
   graph_free(&doc->graph);
   names_free(&doc->names);
   buf_free(&doc->text.buf);
@@ -402,6 +403,8 @@ static int changes_since(dunlin_doc *doc, const struct dunlin_id *since, size_t 
     if (error) return error;
     if (change != IDMAP_NONE) doc->scratch[known++] = graph_start(&doc->graph, change + 1) - 1;
   }
+  int error = docfile_need(doc, doc->scratch, known);
+  if (error) return error;
   return graph_difference(&doc->graph, doc->graph.heads, doc->graph.head_count, doc->scratch, known, out, NULL);
 }
 
@@ -449,6 +452,8 @@ int dunlin_doc_change_at(const dunlin_doc *shown, size_t at, struct dunlin_chang
   dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown;
   const struct graph *g = &doc->graph;
   if (at >= g->changes) return DUNLIN_ENOENT;
+  int error = docfile_need_change(doc, (uint32_t)at);
+  if (error) return error;
   uint32_t change = (uint32_t)at, lv = graph_start(g, change), one;
   struct graph_op op = graph_op(g, lv);
   *out = (struct dunlin_change_info){.actor = g->actors[op.actor].name,
@@ -468,11 +473,14 @@ int dunlin_doc_find_change(const dunlin_doc *shown, const struct dunlin_id *id, 
   return change == IDMAP_NONE ? DUNLIN_ENOENT : dunlin_doc_change_at(doc, change, out);
 }
 
-int dunlin_doc_find_number(const dunlin_doc *doc, const struct dunlin_actor *actor, uint64_t number,
+int dunlin_doc_find_number(const dunlin_doc *shown, const struct dunlin_actor *actor, uint64_t number,
                            struct dunlin_change_info *out) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* what history is in memory is no part of the state */
   const struct graph *g = &doc->graph;
   uint32_t found = graph_actor_find(g, actor);
   if (found == IDMAP_NONE) return DUNLIN_ENOENT;
+  int error = number < g->actors[found].before ? docfile_load(doc) : 0;
+  if (error) return error;
   const struct graph_actor *a = &g->actors[found];
   for (size_t i = 0; i < a->run_count; i++) {
     const struct graph_run *run = &g->runs[a->runs[i]];
@@ -489,6 +497,8 @@ int dunlin_doc_parent(const dunlin_doc *shown, const struct dunlin_id *id, size_
   size_t count;
   int error = names_find(doc, id, &change);
   if (error || change == IDMAP_NONE) return error ? error : DUNLIN_ENOENT;
+  error = docfile_need_change(doc, change);
+  if (error) return error;
   uint32_t lv = graph_start(&doc->graph, change);
   const uint32_t *parents = graph_parents_at(&doc->graph, graph_run_at(&doc->graph, lv), lv, &one, &count);
   return i < count ? names_id(doc, graph_change_at(&doc->graph, parents[i]), out) : DUNLIN_ENOENT;

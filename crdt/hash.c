@@ -1,5 +1,5 @@
 /* The document hash: of what can be reached, with all that decides what it will show next.  docs/format.md, "State". */
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out);
 
@@ -78,9 +78,10 @@ int dunlin_doc_hash(const dunlin_doc *shown, struct dunlin_id *out) {
   if (doc->open.is_open) return DUNLIN_ESTATE;
   struct buf state;
   buf_init(&state, doc->env, SIZE_MAX / 2);
-  write_container(doc, 0, &state);
+  int error = docfile_load(doc); /* writes are shown with who made them */
+  if (!error) write_container(doc, 0, &state);
   struct dunlin_bytes parts[] = {{doc->id.bytes, sizeof doc->id.bytes}, {state.data, state.len}};
-  int error = state.error;
+  if (!error) error = state.error;
   if (!error) *out = env_hash(doc->env, "dunlin.state.1", parts, 2);
   buf_free(&state);
   return error;

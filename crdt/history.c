@@ -17,6 +17,11 @@ uint32_t history_text_at(const dunlin_doc *doc, uint32_t at, uint32_t scalars) {
   return doc->text_wide ? at + (uint32_t)utf8_skip(column_at(&doc->text, at), scalars) : at + scalars;
 }
 
+uint32_t history_place(const dunlin_doc *doc, const struct op_run *run, uint32_t skipped) {
+  if (run->kind & OP_TEXT) return history_text_at(doc, run->at, skipped);
+  return skip_operations(&doc->values, run->at, run->kind, skipped);
+}
+
 /* ---- Rows --------------------------------------------------------------------------------------------------- */
 
 static int add_row(dunlin_doc *doc, struct row row) {

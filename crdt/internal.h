@@ -133,6 +133,7 @@ struct pending {
 
 struct dunlin_doc {
   const struct dunlin_env *env;
+  struct docfile *file; /* what has not been decoded yet; NULL when all is here */
   struct dunlin_id id;
   uint32_t actor; /* in the graph */
   uint64_t seed;  /* of the maps' hashes */
@@ -192,6 +193,8 @@ struct container_id child_id(dunlin_doc *doc, const struct container_id *parent,
                              enum dunlin_kind kind, uint32_t generation);
 struct container_id item_child_id(dunlin_doc *doc, const struct dunlin_id *change, uint32_t index,
                                   enum dunlin_kind kind);
+/* A new container under `parent`, provisional; IDMAP_NONE when out of memory. */
+uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent);
 uint32_t container_find(const dunlin_doc *doc, const struct container_id *id); /* IDMAP_NONE */
 int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t container);
 /* Whether the open change knows the container. */
@@ -220,6 +223,8 @@ int history_rows(dunlin_doc *doc, uint32_t change);
 int history_change(dunlin_doc *doc, uint32_t change, struct buf *out);
 /* The offset in the text column of the scalar value that comes `scalars` behind the one at `at`. */
 uint32_t history_text_at(const dunlin_doc *doc, uint32_t at, uint32_t scalars);
+/* The offset of what operation `skipped` of a run takes from its column. */
+uint32_t history_place(const dunlin_doc *doc, const struct op_run *run, uint32_t skipped);
 /* The elements from `rows` on of the change that doc->rows has: how many there are with them, and their bytes. */
 size_t history_elements(const dunlin_doc *doc, int64_t time);
 void history_columns(const dunlin_doc *doc, int64_t time, struct buf *out);

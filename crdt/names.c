@@ -1,8 +1,9 @@
 #include "crdt/names.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 void names_init(struct names *n, const struct dunlin_env *env) {
   *n = (struct names){.memo.change = UINT32_MAX};
@@ -97,6 +98,8 @@ static void all_put(struct names *n, const struct dunlin_id *id, uint32_t change
 static int all_build(dunlin_doc *doc) {
   struct names *n = &doc->names;
   size_t slots = 64;
+  int error = names_whole(doc);
+  if (error) return error;
   while (slots < 2 * (size_t)doc->graph.changes) slots *= 2;
   ENV_FREE_ARRAY(doc->env, n->all, n->all_slots);
   n->all_slots = n->all_used = 0;
@@ -104,7 +107,6 @@ static int all_build(dunlin_doc *doc) {
   if (!n->all) return DUNLIN_ENOMEM;
   n->all_slots = slots;
   memset(n->all, 0xff, slots * sizeof *n->all);
-  int error = 0;
   for (uint32_t change = 0; !error && change < doc->graph.changes; change++) {
     struct dunlin_id id;
     error = names_id(doc, change, &id);
@@ -155,13 +157,15 @@ static int hash_change(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) 
 
 /* The id of a change when it is one of the last; NULL. */
 static const struct dunlin_id *recent_id(const struct names *n, uint32_t change) {
-  return change < n->done && n->done - change <= NAMES_RECENT ? &n->recent[change % NAMES_RECENT] : NULL;
+  if (change >= n->done || change < n->base || n->done - change > NAMES_RECENT) return NULL;
+  return &n->recent[change % NAMES_RECENT];
 }
 
 /* Notes the id of change n->done. */
 static int note(dunlin_doc *doc, const struct dunlin_id *id, uint32_t actor) {
   struct names *n = &doc->names;
-  if (n->done < NAMES_RECENT && ENV_GROW(doc->env, n->recent, n->recent_cap, n->done + 1u)) return DUNLIN_ENOMEM;
+  uint32_t room = n->base ? NAMES_RECENT : n->done + 1;
+  if (n->recent_cap < NAMES_RECENT && ENV_GROW(doc->env, n->recent, n->recent_cap, room)) return DUNLIN_ENOMEM;
   if (n->done % NAMES_EVERY == NAMES_EVERY - 1) {
     int error = reserve(n, doc->env, 1);
     if (error) return error;
@@ -185,7 +189,8 @@ static int catch_up(dunlin_doc *doc) {
   struct names *n = &doc->names;
   while (n->done < doc->graph.changes) {
     struct dunlin_id id;
-    if (n->done) n->memo = (struct name){*recent_id(n, n->done - 1), n->done - 1};
+    const struct dunlin_id *last = n->done > n->base ? recent_id(n, n->done - 1) : kept_id(n, n->done - 1);
+    if (n->done) n->memo = (struct name){*last, n->done - 1};
     int error = hash_change(doc, n->done, &id);
     if (!error) error = note(doc, &id, doc->graph.runs[graph_run_of(&doc->graph, n->done)].actor);
     if (error) return error;
@@ -213,6 +218,10 @@ int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
     *out = *kept;
     return 0;
   }
+  if (change < n->base) {
+    error = names_whole(doc);
+    return error ? error : names_id(doc, change, out);
+  }
   const struct graph_run *run = &doc->graph.runs[graph_run_of(&doc->graph, change)];
   const struct graph_actor *actor = &doc->graph.actors[run->actor];
   if (actor->last_known && last_change(&doc->graph, actor) == change) {
@@ -220,12 +229,80 @@ int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
     return 0;
   }
   uint32_t from = (change + 1) / NAMES_EVERY * NAMES_EVERY;
+  if (from < n->base) from = n->base; /* the one before is a head of the file */
   bool memo_near = n->memo.change < change && n->memo.change >= run->change && n->memo.change + 1 >= from;
   if (memo_near) from = n->memo.change + 1;
-  else if (from <= run->change) from = run->change;
+  else if (from <= run->change) from = run->change; /* not before n->base */
   else n->memo = (struct name){*kept_id(n, from - 1), from - 1};
   for (; !error && from <= change; from++) error = hash_change(doc, from, out);
   return error;
+}
+
+/* ---- After opening ------------------------------------------------------------------------------------------ */
+
+int names_begin(dunlin_doc *doc, const uint8_t *ids) {
+  struct names *n = &doc->names;
+  const struct graph *g = &doc->graph;
+  int error = reserve(n, doc->env, g->head_count);
+  for (size_t i = 0; !error && i < g->head_count; i++) {
+    struct dunlin_id id;
+    memcpy(id.bytes, ids + i * sizeof id.bytes, sizeof id.bytes);
+    keep(n, graph_change_at(g, g->heads[i]), &id);
+  }
+  n->base = n->done = g->changes;
+  return error;
+}
+
+static int by_change(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* Hashes all changes, and keeps those that runs of the graph begin on. */
+static int hash_all(dunlin_doc *doc) {
+  struct names *n = &doc->names;
+  const struct graph *g = &doc->graph;
+  uint32_t *parents = env_alloc(doc->env, g->parent_used * sizeof *parents);
+  size_t at = 0;
+  int error = parents ? 0 : DUNLIN_ENOMEM;
+  for (size_t i = 0; !error && i < g->parent_used; i++) parents[i] = graph_change_at(g, g->parents[i]);
+  if (!error && g->parent_used) qsort(parents, g->parent_used, sizeof *parents, by_change);
+  for (uint32_t change = 0; !error && change < g->changes; change++) {
+    struct dunlin_id id;
+    if (change) n->memo = (struct name){*recent_id(n, change - 1), change - 1};
+    error = hash_change(doc, change, &id);
+    if (!error) error = note(doc, &id, g->runs[graph_run_of(g, change)].actor);
+    if (error || at == g->parent_used || parents[at] != change) continue;
+    error = reserve(n, doc->env, 1);
+    if (!error) keep(n, change, &id);
+    while (at < g->parent_used && parents[at] == change) at++;
+  }
+  env_free(doc->env, parents, g->parent_used * sizeof *parents);
+  return error;
+}
+
+int names_whole(dunlin_doc *doc) {
+  struct names *n = &doc->names, old;
+  if (!n->base) return 0;
+  int error = docfile_load(doc);
+  if (error) return error;
+  old = *n;
+  names_init(n, doc->env);
+  error = hash_all(doc);
+  for (size_t i = 0; !error && i < old.count; i++) {
+    struct dunlin_id id;
+    if (old.kept[i].change >= old.base) continue;
+    error = names_id(doc, old.kept[i].change, &id);
+    if (!error && id_compare(&id, &old.kept[i].id)) error = DUNLIN_ECORRUPT;
+  }
+  if (error) {
+    names_free(n);
+    *n = old;
+    for (size_t i = 0; i < doc->graph.actor_count; i++) doc->graph.actors[i].last_known = false;
+    return error;
+  }
+  names_free(&old);
+  return 0;
 }
 
 /* ---- Asking ------------------------------------------------------------------------------------------------- */
@@ -236,7 +313,7 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
   int error = catch_up(doc);
   *change = IDMAP_NONE;
   if (error || !n->done) return error;
-  for (uint32_t at = n->done; at-- > 0 && n->done - at <= NAMES_RECENT;) {
+  for (uint32_t at = n->done; at-- > n->base && n->done - at <= NAMES_RECENT;) {
     if (id_compare(recent_id(n, at), id)) continue;
     *change = at;
     return 0;
@@ -260,6 +337,10 @@ int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct d
   const struct graph_actor *a = &g->actors[actor];
   *known = false;
   if (number >= a->changes) return 0;
+  if (number < a->before) {
+    int error = docfile_load(doc);
+    if (error) return error;
+  }
   for (size_t i = a->run_count; i-- > 0;) {
     const struct graph_run *run = &g->runs[a->runs[i]];
     uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].change : g->changes;
@@ -292,7 +373,7 @@ int names_prepare(dunlin_doc *doc) {
     error = names_id(doc, change, &id);
     if (!error) keep(n, change, &id);
   }
-  if (!error && a->run_count) keep(n, last_change(g, a), &a->last_id);
+  if (!error && a->run_count && a->last_known) keep(n, last_change(g, a), &a->last_id);
   return error;
 }
 

@@ -26,6 +26,7 @@ struct names {
   uint32_t *by_id, *by_change; /* open addressing: a place in `kept` + 1; 0 is free */
   size_t slots, change_slots;
   uint32_t done;            /* so many changes have been hashed */
+  uint32_t base;            /* of those before, which came from a file, only the kept ids are known */
   struct dunlin_id *recent; /* of the last changes; change c at c mod NAMES_RECENT */
   size_t recent_cap;
   struct name memo; /* the one found out last; UINT32_MAX: none */
@@ -39,6 +40,11 @@ struct names {
 
 void names_init(struct names *names, const struct dunlin_env *env);
 void names_free(struct names *names);
+/* The document has just been opened: these are the ids of its heads, in order. DUNLIN_ENOMEM. */
+int names_begin(dunlin_doc *doc, const uint8_t *ids);
+/* Finds out the ids of the changes that came from a file.  DUNLIN_ECORRUPT: they do not lead to the heads that it had;
+ * DUNLIN_ENOMEM. */
+int names_whole(dunlin_doc *doc);
 
 /* The id of a change.  DUNLIN_ENOMEM. */
 int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out);

@@ -1,5 +1,5 @@
 /* The state of a text from its history alone. */
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 struct rebuild {
   dunlin_doc *doc;
@@ -72,7 +72,7 @@ int text_rebuild(dunlin_doc *doc, uint32_t container) {
 }
 
 int doc_rebuild(dunlin_doc *doc) {
-  int error = doc->open.is_open ? DUNLIN_ESTATE : 0;
+  int error = doc->open.is_open ? DUNLIN_ESTATE : docfile_load(doc);
   for (uint32_t i = 0; !error && i < doc->container_count; i++)
     if (doc->containers[i]->kind == DUNLIN_TEXT) error = text_rebuild(doc, i);
   return error;

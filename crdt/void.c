@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 static int by_id(const void *a, const void *b) {
   return id_compare(a, b);
@@ -167,7 +167,8 @@ static int make_again(dunlin_doc *doc, struct dunlin_id *ids, size_t count) {
   }
   fresh->void_ids = ids;
   fresh->void_count = count;
-  error = replay(doc, fresh);
+  error = docfile_load(doc);
+  if (!error) error = replay(doc, fresh);
   if (!error) {
     assert(fresh->graph.lvs == doc->graph.lvs && fresh->container_count == doc->container_count);
     swap_insides(doc, fresh);

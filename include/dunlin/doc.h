@@ -222,6 +222,19 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_set_void(dunlin_doc *doc, const struct
 /* Whether the change is in the set, here already or not. */
 DUNLIN_API bool dunlin_doc_is_void(const dunlin_doc *doc, const struct dunlin_id *change);
 
+/* ---- The compact form --------------------------------------------------------------------------------------- */
+
+/* All of the document, its history too, in few bytes; not what waits for a parent.  Two documents whose changes came in the same
+ * order have the same bytes.  The caller frees them with dunlin_free(env, ...).  DUNLIN_ESTATE inside a transaction. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_save(const dunlin_doc *doc, void **out, size_t *len);
+
+/* Opens a document from such bytes, which need not live on; its changes will be made by `actor`.  Only what the document shows
+ * is decoded, and its history when a call needs it: that call may then find out that the bytes were damaged
+ * (DUNLIN_ECORRUPT), and asking about a change inside a transaction gives DUNLIN_ESTATE for as long as the history has not been decoded.
+ * DUNLIN_EFORMAT; DUNLIN_ELIMIT; DUNLIN_ENEWER: a later version wrote them. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_load(const struct dunlin_env *env, const void *data, size_t len,
+                                               const struct dunlin_actor *actor, dunlin_doc **out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,107 @@
+/* The compact form of a document: all of it, its history too, in few bytes; docs/format.md, "Document", says every one.
+ *
+ *   magic and version ‖ header ‖ text ‖ state ‖ history ‖ gone
+ *
+ *   text     what the texts show, in a row
+ *   state    what is needed to read the document and to write to it: actors, heads, containers, keys, counters
+ *   history  the graph and the containers' logs, column by column, and the values column
+ *   gone     the inserted characters that no text shows any more; `text` is the prefix of its compression
+ *
+ * Opening a document reads the first two.  The graph then knows only the heads, the logs are empty but know how many operations
+ * they have, and the columns begin where the file's end.  That is enough to edit, and to take in what was made on top of these heads.
+ * What needs more calls docfile_load() first, which decodes the rest and puts it in front.
+ *
+ * Where an inserted character came from is not written: its place in the text follows from replaying the operations.  Both sides
+ * do that. */
+#ifndef CRDT_DOCFILE_H
+#define CRDT_DOCFILE_H
+
+#include "crdt/internal.h"
+
+#define DOCFILE_MAGIC "dunlin doc"
+#define DOCFILE_VERSION 1u
+#define DOCFILE_SECTION_MAX 0x40000000u /* bytes of a section */
+
+#define DOCFILE_LVS 0x20000000u   /* operations: what the walker can hold */
+#define DOCFILE_FREE_LVS 65536u   /* so many operations for nothing ... */
+#define DOCFILE_LVS_PER_BYTE 256u /* ... and so many more for each byte of the sections */
+
+enum docfile_flag {
+  FLAG_IDLE = 1, /* there are operations that have no effect, since a version did not know them */
+  FLAG_PLAIN =
+      2, /* `gone` has all inserted text in order; an actor has forked, and to order what it wrote needs ids, hence texts */
+  FLAG_ALL = 3,
+};
+
+/* How a container's id is found. */
+enum docfile_name {
+  PLACE_NONE,  /* it has none */
+  PLACE_NAMED, /* it is written */
+  PLACE_ENTRY, /* + e: by the key of entry e of its parent, a map */
+};
+
+enum docfile_section { DOCFILE_TEXT, DOCFILE_STATE, DOCFILE_HISTORY, DOCFILE_GONE, DOCFILE_SECTIONS };
+
+/* How a run of a log is written: text is mostly the first few. */
+enum docfile_code {
+  CODE_INSERT,        /* OP_TEXT_INSERT */
+  CODE_DELETE,        /* DIRECTION_NONE, `a` counted from where the run before ended */
+  CODE_FORWARD,       /* DIRECTION_FORWARD, likewise */
+  CODE_BACKWARD,      /* DIRECTION_BACKWARD, its upper end counted */
+  CODE_DELETE_BEFORE, /* DIRECTION_NONE, its upper end counted and there */
+  CODE_OTHER,         /* + 4 x kind + 2048 x idle + direction */
+};
+
+/* The part of a document that is still in its file. */
+struct docfile {
+  uint8_t *bytes; /* the file, owned */
+  size_t len;
+  struct docfile_place {
+    size_t at, packed, raw;
+  } sections[DOCFILE_SECTIONS];
+  uint32_t changes, lvs; /* in it */
+  uint32_t text_bytes, values_bytes;
+  uint32_t flags;
+  uint32_t *actors; /* of each actor of the file its number in the graph */
+  size_t actor_count;
+  uint32_t *shown; /* of each container of the file, when it is a text, how many characters it shows */
+  uint32_t *ops;   /* of each container how many operations there are on it */
+  size_t container_count;
+};
+
+/* Characters that operations `ord` to `ord` + `len` - 1 of a container inserted, and whether they are gone. */
+struct docfile_span {
+  uint32_t ord, len;
+  bool gone;
+};
+/* The spans of all that a text's operations insert, in the order of the text.  The caller frees the array.  DUNLIN_ECORRUPT,
+ * DUNLIN_ENOMEM. */
+int docfile_spans(const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
+                  struct docfile_span **spans, size_t *count, size_t *cap);
+
+/* Decodes what is still in the file and puts it before all that came later; 0 when there is nothing.  Not while a change is open:
+ * DUNLIN_ESTATE.  DUNLIN_ECORRUPT, DUNLIN_ENOMEM; the document is as it was then. */
+int docfile_load(dunlin_doc *doc);
+/* docfile_load(), when a version lacks something of the file in its past. */
+int docfile_need(dunlin_doc *doc, const uint32_t *version, size_t count);
+/* docfile_load(), when a change is in the file. */
+int docfile_need_change(dunlin_doc *doc, uint32_t change);
+void docfile_free(dunlin_doc *doc);
+
+/* A section as it was before it was compressed; `*own`: to be freed, with the raw length. DUNLIN_EFORMAT, DUNLIN_ENEWER,
+ * DUNLIN_ENOMEM. */
+int docfile_unpack(const dunlin_doc *doc, enum docfile_section section, const uint8_t *prefix, const uint8_t **out,
+                   uint8_t **own);
+
+/* A column of integers, to be read in step with others. */
+struct column_in {
+  struct mp_reader r;
+  size_t count; /* how many are left */
+};
+/* Takes an array out of `r`. */
+struct column_in docfile_column(struct mp_reader *r);
+/* The next number, below `end`; 0 and an error in `r` when there is none. */
+uint32_t docfile_take(struct column_in *column, struct mp_reader *r, uint64_t end);
+int64_t docfile_take_int(struct column_in *column, struct mp_reader *r);
+
+#endif

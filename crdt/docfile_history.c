@@ -1,0 +1,559 @@
+/* Decoding the history that a document was opened without. */
+#include <string.h>
+
+#include "crdt/docfile.h"
+
+/* What takes the place of the document's stand-ins, when all of it is there. */
+struct history {
+  dunlin_doc *doc;
+  const struct docfile *file;
+  struct graph graph;
+  struct container_history {
+    struct oplog log;
+    struct lv_set made;
+    size_t next;      /* run of the log that comes next in order */
+    uint32_t *places; /* of a text: of each operation its character's offset in `text` and `gone` together; LV_NONE */
+  } * containers;
+  struct owner *owners, *makers;
+  size_t owner_count, owner_cap, maker_count, maker_cap;
+  struct lv_ranges voids;
+  struct column text, values;
+  const uint8_t *shown, *gone; /* the sections */
+  size_t shown_at, gone_at;    /* how much of them has been used */
+};
+
+/* ---- The graph ---------------------------------------------------------------------------------------------- */
+
+static int read_lengths(struct history *h, struct mp_reader *r) {
+  struct graph *g = &h->graph;
+  struct column_in counts = docfile_column(r), lengths = docfile_column(r);
+  uint32_t change = 0, lv = 0;
+  if (counts.count != lengths.count) mp_fail(r);
+  if (r->error || ENV_GROW(g->env, g->lengths, g->length_cap, counts.count)) return r->error ? r->error : DUNLIN_ENOMEM;
+  for (size_t i = lengths.count; i; i--) {
+    uint32_t count = docfile_take(&counts, r, (uint64_t)h->file->changes - change + 1);
+    uint32_t length = docfile_take(&lengths, r, DUNLIN_MAX_DELTA_OPS + 1);
+    if (!count || !length || (uint64_t)count * length > h->file->lvs - lv) mp_fail(r);
+    if (r->error) return r->error;
+    g->lengths[g->length_count++] = (struct graph_length){lv, change, length};
+    change += count;
+    lv += count * length;
+  }
+  return change == h->file->changes && lv == h->file->lvs ? 0 : DUNLIN_EFORMAT;
+}
+
+static int read_times(struct history *h, struct mp_reader *r) {
+  struct graph *g = &h->graph;
+  struct column_in steps = docfile_column(r), times = docfile_column(r);
+  uint32_t change = 0;
+  int64_t time = 0;
+  if (steps.count != times.count) mp_fail(r);
+  if (r->error || ENV_GROW(g->env, g->times, g->time_cap, steps.count)) return r->error ? r->error : DUNLIN_ENOMEM;
+  for (size_t i = times.count; i; i--) {
+    uint32_t step = docfile_take(&steps, r, (uint64_t)h->file->changes - change);
+    int64_t by = docfile_take_int(&times, r);
+    if ((!step && g->time_count) || !by) mp_fail(r);
+    if (r->error) return r->error;
+    change += step;
+    time = (int64_t)((uint64_t)time + (uint64_t)by);
+    g->times[g->time_count++] = (struct graph_time){change, time};
+  }
+  return 0;
+}
+
+/* Where the changes up to one end, found in order. */
+struct end_of_changes {
+  size_t at; /* in graph->lengths */
+};
+
+static uint32_t end_of(const struct history *h, struct end_of_changes *e, uint32_t change) {
+  const struct graph *g = &h->graph;
+  while (e->at + 1 < g->length_count && g->lengths[e->at + 1].change < change) e->at++;
+  const struct graph_length *l = &g->lengths[e->at];
+  return l->lv + (change - l->change) * l->length;
+}
+
+static int read_runs(struct history *h, struct mp_reader *r) {
+  struct graph *g = &h->graph;
+  struct column_in runs = docfile_column(r), parents = docfile_column(r), numbers = docfile_column(r);
+  uint32_t found[DUNLIN_MAX_PARENTS];
+  size_t count = runs.count / 3;
+  struct end_of_changes ends = {0};
+  int error = read_lengths(h, r);
+  if (!error) error = read_times(h, r);
+  if (runs.count % 3 || (numbers.count && numbers.count != count)) mp_fail(r);
+  uint32_t *next = error ? NULL : env_calloc(g->env, g->actor_count, sizeof *next);
+  if (!error && !next) error = DUNLIN_ENOMEM;
+  for (size_t i = 0; !error && i < count; i++) {
+    uint32_t actor = docfile_take(&runs, r, h->file->actor_count);
+    uint32_t changes = docfile_take(&runs, r, (uint64_t)h->file->changes - g->changes + 1);
+    uint32_t parent_count = docfile_take(&runs, r, DUNLIN_MAX_PARENTS + 1);
+    for (uint32_t k = 0; k < parent_count && !r->error; k++) {
+      uint32_t back = docfile_take(&parents, r, (uint64_t)g->changes + 1);
+      if (!back) mp_fail(r);
+      else found[k] = graph_start(g, g->changes - back + 1) - 1;
+    }
+    int64_t by = numbers.count ? docfile_take_int(&numbers, r) : 0;
+    if (!changes || r->error) error = DUNLIN_EFORMAT;
+    if (error) break;
+    actor = h->file->actors[actor];
+    if (by > 0 || by < -(int64_t)next[actor]) error = DUNLIN_EFORMAT;
+    if (!error) error = graph_open(g, found, parent_count);
+    if (error) break;
+    g->open.actor = actor;
+    g->open.number = (uint32_t)(next[actor] + by);
+    if (g->open.number + changes > next[actor]) next[actor] = g->open.number + changes;
+    size_t before = g->run_count;
+    error = graph_settle_run(g, changes, end_of(h, &ends, g->changes + changes) - g->lvs);
+    if (!error && g->run_count == before) error = DUNLIN_EFORMAT; /* it goes on with the one before */
+  }
+  ENV_FREE_ARRAY(g->env, next, g->actor_count);
+  if (!error && (g->changes != h->file->changes || parents.count || numbers.count)) error = DUNLIN_EFORMAT;
+  return error ? error : r->error;
+}
+
+/* Whether the state was told the truth about the graph. */
+static int check_graph(const struct history *h) {
+  const struct graph *g = &h->graph, *stubs = &h->doc->graph;
+  size_t heads = 0;
+  for (size_t i = 0; i < stubs->run_count && stubs->runs[i].change < h->file->changes; i++) {
+    const struct graph_run *stub = &stubs->runs[i];
+    struct graph_op op = graph_op(g, stub->lv);
+    uint32_t end = graph_start(g, stub->change + 1);
+    if (graph_start(g, stub->change) != stub->lv || op.actor != stub->actor || op.number != stub->number ||
+        op.lamport != stub->lamport || i >= g->head_count || g->heads[i] != end - 1)
+      return DUNLIN_EFORMAT;
+    heads++;
+  }
+  if (heads != g->head_count) return DUNLIN_EFORMAT;
+  for (size_t i = 0; i < h->file->actor_count; i++) {
+    const struct graph_actor *a = &g->actors[h->file->actors[i]], *stub = &stubs->actors[h->file->actors[i]];
+    if (a->forked != (stub->before != a->changes)) return DUNLIN_EFORMAT;
+  }
+  return 0;
+}
+
+static int read_voids(struct history *h, struct mp_reader *r) {
+  struct column_in in = docfile_column(r);
+  struct lv_ranges *v = &h->voids;
+  uint32_t end = 0;
+  if (in.count % 2) mp_fail(r);
+  size_t count = in.count / 2;
+  if (r->error || ENV_GROW(h->graph.env, v->list, v->cap, count)) return r->error ? r->error : DUNLIN_ENOMEM;
+  for (size_t i = count; i-- > 0;) {
+    uint32_t from = end + docfile_take(&in, r, (uint64_t)h->file->lvs - end);
+    uint32_t length = docfile_take(&in, r, (uint64_t)h->file->lvs - from + 1);
+    if (!length) mp_fail(r);
+    if (r->error) return r->error;
+    v->list[i] = (struct lv_range){from, from + length};
+    end = from + length;
+  }
+  v->count = count;
+  return 0;
+}
+
+/* ---- Logs --------------------------------------------------------------------------------------------------- */
+
+static bool set_code(struct op_run *run, uint32_t code) {
+  switch (code) {
+    case CODE_INSERT: run->kind = OP_TEXT_INSERT; return true;
+    case CODE_DELETE:
+    case CODE_DELETE_BEFORE: run->at = DIRECTION_NONE; break;
+    case CODE_FORWARD: run->at = DIRECTION_FORWARD; break;
+    case CODE_BACKWARD: run->at = DIRECTION_BACKWARD; break;
+    default:
+      code -= CODE_OTHER;
+      run->kind = code / 4 % 128 & 0x7fu;
+      run->idle = code >= 2048;
+      run->at = code % 4;
+      if (run->kind == OP_DELETE) return run->at <= DIRECTION_BACKWARD;
+      return !run->at && (run->idle || run->kind != OP_TEXT_INSERT);
+  }
+  run->kind = OP_DELETE;
+  return true;
+}
+
+/* Whether a run can be in a container's log; idle ones always can. */
+static bool kind_fits(const struct container *c, const struct op_run *run) {
+  if (run->idle) return true;
+  switch (run->kind) {
+    case OP_TEXT_INSERT: return c->kind == DUNLIN_TEXT;
+    case OP_DELETE: return c->kind == DUNLIN_TEXT || c->kind == DUNLIN_LIST;
+    case OP_MAP_SET:
+    case OP_MAP_CHILD:
+    case OP_MAP_DELETE: return c->kind == DUNLIN_MAP;
+    case OP_COUNTER_ADD: return c->kind == DUNLIN_COUNTER;
+    default: return c->kind == DUNLIN_LIST;
+  }
+}
+
+static int read_log(struct history *h, uint32_t container, struct mp_reader *r) {
+  const struct container *c = h->doc->containers[container];
+  struct oplog *log = &h->containers[container].log;
+  struct column_in codes = docfile_column(r), places = docfile_column(r), lengths = docfile_column(r);
+  int64_t cursor = 0;
+  if (codes.count != places.count || codes.count != lengths.count) mp_fail(r);
+  if (r->error || ENV_GROW(h->graph.env, log->runs, log->cap, codes.count)) return r->error ? r->error : DUNLIN_ENOMEM;
+  for (size_t i = codes.count; i; i--) {
+    struct op_run run = {.ord = log->ops & LV_LIMIT};
+    uint32_t code = docfile_take(&codes, r, CODE_OTHER + 4096);
+    int64_t by = docfile_take_int(&places, r);
+    uint32_t length = docfile_take(&lengths, r, DUNLIN_MAX_DELTA_OPS + 1);
+    bool counts_end = code == CODE_BACKWARD || code == CODE_DELETE_BEFORE;
+    if (by > UINT32_MAX || by < -(int64_t)UINT32_MAX || !length || !set_code(&run, code)) mp_fail(r);
+    int64_t a = cursor + by - (counts_end ? length : 0);
+    run.len = length & ((1u << 25) - 1);
+    if (a < 0 || a > UINT32_MAX || length > h->file->lvs - log->ops || !kind_fits(c, &run)) mp_fail(r);
+    if (c->kind == DUNLIN_TEXT && !run.idle && a + length > DOCFILE_LVS) mp_fail(r); /* the walker has no more */
+    if ((run.kind & OP_CREATES) && length != 1) mp_fail(r);
+    if (r->error) return r->error;
+    run.a = (uint32_t)a;
+    cursor = a + (code == CODE_INSERT ? length : 0);
+    log->runs[log->count++] = run;
+    log->ops += length;
+  }
+  return 0;
+}
+
+/* Who owns which operations: that gives the logs their local versions. */
+static int read_owners(struct history *h, struct mp_reader *r, struct column_in *containers,
+                       struct column_in *lengths) {
+  uint32_t lv = 0;
+  if (containers->count != lengths->count) mp_fail(r);
+  if (r->error || ENV_GROW(h->graph.env, h->owners, h->owner_cap, containers->count))
+    return r->error ? r->error : DUNLIN_ENOMEM;
+  while (containers->count) {
+    uint32_t container = docfile_take(containers, r, h->file->container_count);
+    uint32_t left = docfile_take(lengths, r, (uint64_t)h->file->lvs - lv + 1);
+    if (!left || (h->owner_count && h->owners[h->owner_count - 1].container == container)) mp_fail(r);
+    if (r->error) return r->error;
+    struct container_history *c = &h->containers[container];
+    h->owners[h->owner_count++] = (struct owner){lv, container};
+    while (left) {
+      struct op_run *run = &c->log.runs[c->next];
+      if (c->next == c->log.count || run->len > left) return DUNLIN_EFORMAT;
+      run->lv = lv;
+      lv += run->len;
+      left -= run->len;
+      c->next++;
+    }
+  }
+  return lv == h->file->lvs ? 0 : DUNLIN_EFORMAT;
+}
+
+/* ---- Text --------------------------------------------------------------------------------------------------- */
+
+/* Gives each character of some operations its place; false when there are not so many. */
+static bool place_span(struct history *h, struct container_history *c, const struct docfile_span *span) {
+  const struct docfile_place *sections = h->file->sections;
+  size_t *at = span->gone ? &h->gone_at : &h->shown_at;
+  size_t end = sections[span->gone ? DOCFILE_GONE : DOCFILE_TEXT].raw;
+  const uint8_t *text = span->gone ? h->gone : h->shown;
+  uint32_t add = span->gone ? (uint32_t)sections[DOCFILE_TEXT].raw : 0;
+  for (uint32_t i = 0; i < span->len; i++) {
+    if (*at >= end) return false;
+    c->places[span->ord + i] = (uint32_t)*at + add;
+    *at += utf8_skip(text + *at, 1);
+  }
+  return true;
+}
+
+static int place_text(struct history *h, uint32_t container) {
+  struct container_history *c = &h->containers[container];
+  const struct dunlin_env *env = h->graph.env;
+  struct docfile_span *spans = NULL;
+  size_t count = 0, cap = 0;
+  uint32_t shown = 0;
+  c->places = env_alloc(env, c->log.ops * sizeof *c->places);
+  if (!c->places) return DUNLIN_ENOMEM;
+  memset(c->places, 0xff, c->log.ops * sizeof *c->places);
+  int error = docfile_spans(&h->graph, &c->log, &h->voids, &spans, &count, &cap);
+  for (size_t i = 0; !error && i < count; i++) {
+    if (!place_span(h, c, &spans[i])) error = DUNLIN_EFORMAT;
+    if (!spans[i].gone) shown += spans[i].len;
+  }
+  if (!error && shown != h->file->shown[container]) error = DUNLIN_EFORMAT;
+  ENV_FREE_ARRAY(env, spans, cap);
+  return error;
+}
+
+/* Puts the characters of a run behind the text column. */
+static int take_text(struct history *h, const struct container_history *c, struct op_run *run) {
+  size_t shown = h->file->sections[DOCFILE_TEXT].raw, gone = h->file->sections[DOCFILE_GONE].raw;
+  bool placed = c->places && !run->idle;
+  run->at = column_end(&h->text);
+  for (uint32_t i = 0; i < run->len; i++) {
+    uint32_t place = placed ? c->places[run->ord + i] : LV_NONE;
+    if (placed && place == LV_NONE) return DUNLIN_EFORMAT;
+    if (!placed && h->gone_at >= gone) return DUNLIN_EFORMAT;
+    const uint8_t *from = !placed ? h->gone + h->gone_at : place < shown ? h->shown + place : h->gone + (place - shown);
+    size_t bytes = utf8_skip(from, 1);
+    if (!placed) h->gone_at += bytes;
+    h->doc->text_wide |= bytes != 1;
+    buf_append(&h->text.buf, from, bytes);
+  }
+  return h->text.buf.error;
+}
+
+/* Gives each run its place in the columns, in order; the text is put together. */
+static int fill_columns(struct history *h, struct mp_reader values, const uint8_t *values_start) {
+  int error = 0;
+  for (uint32_t i = 0; i < h->file->container_count; i++) h->containers[i].next = 0;
+  for (size_t o = 0; !error && o < h->owner_count; o++) {
+    struct container_history *c = &h->containers[h->owners[o].container];
+    uint32_t to = o + 1 < h->owner_count ? h->owners[o + 1].lv : h->file->lvs;
+    for (; !error && c->next < c->log.count && c->log.runs[c->next].lv < to; c->next++) {
+      struct op_run *run = &c->log.runs[c->next];
+      if (run->kind & OP_TEXT) error = take_text(h, c, run);
+      else if (run->kind != OP_DELETE) run->at = (uint32_t)(values.at - values_start);
+      for (uint64_t i = (uint64_t)(run->kind & OP_VALUES) * run->len; i && !values.error; i--) mp_skip(&values);
+      if (values.error) error = values.error;
+    }
+  }
+  if (!error) error = mp_end(&values);
+  bool all = h->gone_at == h->file->sections[DOCFILE_GONE].raw && h->text.buf.len == h->file->text_bytes;
+  return error ? error : all ? 0 : DUNLIN_EFORMAT;
+}
+
+/* ---- What made containers ----------------------------------------------------------------------------------- */
+
+static int add_made(const struct dunlin_env *env, struct lv_set *made, uint32_t lv) {
+  if (ENV_GROW(env, made->lvs, made->cap, made->count + 1)) return DUNLIN_ENOMEM;
+  made->lvs[made->count++] = lv;
+  return 0;
+}
+
+static int read_makers(struct history *h, struct mp_reader *r, struct column_in *makers) {
+  const struct dunlin_env *env = h->graph.env;
+  if (ENV_GROW(env, h->makers, h->maker_cap, makers->count)) return DUNLIN_ENOMEM;
+  for (uint32_t i = 0; i < h->file->container_count; i++) h->containers[i].next = 0;
+  for (size_t o = 0; o < h->owner_count; o++) {
+    struct container_history *c = &h->containers[h->owners[o].container];
+    uint32_t to = o + 1 < h->owner_count ? h->owners[o + 1].lv : h->file->lvs;
+    for (; c->next < c->log.count && c->log.runs[c->next].lv < to; c->next++) {
+      const struct op_run *run = &c->log.runs[c->next];
+      if (!(run->kind & OP_CREATES)) continue;
+      uint32_t made = docfile_take(makers, r, h->file->container_count);
+      if (!made || h->doc->containers[made]->parent != h->owners[o].container) mp_fail(r);
+      if (r->error) return r->error;
+      h->makers[h->maker_count++] = (struct owner){run->lv, made};
+      if (add_made(env, &h->containers[made].made, run->lv)) return DUNLIN_ENOMEM;
+    }
+  }
+  for (uint32_t i = 1; i < h->file->container_count; i++)
+    if (!h->containers[i].made.count) return DUNLIN_EFORMAT;
+  return makers->count ? DUNLIN_EFORMAT : 0;
+}
+
+/* ---- What came since ---------------------------------------------------------------------------------------- */
+
+/* The changes that were made on top of the file. */
+static int add_new_changes(struct history *h) {
+  const struct graph *old = &h->doc->graph;
+  struct graph *g = &h->graph;
+  int error = ENV_GROW(g->env, g->lengths, g->length_cap, g->length_count + old->length_count) ||
+                      ENV_GROW(g->env, g->times, g->time_cap, g->time_count + old->time_count + 1)
+                  ? DUNLIN_ENOMEM
+                  : 0;
+  for (uint32_t run = graph_run_of(old, g->changes); !error && run < old->run_count; run++) {
+    uint32_t end = run + 1 < old->run_count ? old->runs[run + 1].change : old->changes, one;
+    size_t count;
+    if (end <= g->changes) continue; /* a stand-in for a change of the file */
+    uint32_t lv = g->lvs;
+    struct graph_op op = graph_op(old, lv);
+    const uint32_t *parents = graph_parents_at(old, run, lv, &one, &count);
+    error = graph_open(g, parents, count);
+    if (error) break;
+    g->open.actor = op.actor;
+    g->open.number = op.number;
+    for (uint32_t change = g->changes; change < end; change++) {
+      uint32_t length = graph_start(old, change + 1) - graph_start(old, change);
+      int64_t time = graph_time_of(old, change);
+      if (!g->length_count || g->lengths[g->length_count - 1].length != length)
+        g->lengths[g->length_count++] = (struct graph_length){graph_start(old, change), change, length};
+      if (time != (g->time_count ? g->times[g->time_count - 1].time : 0))
+        g->times[g->time_count++] = (struct graph_time){change, time};
+    }
+    error = graph_settle_run(g, end - g->changes, graph_start(old, end) - lv);
+  }
+  return error;
+}
+
+/* Appends a container's new runs row by row, so that they join as they would have done. */
+static int add_new_rows(struct history *h, uint32_t container) {
+  const struct dunlin_doc *doc = h->doc;
+  const struct oplog *from = &doc->containers[container]->log;
+  int error = 0;
+  for (size_t i = 0; !error && i < from->count; i++) {
+    const struct op_run *run = &from->runs[i];
+    for (uint32_t lv = run->lv, end; !error && lv < run->lv + run->len; lv = end) {
+      end = graph_start(&h->graph, graph_change_at(&h->graph, lv) + 1);
+      struct op_piece piece = op_piece(run, lv, end);
+      struct oplog_row row = {run->kind, run->idle, piece.lv, piece.a, piece.len, run->at};
+      if (piece.skipped && run->kind != OP_DELETE) row.at = history_place(doc, run, piece.skipped);
+      error = oplog_push(&h->containers[container].log, doc->env, &row);
+    }
+  }
+  return error;
+}
+
+static int add_new_sets(struct history *h) {
+  const struct dunlin_doc *doc = h->doc;
+  int error = ENV_GROW(doc->env, h->owners, h->owner_cap, h->owner_count + doc->owner_count) ||
+                      ENV_GROW(doc->env, h->makers, h->maker_cap, h->maker_count + doc->maker_count)
+                  ? DUNLIN_ENOMEM
+                  : 0;
+  for (size_t i = 0; !error && i < doc->owner_count; i++)
+    if (i || !h->owner_count || h->owners[h->owner_count - 1].container != doc->owners[0].container)
+      h->owners[h->owner_count++] = doc->owners[i];
+  for (size_t i = 0; !error && i < doc->maker_count; i++) h->makers[h->maker_count++] = doc->makers[i];
+  for (uint32_t i = 1; !error && i < h->file->container_count; i++) {
+    const struct lv_set *made = &doc->containers[i]->made;
+    for (size_t k = 1; !error && k < made->count; k++) /* the first is a stand-in */
+      error = add_made(doc->env, &h->containers[i].made, made->lvs[k]);
+  }
+  return error;
+}
+
+static int add_new(struct history *h) {
+  const struct dunlin_doc *doc = h->doc;
+  buf_append(&h->text.buf, doc->text.buf.data, doc->text.buf.len);
+  buf_append(&h->values.buf, doc->values.buf.data, doc->values.buf.len);
+  if (ENV_GROW(doc->env, h->voids.list, h->voids.cap, h->voids.count + doc->voids.count)) return DUNLIN_ENOMEM;
+  if (doc->voids.count) { /* the latest first */
+    memmove(h->voids.list + doc->voids.count, h->voids.list, h->voids.count * sizeof *h->voids.list);
+    memcpy(h->voids.list, doc->voids.list, doc->voids.count * sizeof *h->voids.list);
+    h->voids.count += doc->voids.count;
+  }
+  int error = h->text.buf.error ? h->text.buf.error : h->values.buf.error;
+  if (!error && doc->graph.changes > h->file->changes) error = add_new_changes(h);
+  for (uint32_t i = 0; !error && i < h->file->container_count; i++) error = add_new_rows(h, i);
+  return error ? error : add_new_sets(h);
+}
+
+/* ---- All of it ---------------------------------------------------------------------------------------------- */
+
+static int begin(struct history *h) {
+  dunlin_doc *doc = h->doc;
+  graph_init(&h->graph, doc->env);
+  h->graph.id_of = doc->graph.id_of;
+  h->graph.ctx = doc->graph.ctx;
+  buf_init(&h->text.buf, doc->env, UINT32_MAX);
+  buf_init(&h->values.buf, doc->env, UINT32_MAX);
+  h->containers = env_calloc(doc->env, h->file->container_count, sizeof *h->containers);
+  if (!h->containers) return DUNLIN_ENOMEM;
+  for (size_t i = 0; i < doc->graph.actor_count; i++) {
+    if (graph_actor(&h->graph, &doc->graph.actors[i].name) == IDMAP_NONE) return DUNLIN_ENOMEM;
+    h->graph.actors[i].last_known = doc->graph.actors[i].last_known;
+    h->graph.actors[i].last_id = doc->graph.actors[i].last_id;
+  }
+  return 0;
+}
+
+static int decode(struct history *h, const uint8_t *bytes) {
+  struct mp_reader r = mp_reader_of(bytes, h->file->sections[DOCFILE_HISTORY].raw);
+  int error = read_runs(h, &r);
+  if (!error) error = check_graph(h);
+  struct column_in owners = docfile_column(&r), lengths = docfile_column(&r), makers = docfile_column(&r);
+  if (!error) error = read_voids(h, &r);
+  for (uint32_t i = 0; !error && i < h->file->container_count; i++) {
+    error = read_log(h, i, &r);
+    if (!error && h->containers[i].log.ops != h->file->ops[i]) error = DUNLIN_EFORMAT;
+  }
+  struct dunlin_bytes values = mp_read_bin(&r, UINT32_MAX);
+  if (!error) error = mp_end(&r);
+  if (!error && values.len != h->file->values_bytes) error = DUNLIN_EFORMAT;
+  if (!error) error = read_owners(h, &r, &owners, &lengths);
+  bool plain = h->file->flags & FLAG_PLAIN;
+  for (uint32_t i = 0; !error && !plain && i < h->file->container_count; i++)
+    if (h->doc->containers[i]->kind == DUNLIN_TEXT) error = place_text(h, i);
+  if (!error && !plain && h->shown_at != h->file->sections[DOCFILE_TEXT].raw) error = DUNLIN_EFORMAT;
+  if (!error) error = fill_columns(h, mp_reader_of(values.data, values.len), values.data);
+  buf_append(&h->values.buf, values.data, error ? 0 : values.len);
+  if (!error) error = h->values.buf.error;
+  return error ? error : read_makers(h, &r, &makers);
+}
+
+#define SWAP(a, b, type)                                                                                               \
+  do {                                                                                                                 \
+    type swap_kept = (a);                                                                                              \
+    (a) = (b);                                                                                                         \
+    (b) = swap_kept;                                                                                                   \
+  } while (0)
+
+static void put_in_place(struct history *h) {
+  dunlin_doc *doc = h->doc;
+  SWAP(doc->graph, h->graph, struct graph);
+  SWAP(doc->text, h->text, struct column);
+  SWAP(doc->values, h->values, struct column);
+  SWAP(doc->voids, h->voids, struct lv_ranges);
+  SWAP(doc->owners, h->owners, struct owner *);
+  SWAP(doc->owner_count, h->owner_count, size_t);
+  SWAP(doc->owner_cap, h->owner_cap, size_t);
+  SWAP(doc->makers, h->makers, struct owner *);
+  SWAP(doc->maker_count, h->maker_count, size_t);
+  SWAP(doc->maker_cap, h->maker_cap, size_t);
+  for (uint32_t i = 0; i < h->file->container_count; i++) {
+    SWAP(doc->containers[i]->log, h->containers[i].log, struct oplog);
+    SWAP(doc->containers[i]->made, h->containers[i].made, struct lv_set);
+  }
+}
+
+static void discard(struct history *h) {
+  const struct dunlin_env *env = h->doc->env;
+  graph_free(&h->graph);
+  buf_free(&h->text.buf);
+  buf_free(&h->values.buf);
+  lv_ranges_free(&h->voids, env);
+  ENV_FREE_ARRAY(env, h->owners, h->owner_cap);
+  ENV_FREE_ARRAY(env, h->makers, h->maker_cap);
+  for (uint32_t i = 0; h->containers && i < h->file->container_count; i++) {
+    struct container_history *c = &h->containers[i];
+    env_free(env, c->places, h->file->ops[i] * sizeof *c->places);
+    oplog_free(&c->log, env);
+    ENV_FREE_ARRAY(env, c->made.lvs, c->made.cap);
+  }
+  ENV_FREE_ARRAY(env, h->containers, h->file->container_count);
+}
+
+int docfile_load(dunlin_doc *doc) {
+  if (!doc->file) return 0;
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  struct history h = {.doc = doc, .file = doc->file};
+  const uint8_t *history = NULL;
+  uint8_t *own_shown = NULL, *own_gone = NULL, *own_history = NULL;
+  int error = begin(&h);
+  if (!error) error = docfile_unpack(doc, DOCFILE_TEXT, NULL, &h.shown, &own_shown);
+  if (!error) error = docfile_unpack(doc, DOCFILE_GONE, h.shown, &h.gone, &own_gone);
+  if (!error) error = docfile_unpack(doc, DOCFILE_HISTORY, NULL, &history, &own_history);
+  const struct docfile_place *sections = doc->file->sections;
+  if (!error && !utf8_valid(h.gone, sections[DOCFILE_GONE].raw, NULL)) error = DUNLIN_EFORMAT;
+  if (!error) error = decode(&h, history);
+  if (!error) error = add_new(&h);
+  env_free(doc->env, own_shown, sections[DOCFILE_TEXT].raw);
+  env_free(doc->env, own_gone, sections[DOCFILE_GONE].raw);
+  env_free(doc->env, own_history, sections[DOCFILE_HISTORY].raw);
+  if (!error) put_in_place(&h);
+  discard(&h);
+  if (!error) docfile_free(doc);
+  return error == DUNLIN_EFORMAT ? DUNLIN_ECORRUPT : error;
+}
+
+int docfile_need(dunlin_doc *doc, const uint32_t *version, size_t count) {
+  if (!doc->file) return 0;
+  const struct graph *g = &doc->graph;
+  size_t heads = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (version[i] >= doc->file->lvs) return 0;
+    bool again = false;
+    for (size_t k = 0; k < i; k++) again |= version[k] == version[i];
+    heads += !again;
+  }
+  size_t all = 0;
+  while (all < g->run_count && g->runs[all].change < doc->file->changes) all++;
+  return heads == all ? 0 : docfile_load(doc);
+}
+
+int docfile_need_change(dunlin_doc *doc, uint32_t change) {
+  return doc->file && change < doc->file->changes ? docfile_load(doc) : 0;
+}

@@ -1,0 +1,446 @@
+/* Opening a document from its compact form. */
+#include <string.h>
+
+#include "crdt/docfile.h"
+
+/* ---- Columns ------------------------------------------------------------------------------------------------ */
+
+struct column_in docfile_column(struct mp_reader *r) {
+  struct column_in column = {.count = mp_read_array(r, SIZE_MAX)};
+  column.r = *r;
+  for (size_t i = 0; i < column.count; i++) mp_skip(r);
+  return column;
+}
+
+uint32_t docfile_take(struct column_in *column, struct mp_reader *r, uint64_t end) {
+  if (!column->count || !end) {
+    mp_fail(r);
+    return 0;
+  }
+  column->count--;
+  uint32_t v = (uint32_t)mp_read_uint(&column->r, end - 1);
+  if (column->r.error) mp_fail(r);
+  return v;
+}
+
+int64_t docfile_take_int(struct column_in *column, struct mp_reader *r) {
+  if (!column->count) {
+    mp_fail(r);
+    return 0;
+  }
+  column->count--;
+  int64_t v = mp_read_int(&column->r);
+  if (column->r.error) mp_fail(r);
+  return v;
+}
+
+/* ---- The file ----------------------------------------------------------------------------------------------- */
+
+/* Where the sections lie.  No frame of zstd becomes more than 2^15 times as long. */
+static int read_places(struct docfile *file, struct mp_reader *r) {
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
+    struct docfile_place *p = &file->sections[i];
+    p->raw = (size_t)mp_read_uint(r, DOCFILE_SECTION_MAX);
+    p->packed = (size_t)mp_read_uint(r, p->raw);
+    if (p->raw && p->raw / 32768 >= p->packed + 1) mp_fail(r);
+  }
+  size_t left = (size_t)(r->end - r->at);
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
+    struct docfile_place *p = &file->sections[i];
+    if (p->packed > left) mp_fail(r);
+    if (r->error) return r->error;
+    p->at = file->len - left;
+    left -= p->packed;
+  }
+  return left ? DUNLIN_EFORMAT : 0;
+}
+
+static int read_header(struct docfile *file, struct dunlin_id *id) {
+  const size_t magic = sizeof DOCFILE_MAGIC - 1;
+  if (file->len < magic || memcmp(file->bytes, DOCFILE_MAGIC, magic)) return DUNLIN_EFORMAT;
+  struct mp_reader r = mp_reader_of(file->bytes + magic, file->len - magic);
+  uint64_t version = mp_read_uint(&r, UINT64_MAX);
+  if (!r.error && version > DOCFILE_VERSION) return DUNLIN_ENEWER;
+  if (version != DOCFILE_VERSION) mp_fail(&r);
+  memcpy(id->bytes, mp_read_bin_exact(&r, sizeof id->bytes), sizeof id->bytes);
+  return r.error ? r.error : read_places(file, &r);
+}
+
+int docfile_unpack(const dunlin_doc *doc, enum docfile_section section, const uint8_t *prefix, const uint8_t **out,
+                   uint8_t **own) {
+  const struct docfile_place *p = &doc->file->sections[section];
+  *own = NULL;
+  *out = doc->file->bytes + p->at;
+  if (p->packed == p->raw) return 0;
+  if (!doc->env->decompress) return DUNLIN_ENEWER;
+  *own = env_alloc(doc->env, p->raw);
+  if (!*own) return DUNLIN_ENOMEM;
+  struct dunlin_packing packing = {.data = {*out, p->packed}, .out = *own, .cap = p->raw};
+  if (prefix) packing.prefix = (struct dunlin_bytes){prefix, doc->file->sections[DOCFILE_TEXT].raw};
+  int error = doc->env->decompress(doc->env->ctx, &packing);
+  if (error) env_free(doc->env, *own, p->raw);
+  if (error) *own = NULL;
+  *out = *own;
+  return error;
+}
+
+void docfile_free(dunlin_doc *doc) {
+  struct docfile *file = doc->file;
+  if (!file) return;
+  env_free(doc->env, file->bytes, file->len);
+  ENV_FREE_ARRAY(doc->env, file->actors, file->actor_count);
+  ENV_FREE_ARRAY(doc->env, file->shown, file->container_count);
+  ENV_FREE_ARRAY(doc->env, file->ops, file->container_count);
+  env_free(doc->env, file, sizeof *file);
+  doc->file = NULL;
+}
+
+/* ---- Actors, heads ------------------------------------------------------------------------------------------ */
+
+static int read_actors(dunlin_doc *doc, struct mp_reader *r) {
+  struct docfile *file = doc->file;
+  struct dunlin_bytes names = mp_read_bin(r, SIZE_MAX);
+  struct column_in changes = docfile_column(r), numbers = docfile_column(r);
+  size_t count = names.len / sizeof(struct dunlin_actor);
+  if (names.len % sizeof(struct dunlin_actor) || changes.count != count || numbers.count != count) mp_fail(r);
+  if (r->error) return r->error;
+  file->actors = env_alloc(doc->env, count * sizeof *file->actors);
+  if (!file->actors) return DUNLIN_ENOMEM;
+  file->actor_count = count;
+  for (size_t i = 0; i < count; i++) {
+    struct dunlin_actor name;
+    memcpy(name.bytes, (const uint8_t *)names.data + i * sizeof name, sizeof name);
+    uint32_t actor = graph_actor(&doc->graph, &name);
+    if (actor == IDMAP_NONE) return DUNLIN_ENOMEM;
+    struct graph_actor *a = &doc->graph.actors[actor];
+    if (a->changes) mp_fail(r); /* it was there before */
+    a->changes = docfile_take(&changes, r, LV_LIMIT);
+    a->before = docfile_take(&numbers, r, (uint64_t)a->changes + 1);
+    if (!a->changes || !a->before) mp_fail(r);
+    a->forked = a->before != a->changes;
+    file->actors[i] = actor;
+  }
+  return r->error;
+}
+
+static int read_totals(dunlin_doc *doc, struct mp_reader *r) {
+  struct docfile *file = doc->file;
+  struct column_in totals = docfile_column(r);
+  if (totals.count != 5) mp_fail(r);
+  file->changes = docfile_take(&totals, r, LV_LIMIT);
+  file->lvs = docfile_take(&totals, r, DOCFILE_LVS);
+  file->text_bytes = docfile_take(&totals, r, UINT32_MAX);
+  file->values_bytes = docfile_take(&totals, r, UINT32_MAX);
+  file->flags = docfile_take(&totals, r, FLAG_ALL + 1);
+  uint64_t raw = 0, changes = 0;
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) raw += file->sections[i].raw;
+  for (size_t i = 0; i < file->actor_count; i++) changes += doc->graph.actors[file->actors[i]].changes;
+  /* A deletion takes no bytes of its own, so operations can be many more than bytes, but not without end. */
+  if (file->changes > file->lvs || !file->changes != !file->lvs || changes != file->changes) mp_fail(r);
+  if (file->text_bytes > raw || file->values_bytes > raw) mp_fail(r);
+  if (!r->error && file->lvs > DOCFILE_FREE_LVS + raw * DOCFILE_LVS_PER_BYTE) return DUNLIN_ELIMIT;
+  return r->error;
+}
+
+/* A stand-in for the change of a head: what is made on top of it needs its place, author and lamport. */
+static int add_head(dunlin_doc *doc, struct column_in *heads, struct mp_reader *r) {
+  const struct docfile *file = doc->file;
+  struct graph *g = &doc->graph;
+  uint32_t change = file->changes - 1 - docfile_take(heads, r, file->changes);
+  uint32_t last = file->lvs - 1 - docfile_take(heads, r, file->lvs);
+  uint32_t length = 1 + docfile_take(heads, r, (uint64_t)last + 1);
+  uint32_t actor = docfile_take(heads, r, file->actor_count);
+  uint32_t number = docfile_take(heads, r, LV_LIMIT), lamport = docfile_take(heads, r, LV_LIMIT);
+  if (r->error) return r->error;
+  actor = file->actors[actor];
+  struct graph_actor *a = &g->actors[actor];
+  uint32_t start = last + 1 - length;
+  if (number >= a->before || start < change) return DUNLIN_EFORMAT;
+  if (g->run_count) {
+    const struct graph_length *before = &g->lengths[g->length_count - 1];
+    if (change <= before->change || start < before->lv + before->length + (change - before->change - 1))
+      return DUNLIN_EFORMAT;
+  }
+  if (ENV_GROW(doc->env, g->runs, g->run_cap, g->run_count + 1) ||
+      ENV_GROW(doc->env, g->lengths, g->length_cap, g->length_count + 1) ||
+      ENV_GROW(doc->env, g->heads, g->head_cap, g->head_count + 1) ||
+      ENV_GROW(doc->env, a->runs, a->run_cap, a->run_count + 1))
+    return DUNLIN_ENOMEM;
+  a->runs[a->run_count++] = (uint32_t)g->run_count;
+  g->runs[g->run_count++] =
+      (struct graph_run){.lv = start, .change = change, .actor = actor, .number = number, .lamport = lamport};
+  g->lengths[g->length_count++] = (struct graph_length){start, change, length};
+  g->heads[g->head_count++] = last;
+  return 0;
+}
+
+static int read_heads(dunlin_doc *doc, struct mp_reader *r) {
+  const struct docfile *file = doc->file;
+  struct graph *g = &doc->graph;
+  struct column_in heads = docfile_column(r);
+  size_t count = heads.count / 6;
+  struct dunlin_bytes ids = mp_read_bin(r, SIZE_MAX);
+  int error = 0;
+  if (heads.count % 6 || ids.len != count * sizeof(struct dunlin_id) || !count != !file->changes) mp_fail(r);
+  if (r->error) return r->error;
+  for (size_t i = 0; !error && i < count; i++) error = add_head(doc, &heads, r);
+  if (error) return error;
+  if (count && (g->heads[count - 1] != file->lvs - 1 || g->runs[count - 1].change != file->changes - 1))
+    return DUNLIN_EFORMAT;
+  g->lvs = file->lvs;
+  g->changes = file->changes;
+  return names_begin(doc, ids.data);
+}
+
+static int read_voids(dunlin_doc *doc, struct mp_reader *r) {
+  struct dunlin_bytes ids = mp_read_bin(r, SIZE_MAX);
+  size_t count = ids.len / sizeof(struct dunlin_id);
+  if (ids.len % sizeof(struct dunlin_id)) mp_fail(r);
+  if (r->error || !count) return r->error;
+  doc->void_ids = env_alloc(doc->env, ids.len);
+  if (!doc->void_ids) return DUNLIN_ENOMEM;
+  doc->void_count = count;
+  memcpy(doc->void_ids, ids.data, ids.len);
+  for (size_t i = 1; i < count; i++)
+    if (id_compare(&doc->void_ids[i - 1], &doc->void_ids[i]) >= 0) return DUNLIN_EFORMAT;
+  return 0;
+}
+
+/* ---- Containers --------------------------------------------------------------------------------------------- */
+
+static int add_container(dunlin_doc *doc, struct column_in *in, struct mp_reader *r) {
+  uint32_t parent = docfile_take(in, r, doc->container_count), kind = docfile_take(in, r, DUNLIN_COUNTER + 1);
+  uint32_t place = docfile_take(in, r, UINT32_MAX), generation = docfile_take(in, r, (uint64_t)UINT32_MAX + 1);
+  if (kind && kind < DUNLIN_MAP) mp_fail(r);
+  if (r->error) return r->error;
+  if (doc->containers[parent]->depth + 1u >= DUNLIN_MAX_DEPTH) return DUNLIN_EFORMAT;
+  uint32_t at = container_new(doc, (enum dunlin_kind)kind, parent);
+  if (at == IDMAP_NONE) return DUNLIN_ENOMEM;
+  struct container *c = doc->containers[at];
+  c->entry = place;
+  c->generation = generation;
+  /* Everything that is made from here on has seen all that made it. */
+  if (ENV_GROW(doc->env, c->made.lvs, c->made.cap, 1)) return DUNLIN_ENOMEM;
+  c->made.lvs[c->made.count++] = 0;
+  return 0;
+}
+
+static int read_write(dunlin_doc *doc, struct reg *reg, uint32_t map, struct mp_reader *r) {
+  uint32_t lvs = doc->file->lvs;
+  uint64_t back = mp_read_uint(r, lvs ? lvs - 1 : 0);
+  struct reg_write write = {.lv = lvs - 1 - (uint32_t)back, .class = (uint32_t)mp_read_uint(r, UINT32_MAX)};
+  uint32_t child = (uint32_t)mp_read_uint(r, doc->container_count - 1);
+  if (!child) write.value = value_read(r);
+  if (r->error || !lvs) return DUNLIN_EFORMAT;
+  if (child) {
+    const struct container *c = doc->containers[child];
+    if (c->parent != map || c->kind < DUNLIN_MAP) return DUNLIN_EFORMAT;
+    write.value = (struct dunlin_value){.kind = c->kind, .as.obj = {child}};
+  }
+  struct dunlin_bytes *s = &write.value.as.string;
+  if (write.value.kind == DUNLIN_STRING || write.value.kind == DUNLIN_BYTES) {
+    void *copy = env_alloc(doc->env, s->len);
+    if (!copy) return DUNLIN_ENOMEM;
+    if (s->len) memcpy(copy, s->data, s->len);
+    s->data = copy;
+  }
+  reg->writes[reg->count++] = write; /* the caller has made room */
+  return 0;
+}
+
+static int read_map(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
+  struct map *map = &doc->containers[container]->as.map;
+  size_t entries = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
+  for (size_t i = 0; i < entries; i++) {
+    struct dunlin_bytes key = mp_read_str(r, DUNLIN_MAX_KEY);
+    uint64_t generation = mp_read_uint(r, (uint64_t)UINT32_MAX + 1);
+    size_t writes = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
+    if (r->error) return r->error;
+    uint32_t entry = map_entry_of(map, key);
+    if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
+    if (entry != i) return DUNLIN_EFORMAT; /* twice */
+    struct reg *reg = &map->entries[entry].reg;
+    map->entries[entry].generation = (int64_t)generation - 1;
+    int error = 0;
+    for (size_t k = 0; !error && k < writes; k++) {
+      error = ENV_GROW(doc->env, reg->writes, reg->cap, reg->count + 1u);
+      if (!error) error = read_write(doc, reg, container, r);
+    }
+    if (error) return error;
+  }
+  return r->error;
+}
+
+static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, const uint8_t **utf8,
+                     const uint8_t *end) {
+  struct text *text = &doc->containers[container]->as.text.text;
+  uint32_t scalars = (uint32_t)mp_read_uint(r, DOCFILE_LVS);
+  size_t bytes = (size_t)mp_read_uint(r, (uint64_t)(end - *utf8)), found;
+  if (r->error) return r->error;
+  if (scalars > doc->containers[container]->log.ops || !utf8_valid(*utf8, bytes, &found) || found != scalars)
+    return DUNLIN_EFORMAT;
+  doc->text_wide |= bytes != scalars;
+  int error = bytes ? rope_load(&text->rope, *utf8, bytes, scalars) : 0;
+  text->size = error ? 0 : scalars;
+  doc->file->shown[container] = scalars;
+  *utf8 += bytes;
+  return error;
+}
+
+/* Containers below maps are named by their keys, which are there now. */
+static int name_containers(dunlin_doc *doc, struct mp_reader *ids) {
+  for (uint32_t i = 1; i < doc->container_count; i++) {
+    struct container *c = doc->containers[i];
+    const struct container *parent = doc->containers[c->parent];
+    struct container_id id;
+    uint32_t place = c->entry;
+    c->entry = 0;
+    if (place == PLACE_NONE) continue;
+    if (place == PLACE_NAMED) {
+      if ((size_t)(ids->end - ids->at) < sizeof id) return DUNLIN_EFORMAT;
+      memcpy(id.bytes, ids->at, sizeof id.bytes);
+      ids->at += sizeof id.bytes;
+      if (id.bytes[0] != (uint8_t)c->kind) return DUNLIN_EFORMAT;
+    } else {
+      c->entry = place - PLACE_ENTRY;
+      if (parent->kind != DUNLIN_MAP || parent->provisional || c->entry >= parent->as.map.count) return DUNLIN_EFORMAT;
+      const struct map_entry *entry = &parent->as.map.entries[c->entry];
+      if (entry->generation < (int64_t)c->generation) return DUNLIN_EFORMAT;
+      id = child_id(doc, &parent->id, entry->key, c->kind, c->generation);
+    }
+    if (container_find(doc, &id) != IDMAP_NONE) return DUNLIN_EFORMAT;
+    int error = container_index(doc, &id, i);
+    if (error) return error;
+  }
+  return ids->at == ids->end ? 0 : DUNLIN_EFORMAT;
+}
+
+static int read_contents(dunlin_doc *doc, struct mp_reader *r, const uint8_t *text) {
+  const uint8_t *end = text + doc->file->sections[DOCFILE_TEXT].raw;
+  uint64_t ops = 0;
+  int error = 0;
+  for (uint32_t i = 0; !error && i < doc->container_count; i++) {
+    struct container *c = doc->containers[i];
+    c->log.ops = (uint32_t)mp_read_uint(r, doc->file->lvs);
+    ops += doc->file->ops[i] = c->log.ops;
+    if (c->kind == DUNLIN_MAP) error = read_map(doc, i, r);
+    if (c->kind == DUNLIN_COUNTER) c->as.counter = mp_read_int(r);
+    if (c->kind == DUNLIN_TEXT) error = read_text(doc, i, r, &text, end);
+  }
+  if (error) return error;
+  return text != end || ops != doc->file->lvs ? DUNLIN_EFORMAT : mp_end(r);
+}
+
+static int read_containers(dunlin_doc *doc, struct mp_reader *r, const uint8_t *text) {
+  struct column_in in = docfile_column(r);
+  size_t count = in.count / 4 + 1;
+  struct dunlin_bytes ids = mp_read_bin(r, SIZE_MAX);
+  if (in.count % 4 || (count > 1 && !doc->file->lvs)) mp_fail(r);
+  if (r->error) return r->error;
+  int error = 0;
+  for (size_t i = 1; !error && i < count; i++) error = add_container(doc, &in, r);
+  if (error) return error;
+  struct docfile *file = doc->file;
+  file->container_count = count;
+  file->shown = env_calloc(doc->env, count, sizeof *file->shown);
+  file->ops = env_calloc(doc->env, count, sizeof *file->ops);
+  if (!file->shown || !file->ops) return DUNLIN_ENOMEM;
+  error = read_contents(doc, r, text);
+  struct mp_reader names = mp_reader_of(ids.data, ids.len);
+  return error ? error : name_containers(doc, &names);
+}
+
+static int read_state(dunlin_doc *doc) {
+  const uint8_t *text, *state;
+  uint8_t *own_text = NULL, *own_state = NULL;
+  const struct docfile_place *places = doc->file->sections;
+  int error = docfile_unpack(doc, DOCFILE_TEXT, NULL, &text, &own_text);
+  if (!error) error = docfile_unpack(doc, DOCFILE_STATE, NULL, &state, &own_state);
+  struct mp_reader r = mp_reader_of(error ? NULL : state, error ? 0 : places[DOCFILE_STATE].raw);
+  if (!error) error = read_actors(doc, &r);
+  if (!error) error = read_totals(doc, &r);
+  if (!error) error = read_heads(doc, &r);
+  if (!error) error = read_voids(doc, &r);
+  if (!error) error = read_containers(doc, &r, text);
+  doc->text.base = doc->file->text_bytes;
+  doc->values.base = doc->file->values_bytes;
+  env_free(doc->env, own_text, places[DOCFILE_TEXT].raw);
+  env_free(doc->env, own_state, places[DOCFILE_STATE].raw);
+  return error;
+}
+
+/* ---- Documents that are opened whole ------------------------------------------------------------------------ */
+
+/* What only replaying brings back: lists, until they go through the walker too; void changes; operations without effect. */
+static bool must_replay(const dunlin_doc *doc) {
+  bool list = false;
+  for (size_t i = 0; i < doc->container_count; i++)
+    list |= doc->containers[i]->kind == DUNLIN_LIST || doc->containers[i]->kind == DUNLIN_NULL;
+  return list || doc->void_count || doc->file->flags & FLAG_IDLE;
+}
+
+static int replay(dunlin_doc *doc, dunlin_doc *fresh) {
+  struct buf bytes;
+  buf_init(&bytes, doc->env, SIZE_MAX / 2);
+  int error = names_whole(doc);
+  if (!error && doc->void_count) {
+    fresh->void_ids = env_alloc(doc->env, doc->void_count * sizeof *fresh->void_ids);
+    if (!fresh->void_ids) error = DUNLIN_ENOMEM;
+    else memcpy(fresh->void_ids, doc->void_ids, doc->void_count * sizeof *fresh->void_ids);
+    fresh->void_count = error ? 0 : doc->void_count;
+  }
+  for (uint32_t i = 0; !error && i < doc->graph.changes; i++) {
+    struct change_id_bytes change;
+    struct dunlin_id missing;
+    buf_clear(&bytes);
+    error = names_id(doc, i, &change.id);
+    if (!error) error = history_change(doc, i, &bytes);
+    if (error) break;
+    change.bytes = (struct dunlin_bytes){bytes.data, bytes.len};
+    int taken = take_change(fresh, &change, NULL, &missing);
+    if (taken != 1) error = taken == DUNLIN_ENOMEM ? taken : DUNLIN_EFORMAT;
+  }
+  buf_free(&bytes);
+  return error;
+}
+
+static int open_whole(dunlin_doc **doc) {
+  dunlin_doc *fresh = NULL;
+  int error = dunlin_doc_new((*doc)->env, &(*doc)->id, &(*doc)->graph.actors[(*doc)->actor].name, &fresh);
+  if (!error) error = replay(*doc, fresh);
+  if (error) {
+    dunlin_doc_free(fresh);
+    return error == DUNLIN_ECORRUPT ? DUNLIN_EFORMAT : error;
+  }
+  dunlin_doc_free(*doc);
+  *doc = fresh;
+  return 0;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------------------------ */
+
+static int attach(dunlin_doc *doc, const struct docfile *file) {
+  doc->file = env_alloc(doc->env, sizeof *doc->file);
+  if (!doc->file) return DUNLIN_ENOMEM;
+  *doc->file = *file;
+  doc->file->bytes = env_alloc(doc->env, file->len);
+  if (doc->file->bytes) memcpy(doc->file->bytes, file->bytes, file->len);
+  return doc->file->bytes ? 0 : DUNLIN_ENOMEM;
+}
+
+int dunlin_doc_load(const struct dunlin_env *env, const void *data, size_t len, const struct dunlin_actor *actor,
+                    dunlin_doc **out) {
+  struct docfile file = {.bytes = (uint8_t *)(uintptr_t)data, .len = len}; /* read only, until it is copied */
+  struct dunlin_id id;
+  dunlin_doc *doc = NULL;
+  int error = read_header(&file, &id);
+  if (!error) error = dunlin_doc_new(env, &id, actor, &doc);
+  if (error) return error;
+  error = attach(doc, &file);
+  if (!error) error = read_state(doc);
+  if (!error && must_replay(doc)) error = open_whole(&doc);
+  if (!error && doc->file && !doc->file->changes) error = docfile_load(doc);
+  if (error) dunlin_doc_free(doc);
+  else *out = doc;
+  return error;
+}

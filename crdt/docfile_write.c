@@ -1,0 +1,503 @@
+/* Writing the compact form of a document. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crdt/docfile.h"
+
+/* A column of integers. */
+struct ints {
+  struct buf bytes;
+  size_t count;
+};
+
+struct writer {
+  dunlin_doc *doc;
+  struct buf sections[DOCFILE_SECTIONS];
+  struct ints columns[3];
+  uint32_t *actors; /* of each actor its number in the file; LV_NONE: it has no changes */
+  uint32_t actor_count;
+};
+
+static void put_uint(struct ints *column, uint64_t v) {
+  mp_write_uint(&column->bytes, v);
+  column->count++;
+}
+
+static void put_int(struct ints *column, int64_t v) {
+  mp_write_int(&column->bytes, v);
+  column->count++;
+}
+
+/* Appends a column, which is empty then. */
+static void put_column(struct buf *out, struct ints *column) {
+  mp_write_array(out, column->count);
+  buf_append(out, column->bytes.data, column->bytes.len);
+  if (column->bytes.error) out->error = column->bytes.error;
+  buf_clear(&column->bytes);
+  column->count = 0;
+}
+
+/* ---- Where characters came to lie --------------------------------------------------------------------------- */
+
+static int add_span(const struct dunlin_env *env, struct docfile_span **spans, size_t *count, size_t *cap,
+                    struct docfile_span span) {
+  struct docfile_span *last = *count ? &(*spans)[*count - 1] : NULL;
+  if (last && last->gone == span.gone && last->ord + last->len == span.ord) {
+    last->len += span.len;
+    return 0;
+  }
+  if (ENV_GROW(env, *spans, *cap, *count + 1)) return DUNLIN_ENOMEM;
+  (*spans)[(*count)++] = span;
+  return 0;
+}
+
+int docfile_spans(const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
+                  struct docfile_span **spans, size_t *count, size_t *cap) {
+  struct walker w;
+  *count = 0;
+  if (!log->count) return 0;
+  walker_init(&w, graph, log, voids);
+  int error = walker_start(&w, 0);
+  if (!error) error = walker_replay(&w, graph->lvs, NULL);
+  const struct tracker *t = &w.tracker;
+  uint32_t at = t->root;
+  for (uint32_t h = error ? 0 : t->height; h; h--) at = t->nodes[at].child[0];
+  for (; !error && at != TRACKER_NONE; at = t->leaves[at].next) {
+    const struct tracker_leaf *leaf = &t->leaves[at];
+    for (uint32_t i = 0; !error && i < leaf->count; i++) {
+      const struct tracker_span *s = &leaf->spans[i];
+      bool gone = s->state & TRACKER_GONE;
+      /* What lies under everything is never seen, and must not be deleted. */
+      if (s->id >= TRACKER_BASE) error = gone ? DUNLIN_ECORRUPT : 0;
+      else error = add_span(graph->env, spans, count, cap, (struct docfile_span){s->id, s->len, gone});
+    }
+  }
+  walker_free(&w);
+  return error;
+}
+
+/* ---- State -------------------------------------------------------------------------------------------------- */
+
+/* Actors are numbered as their first changes come. */
+static int number_actors(struct writer *w) {
+  const struct graph *g = &w->doc->graph;
+  w->actors = env_alloc(w->doc->env, g->actor_count * sizeof *w->actors);
+  if (!w->actors) return DUNLIN_ENOMEM;
+  memset(w->actors, 0xff, g->actor_count * sizeof *w->actors);
+  for (size_t i = 0; i < g->run_count; i++)
+    if (w->actors[g->runs[i].actor] == LV_NONE) w->actors[g->runs[i].actor] = w->actor_count++;
+  return 0;
+}
+
+/* One more than the highest number of an actor's changes. */
+static uint32_t numbers_of(const struct graph *g, const struct graph_actor *a) {
+  uint32_t numbers = 0;
+  for (size_t i = 0; i < a->run_count; i++) {
+    uint32_t run = a->runs[i], end = run + 1 < g->run_count ? g->runs[run + 1].change : g->changes;
+    uint32_t next = g->runs[run].number + (end - g->runs[run].change);
+    if (next > numbers) numbers = next;
+  }
+  return numbers;
+}
+
+static void write_actors(struct writer *w, struct buf *out) {
+  const struct graph *g = &w->doc->graph;
+  uint32_t done = 0;
+  mp_write_bin_head(out, w->actor_count * sizeof(struct dunlin_actor));
+  for (size_t i = 0; i < g->run_count && done < w->actor_count; i++) {
+    uint32_t actor = g->runs[i].actor;
+    if (w->actors[actor] != done) continue;
+    done++;
+    buf_append(out, g->actors[actor].name.bytes, sizeof(struct dunlin_actor));
+    put_uint(&w->columns[0], g->actors[actor].changes);
+    put_uint(&w->columns[1], numbers_of(g, &g->actors[actor]));
+  }
+  put_column(out, &w->columns[0]);
+  put_column(out, &w->columns[1]);
+}
+
+static int write_heads(struct writer *w, struct buf *out) {
+  dunlin_doc *doc = w->doc;
+  const struct graph *g = &doc->graph;
+  for (size_t i = 0; i < g->head_count; i++) {
+    struct graph_op head = graph_op(g, g->heads[i]);
+    put_uint(&w->columns[0], g->changes - 1 - head.change);
+    put_uint(&w->columns[0], g->lvs - 1 - g->heads[i]);
+    put_uint(&w->columns[0], g->heads[i] + 1 - graph_start(g, head.change));
+    put_uint(&w->columns[0], w->actors[head.actor]);
+    put_uint(&w->columns[0], head.number);
+    put_uint(&w->columns[0], head.lamport);
+  }
+  put_column(out, &w->columns[0]);
+  mp_write_bin_head(out, g->head_count * sizeof(struct dunlin_id));
+  for (size_t i = 0; i < g->head_count; i++) {
+    struct dunlin_id id;
+    int error = names_id(doc, graph_change_at(g, g->heads[i]), &id);
+    if (error) return error;
+    buf_append(out, id.bytes, sizeof id.bytes);
+  }
+  return 0;
+}
+
+static uint32_t flags_of(const dunlin_doc *doc) {
+  uint32_t flags = 0;
+  for (size_t i = 0; i < doc->graph.actor_count; i++)
+    if (doc->graph.actors[i].forked) flags |= FLAG_PLAIN;
+  for (size_t i = 0; i < doc->container_count; i++)
+    for (size_t k = 0; k < doc->containers[i]->log.count; k++)
+      if (doc->containers[i]->log.runs[k].idle) flags |= FLAG_IDLE;
+  return flags;
+}
+
+static int by_key(const void *a, const void *b) {
+  const struct map_entry *x = *(const struct map_entry *const *)a, *y = *(const struct map_entry *const *)b;
+  size_t shorter = x->key.len < y->key.len ? x->key.len : y->key.len;
+  int order = shorter ? memcmp(x->key.data, y->key.data, shorter) : 0;
+  return order ? order : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+}
+
+/* Entries that say nothing are left out: what is in them came from transactions that were aborted, or is deleted. */
+static bool says_something(const struct map_entry *entry) {
+  return entry->reg.count || entry->generation >= 0;
+}
+
+/* The entries of a map in the order of their keys; freed by the caller, map->count of them. */
+static const struct map_entry **sorted_entries(const struct map *map, size_t *count) {
+  const struct map_entry **list = env_alloc(map->env, map->count * sizeof *list);
+  *count = 0;
+  for (size_t i = 0; list && i < map->count; i++)
+    if (says_something(&map->entries[i])) list[(*count)++] = &map->entries[i];
+  if (list && *count) qsort(list, *count, sizeof *list, by_key);
+  return list;
+}
+
+static void write_register(const dunlin_doc *doc, const struct reg *reg, struct buf *out) {
+  mp_write_uint(out, reg->count);
+  for (uint32_t i = 0; i < reg->count; i++) {
+    const struct reg_write *write = &reg->writes[i];
+    bool scalar = write->value.kind < DUNLIN_MAP;
+    mp_write_uint(out, doc->graph.lvs - 1 - write->lv);
+    mp_write_uint(out, write->class);
+    mp_write_uint(out, scalar ? 0 : write->value.as.obj.index);
+    if (scalar) value_write(out, &write->value);
+  }
+}
+
+static int write_map(const dunlin_doc *doc, const struct map *map, struct buf *out) {
+  size_t count;
+  const struct map_entry **list = sorted_entries(map, &count);
+  if (!list) return DUNLIN_ENOMEM;
+  mp_write_uint(out, count);
+  for (size_t i = 0; i < count; i++) {
+    mp_write_str(out, list[i]->key.data, list[i]->key.len);
+    mp_write_uint(out, (uint64_t)(list[i]->generation + 1));
+    write_register(doc, &list[i]->reg, out);
+  }
+  env_free(map->env, list, map->count * sizeof *list);
+  return 0;
+}
+
+static int write_contents(struct writer *w, const struct container *c, struct buf *out) {
+  mp_write_uint(out, c->log.ops);
+  if (c->kind == DUNLIN_MAP) return write_map(w->doc, &c->as.map, out);
+  if (c->kind == DUNLIN_COUNTER) mp_write_int(out, c->as.counter);
+  if (c->kind != DUNLIN_TEXT) return 0;
+  size_t bytes = text_bytes(&c->as.text.text);
+  mp_write_uint(out, c->as.text.text.size);
+  mp_write_uint(out, bytes);
+  uint8_t *at = buf_extend(&w->sections[DOCFILE_TEXT], bytes);
+  if (bytes && !at) return w->sections[DOCFILE_TEXT].error;
+  if (bytes) text_copy(&c->as.text.text, &w->doc->text, at);
+  return 0;
+}
+
+/* The place of an entry among those that are written. */
+static uint32_t entry_rank(const struct map *map, uint32_t entry) {
+  const struct map_entry *self = &map->entries[entry], *other;
+  uint32_t rank = 0;
+  for (size_t i = 0; i < map->count; i++) {
+    other = &map->entries[i];
+    rank += says_something(other) && by_key(&other, &self) < 0;
+  }
+  return rank;
+}
+
+/* Whether the container's id follows from its key. */
+static bool is_derived(dunlin_doc *doc, const struct container *c) {
+  const struct container *parent = doc->containers[c->parent];
+  if (parent->kind != DUNLIN_MAP || c->entry >= parent->as.map.count) return false;
+  const struct map_entry *entry = &parent->as.map.entries[c->entry];
+  if (entry->generation < (int64_t)c->generation) return false;
+  struct container_id id = child_id(doc, &parent->id, entry->key, c->kind, c->generation);
+  return !memcmp(id.bytes, c->id.bytes, sizeof id.bytes);
+}
+
+static void write_containers(struct writer *w, struct buf *out) {
+  const dunlin_doc *doc = w->doc;
+  struct buf names;
+  buf_init(&names, doc->env, DOCFILE_SECTION_MAX);
+  for (uint32_t i = 1; i < doc->container_count; i++) {
+    const struct container *c = doc->containers[i];
+    uint32_t place = c->provisional ? PLACE_NONE : is_derived(w->doc, c) ? PLACE_ENTRY : PLACE_NAMED;
+    if (place == PLACE_NAMED) buf_append(&names, c->id.bytes, sizeof c->id.bytes);
+    if (place == PLACE_ENTRY) place += entry_rank(&doc->containers[c->parent]->as.map, c->entry);
+    put_uint(&w->columns[0], c->parent);
+    put_uint(&w->columns[0], (uint64_t)c->kind);
+    put_uint(&w->columns[0], place);
+    put_uint(&w->columns[0], place < PLACE_ENTRY ? 0 : c->generation);
+  }
+  put_column(out, &w->columns[0]);
+  mp_write_bin(out, names.data, names.len);
+  if (names.error) out->error = names.error;
+  buf_free(&names);
+}
+
+static int write_state(struct writer *w) {
+  const dunlin_doc *doc = w->doc;
+  struct buf *out = &w->sections[DOCFILE_STATE];
+  write_actors(w, out);
+  put_uint(&w->columns[0], doc->graph.changes);
+  put_uint(&w->columns[0], doc->graph.lvs);
+  put_uint(&w->columns[0], column_end(&doc->text));
+  put_uint(&w->columns[0], column_end(&doc->values));
+  put_uint(&w->columns[0], flags_of(doc));
+  put_column(out, &w->columns[0]);
+  int error = write_heads(w, out);
+  mp_write_bin(out, doc->void_ids, doc->void_count * sizeof *doc->void_ids);
+  write_containers(w, out);
+  for (size_t i = 0; !error && i < doc->container_count; i++) error = write_contents(w, doc->containers[i], out);
+  return error;
+}
+
+/* ---- History ------------------------------------------------------------------------------------------------ */
+
+/* The graph's runs: actor, how many changes, how many parents; how many changes before it each parent is; and by how much its
+ * number differs from the actor's next, when any does. */
+static int write_runs(struct writer *w, struct buf *out) {
+  const struct graph *g = &w->doc->graph;
+  struct ints *columns = w->columns;
+  uint32_t *next = env_calloc(w->doc->env, g->actor_count, sizeof *next);
+  bool forked = false;
+  if (!next) return DUNLIN_ENOMEM;
+  for (size_t i = 0; i < g->actor_count; i++) forked |= g->actors[i].forked;
+  for (size_t i = 0; i < g->run_count; i++) {
+    const struct graph_run *run = &g->runs[i];
+    uint32_t count = (i + 1 < g->run_count ? run[1].change : g->changes) - run->change;
+    put_uint(&columns[0], w->actors[run->actor]);
+    put_uint(&columns[0], count);
+    put_uint(&columns[0], run->parent_count);
+    for (uint32_t k = 0; k < run->parent_count; k++)
+      put_uint(&columns[1], run->change - graph_change_at(g, g->parents[run->parents + k]));
+    if (forked) put_int(&columns[2], (int64_t)run->number - next[run->actor]);
+    if (run->number + count > next[run->actor]) next[run->actor] = run->number + count;
+  }
+  for (size_t i = 0; i < 3; i++) put_column(out, &columns[i]);
+  ENV_FREE_ARRAY(w->doc->env, next, g->actor_count);
+  return 0;
+}
+
+/* How many changes have this length, or this time, and which, in a row. */
+static void write_lengths(struct writer *w, struct buf *out) {
+  const struct graph *g = &w->doc->graph;
+  int64_t time = 0;
+  for (size_t i = 0; i < g->length_count; i++) {
+    const struct graph_length *l = &g->lengths[i];
+    put_uint(&w->columns[0], (i + 1 < g->length_count ? l[1].change : g->changes) - l->change);
+    put_uint(&w->columns[1], l->length);
+  }
+  put_column(out, &w->columns[0]);
+  put_column(out, &w->columns[1]);
+  for (size_t i = 0; i < g->time_count; i++) {
+    put_uint(&w->columns[0], g->times[i].change - (i ? g->times[i - 1].change : 0));
+    put_int(&w->columns[1], (int64_t)((uint64_t)g->times[i].time - (uint64_t)time));
+    time = g->times[i].time;
+  }
+  put_column(out, &w->columns[0]);
+  put_column(out, &w->columns[1]);
+}
+
+static void write_owners(struct writer *w, struct buf *out) {
+  const dunlin_doc *doc = w->doc;
+  for (size_t i = 0; i < doc->owner_count; i++) {
+    const struct owner *o = &doc->owners[i];
+    put_uint(&w->columns[0], o->container);
+    put_uint(&w->columns[1], (i + 1 < doc->owner_count ? o[1].lv : doc->graph.lvs) - o->lv);
+  }
+  put_column(out, &w->columns[0]);
+  put_column(out, &w->columns[1]);
+  for (size_t i = 0; i < doc->maker_count; i++) put_uint(&w->columns[0], doc->makers[i].container);
+  put_column(out, &w->columns[0]);
+  uint32_t end = 0;
+  for (size_t i = doc->voids.count; i-- > 0;) {
+    put_uint(&w->columns[0], doc->voids.list[i].from - end);
+    put_uint(&w->columns[0], doc->voids.list[i].to - doc->voids.list[i].from);
+    end = doc->voids.list[i].to;
+  }
+  put_column(out, &w->columns[0]);
+}
+
+/* How a run is written; `*from` and `*end` are where it begins and ends, for the difference of indexes. */
+static uint32_t code_of(const struct op_run *run, uint32_t cursor, uint32_t *from, uint32_t *end) {
+  uint32_t direction = run->kind == OP_DELETE ? run->at : 0;
+  *from = *end = run->a;
+  if (run->idle || (run->kind != OP_TEXT_INSERT && run->kind != OP_DELETE))
+    return CODE_OTHER + run->kind * 4u + run->idle * 2048u + direction;
+  if (run->kind == OP_TEXT_INSERT) {
+    *end += run->len;
+    return CODE_INSERT;
+  }
+  bool before = direction == DIRECTION_NONE && cursor == run->a + run->len;
+  if (direction == DIRECTION_FORWARD) return CODE_FORWARD;
+  if (direction == DIRECTION_BACKWARD || before) *from += run->len;
+  return direction == DIRECTION_BACKWARD ? CODE_BACKWARD : before ? CODE_DELETE_BEFORE : CODE_DELETE;
+}
+
+static void write_log(struct writer *w, const struct oplog *log, struct buf *out) {
+  uint32_t cursor = 0, from;
+  for (size_t i = 0; i < log->count; i++) {
+    uint32_t before = cursor;
+    put_uint(&w->columns[0], code_of(&log->runs[i], before, &from, &cursor));
+    put_int(&w->columns[1], (int64_t)from - before);
+    put_uint(&w->columns[2], log->runs[i].len);
+  }
+  for (size_t i = 0; i < 3; i++) put_column(out, &w->columns[i]);
+}
+
+/* The characters of operations [ord, ord + len), which may lie in several runs. */
+static void append_characters(const dunlin_doc *doc, const struct oplog *log, uint32_t ord, uint32_t len,
+                              struct buf *out) {
+  size_t low = 0, high = log->count;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (log->runs[mid].ord <= ord) low = mid;
+    else high = mid;
+  }
+  for (; len; low++) {
+    const struct op_run *run = &log->runs[low];
+    uint32_t skip = ord - run->ord, take = run->len - skip;
+    if (take > len) take = len;
+    uint32_t at = history_text_at(doc, run->at, skip), end = history_text_at(doc, at, take);
+    buf_append(out, column_at(&doc->text, at), end - at);
+    ord += take;
+    len -= take;
+  }
+}
+
+static int write_gone(struct writer *w, const struct container *c) {
+  struct docfile_span *spans = NULL;
+  size_t count = 0, cap = 0;
+  struct buf *out = &w->sections[DOCFILE_GONE];
+  int error = c->kind == DUNLIN_TEXT ? docfile_spans(&w->doc->graph, &c->log, &w->doc->voids, &spans, &count, &cap) : 0;
+  for (size_t i = 0; !error && i < count; i++)
+    if (spans[i].gone) append_characters(w->doc, &c->log, spans[i].ord, spans[i].len, out);
+  ENV_FREE_ARRAY(w->doc->env, spans, cap);
+  return error;
+}
+
+/* The text of operations that have no effect, since this version or another did not know something: in order. */
+static void write_idle(struct writer *w) {
+  const dunlin_doc *doc = w->doc;
+  for (size_t o = 0; o < doc->owner_count; o++) {
+    const struct container *c = doc->containers[doc->owners[o].container];
+    uint32_t from = doc->owners[o].lv, to = o + 1 < doc->owner_count ? doc->owners[o + 1].lv : doc->graph.lvs;
+    for (size_t i = oplog_from(&c->log, from); i < c->log.count && c->log.runs[i].lv < to; i++) {
+      const struct op_run *run = &c->log.runs[i];
+      if ((run->kind & OP_TEXT) && (run->idle || c->kind != DUNLIN_TEXT))
+        append_characters(doc, &c->log, run->ord, run->len, &w->sections[DOCFILE_GONE]);
+    }
+  }
+}
+
+static int write_history(struct writer *w) {
+  const dunlin_doc *doc = w->doc;
+  struct buf *out = &w->sections[DOCFILE_HISTORY];
+  int error = write_runs(w, out);
+  write_lengths(w, out);
+  write_owners(w, out);
+  for (size_t i = 0; i < doc->container_count; i++) write_log(w, &doc->containers[i]->log, out);
+  mp_write_bin(out, doc->values.buf.data, doc->values.buf.len);
+  if (flags_of(doc) & FLAG_PLAIN) {
+    buf_append(&w->sections[DOCFILE_GONE], doc->text.buf.data, doc->text.buf.len);
+    return error;
+  }
+  for (size_t i = 0; !error && i < doc->container_count; i++) error = write_gone(w, doc->containers[i]);
+  write_idle(w);
+  return error;
+}
+
+/* ---- The file ----------------------------------------------------------------------------------------------- */
+
+/* Compresses a section into `out`, or keeps it as it is when that does not make it smaller. */
+static int pack(struct writer *w, enum docfile_section section, struct buf *out) {
+  const struct dunlin_env *env = w->doc->env;
+  struct buf *raw = &w->sections[section];
+  struct dunlin_packing packing = {.data = {raw->data, raw->len}, .cap = raw->len ? raw->len - 1 : 0};
+  size_t len = 0;
+  int error = DUNLIN_ERANGE;
+  if (section == DOCFILE_GONE)
+    packing.prefix = (struct dunlin_bytes){w->sections[DOCFILE_TEXT].data, w->sections[DOCFILE_TEXT].len};
+  if (packing.cap && env->compress) {
+    packing.out = env_alloc(env, packing.cap);
+    if (!packing.out) return DUNLIN_ENOMEM;
+    error = env->compress(env->ctx, &packing, &len);
+  }
+  if (!error) buf_append(out, packing.out, len);
+  else if (error == DUNLIN_ERANGE) buf_append(out, raw->data, raw->len);
+  env_free(env, packing.out, packing.cap);
+  return error == DUNLIN_ERANGE ? out->error : error ? error : out->error;
+}
+
+static int write_file(struct writer *w, struct buf *out) {
+  const dunlin_doc *doc = w->doc;
+  struct buf packed[DOCFILE_SECTIONS];
+  int error = 0;
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
+    buf_init(&packed[i], doc->env, SIZE_MAX / 2);
+    if (w->sections[i].error) error = w->sections[i].error;
+    if (!error) error = pack(w, (enum docfile_section)i, &packed[i]);
+  }
+  buf_append(out, DOCFILE_MAGIC, sizeof DOCFILE_MAGIC - 1);
+  mp_write_uint(out, DOCFILE_VERSION);
+  mp_write_bin(out, doc->id.bytes, sizeof doc->id.bytes);
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
+    mp_write_uint(out, w->sections[i].len);
+    mp_write_uint(out, packed[i].len);
+  }
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
+    buf_append(out, packed[i].data, packed[i].len);
+    buf_free(&packed[i]);
+  }
+  return error ? error : out->error;
+}
+
+static int save(dunlin_doc *doc, struct buf *out) {
+  struct writer w = {.doc = doc};
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_init(&w.sections[i], doc->env, DOCFILE_SECTION_MAX);
+  for (int i = 0; i < 3; i++) buf_init(&w.columns[i].bytes, doc->env, DOCFILE_SECTION_MAX);
+  int error = number_actors(&w);
+  if (!error) error = write_state(&w);
+  if (!error) error = write_history(&w);
+  if (!error) error = write_file(&w, out);
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_free(&w.sections[i]);
+  for (int i = 0; i < 3; i++) buf_free(&w.columns[i].bytes);
+  ENV_FREE_ARRAY(doc->env, w.actors, doc->graph.actor_count);
+  return error;
+}
+
+int dunlin_doc_save(const dunlin_doc *shown, void **out, size_t *len) {
+  dunlin_doc *doc =
+      (dunlin_doc *)(uintptr_t)shown; /* kept ids and what history is in memory are no part of the state */
+  struct buf file;
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  buf_init(&file, doc->env, SIZE_MAX / 2);
+  int error = 0;
+  if (doc->file && doc->file->changes == doc->graph.changes) {
+    buf_append(&file, doc->file->bytes, doc->file->len);
+  } else {
+    error = docfile_load(doc);
+    if (!error) error = save(doc, &file);
+  }
+  if (!error) error = buf_take(&file, out, len);
+  buf_free(&file);
+  return error;
+}

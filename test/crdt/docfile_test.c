@@ -1,0 +1,211 @@
+/* The compact form: what is saved and opened again is the same document, in what it shows, in its history and in what it does next;
+ * and its history stays in the file until something needs it. */
+#include "test/crdt/program.h"
+
+#include "crdt/docfile.h"
+#include "test/fault/seeded.h"
+
+struct bytes {
+  void *data;
+  size_t len;
+};
+
+static struct bytes saved(const dunlin_doc *doc) {
+  struct bytes b;
+  OK(dunlin_doc_save(doc, &b.data, &b.len));
+  return b;
+}
+
+static struct bytes whole_delta(const dunlin_doc *doc) {
+  struct bytes b;
+  OK(dunlin_doc_delta(doc, NULL, 0, &b.data, &b.len));
+  return b;
+}
+
+static dunlin_doc *opened(struct bytes file, uint8_t actor) {
+  dunlin_doc *doc = NULL;
+  struct dunlin_actor a = {{actor}};
+  OK(dunlin_doc_load(NULL, file.data, file.len, &a, &doc));
+  return doc;
+}
+
+static void free_bytes(struct bytes b) {
+  dunlin_free(NULL, b.data, b.len);
+}
+
+static void assert_same_bytes(struct bytes a, struct bytes b) {
+  assert_int_equal(a.len, b.len);
+  assert_memory_equal(a.data, b.data, a.len);
+  free_bytes(a);
+  free_bytes(b);
+}
+
+/* Whether the history is still in the file. */
+static bool is_lazy(const dunlin_doc *doc) {
+  return doc->file != NULL;
+}
+
+static dunlin_obj child(dunlin_doc *doc, const char *key) {
+  struct dunlin_value v;
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  return v.as.obj;
+}
+
+static void splice(dunlin_doc *doc, size_t at, size_t remove, const char *text) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, child(doc, "t"), at, remove, text, strlen(text)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+/* A text with a past that is not a straight line. */
+static dunlin_doc *written(void) {
+  dunlin_doc *doc = test_doc(1), *other = test_doc(2);
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, NULL));
+  OK(dunlin_commit(doc, 1000, NULL));
+  splice(doc, 0, 0, "the quick brown fox");
+  test_send(doc, other);
+  splice(doc, 4, 6, "");
+  splice(doc, 4, 0, "sl\xc3\xb6w ");
+  splice(other, 19, 0, " jumps");
+  splice(other, 10, 5, "red");
+  test_sync(doc, other);
+  splice(doc, 0, 1, "T");
+  dunlin_doc_free(other);
+  return doc;
+}
+
+/* ---- Round trips -------------------------------------------------------------------------------------------- */
+
+static void check_round_trip(dunlin_doc *doc) {
+  struct bytes file = saved(doc);
+  dunlin_doc *again = opened(file, 77);
+  assert_same_bytes(saved(again), saved(doc));
+  assert_int_equal(dunlin_doc_changes(again), dunlin_doc_changes(doc));
+  assert_same_bytes(whole_delta(again), whole_delta(doc));
+  assert_same_doc(again, doc);
+  assert_same_bytes(saved(again), saved(doc)); /* written anew this time */
+  OK(doc_check(again, true));
+  dunlin_doc_free(again);
+  free_bytes(file);
+}
+
+static void an_empty_document_comes_back(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  check_round_trip(doc);
+  struct bytes file = saved(doc);
+  dunlin_doc *again = opened(file, 2);
+  OK(dunlin_begin(again));
+  OK(dunlin_map_put(again, DUNLIN_ROOT, KEY("k"), int_value(1)));
+  OK(dunlin_commit(again, 0, NULL));
+  check_round_trip(again);
+  free_bytes(file);
+  dunlin_doc_free(again);
+  dunlin_doc_free(doc);
+}
+
+static void a_text_comes_back(void **state) {
+  (void)state;
+  dunlin_doc *doc = written();
+  check_round_trip(doc);
+  dunlin_doc_free(doc);
+}
+
+/* Both documents do the same from here on. */
+static void check_goes_on(dunlin_doc *doc, dunlin_doc *other, uint64_t seed) {
+  struct bytes file = saved(doc);
+  dunlin_doc *again = opened(file, 9), *plain = test_doc(9);
+  free_bytes(file);
+  test_send(doc, plain);
+  struct rng a = rng_of(seed), b = rng_of(seed);
+  for (int i = 0; i < 8; i++) {
+    program_edit(again, &a);
+    program_edit(plain, &b);
+    if (i == 3) test_send(other, again);
+    if (i == 3) test_send(other, plain);
+  }
+  assert_int_equal(dunlin_doc_changes(again), dunlin_doc_changes(plain));
+  OK(doc_check(again, true));
+  assert_same_doc(again, plain);
+  assert_same_bytes(whole_delta(again), whole_delta(plain));
+  assert_same_bytes(saved(again), saved(plain));
+  check_round_trip(again);
+  dunlin_doc_free(again);
+  dunlin_doc_free(plain);
+}
+
+static void random_documents_come_back(void **state) {
+  (void)state;
+  uint64_t first = seed_first(), count = seed_count(300);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    char again[64];
+    snprintf(again, sizeof again, "TEST_SEED=%llu", (unsigned long long)seed);
+    setenv("DUNLIN_RUNNING", again, 1);
+    struct rng rng = rng_of(seed);
+    dunlin_doc *docs[2] = {test_doc(1), test_doc(2)};
+    for (size_t steps = 1 + rng_below(&rng, 40); steps; steps--) {
+      size_t who = rng_below(&rng, 2);
+      if (rng_below(&rng, 6)) program_edit(docs[who], &rng);
+      else test_send(docs[!who], docs[who]);
+    }
+    check_round_trip(docs[0]);
+    check_goes_on(docs[0], docs[1], seed);
+    dunlin_doc_free(docs[0]);
+    dunlin_doc_free(docs[1]);
+  }
+}
+
+/* ---- Laziness ----------------------------------------------------------------------------------------------- */
+
+/* Reading, writing, and taking in what others made on the same version or on what came after it. */
+static void work_on_the_saved_version_decodes_nothing(void **state) {
+  (void)state;
+  dunlin_doc *doc = written();
+  struct bytes file = saved(doc);
+  dunlin_doc *again = opened(file, 9), *left = opened(file, 10), *right = opened(file, 11);
+  char text[64];
+  assert_int_equal(dunlin_text_read(doc, child(doc, "t"), text, sizeof text), 24);
+  text[24] = 0;
+  assert_text(again, child(again, "t"), text);
+  splice(again, 3, 2, "mine");
+  splice(left, 3, 1, "left");
+  splice(left, 9, 0, "more");
+  splice(right, 0, 5, "right");
+  assert_int_equal(test_send(left, again).applied, 2);
+  assert_int_equal(test_send(right, again).applied, 1);
+  assert_int_equal(test_send(left, again).duplicates, 0);
+  splice(again, 0, 0, "both");
+  assert_true(is_lazy(again) && is_lazy(left) && is_lazy(right));
+  test_send(again, left);
+  test_send(again, right);
+  assert_true(is_lazy(again) && is_lazy(left) && is_lazy(right));
+  size_t heads;
+  assert_non_null(dunlin_doc_heads(again, &heads));
+  assert_int_equal(heads, 1);
+  assert_same_doc(again, left);
+  assert_false(is_lazy(again) || is_lazy(left));
+  assert_same_doc(again, right);
+  OK(doc_check(again, true));
+  dunlin_doc *plain = test_doc(50);
+  test_send(again, plain);
+  assert_same_doc(again, plain);
+  dunlin_doc_free(plain);
+  dunlin_doc_free(right);
+  dunlin_doc_free(left);
+  dunlin_doc_free(again);
+  free_bytes(file);
+  dunlin_doc_free(doc);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_empty_document_comes_back),
+      cmocka_unit_test(a_text_comes_back),
+      cmocka_unit_test(random_documents_come_back),
+      cmocka_unit_test(work_on_the_saved_version_decodes_nothing),
+  };
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  if (failed && getenv("DUNLIN_RUNNING")) printf("to run the last seed alone: %s\n", getenv("DUNLIN_RUNNING"));
+  return failed;
+}
