@@ -2,6 +2,7 @@
  * these functions are for tests, fuzzers and debug builds, and must not share a mistake with what they look at.
  *
  * Nothing that shows is changed; buffers that are only scratch are used. */
+#include <assert.h>
 #include <string.h>
 
 #include "crdt/docfile.h"
@@ -266,3 +267,12 @@ int doc_check(dunlin_doc *doc, bool deep) {
   if (!error && deep) error = check_names(doc);
   return error;
 }
+
+#ifdef DUNLIN_CHECK
+void check_settled(dunlin_doc *doc) {
+  enum { most_changes = 48, most_operations = 1024 }; /* so that tests of large documents do not take for ever */
+  if (doc->graph.changes > most_changes || doc->graph.lvs > most_operations) return;
+  int error = doc_check(doc, true);
+  assert(!error || error == DUNLIN_ENOMEM);
+}
+#endif

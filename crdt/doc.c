@@ -262,6 +262,7 @@ int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const stru
   if (!error && doc->open.is_void) error = void_prepare(doc);
   if (!error) error = open_change_settle(doc, &given->id);
   if (!error && doc->open.is_void) void_note(doc);
+  if (!error) check_settled(doc);
   if (!error) return 1;
   open_change_revert(doc);
   return error == DUNLIN_ENOMEM ? error : DUNLIN_EREFUSED;

@@ -233,6 +233,17 @@ int history_delta(dunlin_doc *doc, const struct lv_ranges *ranges, struct buf *o
 /* Writes the ids of the containers that are named by id. */
 void history_containers(const dunlin_doc *doc, struct buf *out);
 
+/* ---- check.c ------------------------------------------------------------------------------------------------ */
+
+/* A change has become part of the document: builds with DUNLIN_CHECK look at all of it while it is small. */
+#ifdef DUNLIN_CHECK
+void check_settled(dunlin_doc *doc);
+#else
+static inline void check_settled(const dunlin_doc *doc) {
+  (void)doc;
+}
+#endif
+
 /* ---- rebuild.c ---------------------------------------------------------------------------------------------- */
 
 /* What a text's operations make of it: a new text, for text_free(). DUNLIN_ENOMEM. */

@@ -111,7 +111,8 @@ int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
   if (!error && named) error = finish(doc, true, &id);
   if (!error) error = open_change_settle(doc, named ? &id : NULL);
   if (error) open_change_revert(doc);
-  else if (out) *out = id;
+  else check_settled(doc);
+  if (!error && out) *out = id;
   return error ? error : 1;
 }
 
