@@ -390,7 +390,7 @@ static int replay(dunlin_doc *doc, dunlin_doc *fresh) {
     fresh->void_count = error ? 0 : doc->void_count;
   }
   for (uint32_t i = 0; !error && i < doc->graph.changes; i++) {
-    struct change_id_bytes change;
+    struct change_id_bytes change = {.parsed = NULL};
     struct dunlin_id missing;
     buf_clear(&bytes);
     error = names_id(doc, i, &change.id);

@@ -123,7 +123,7 @@ static int write_heads(struct writer *w, struct buf *out) {
     struct graph_op head = graph_op(g, g->heads[i]);
     put_uint(&w->columns[0], g->changes - 1 - head.change);
     put_uint(&w->columns[0], g->lvs - 1 - g->heads[i]);
-    put_uint(&w->columns[0], g->heads[i] + 1 - graph_start(g, head.change));
+    put_uint(&w->columns[0], g->heads[i] - graph_start(g, head.change)); /* its length less one */
     put_uint(&w->columns[0], w->actors[head.actor]);
     put_uint(&w->columns[0], head.number);
     put_uint(&w->columns[0], head.lamport);
@@ -271,6 +271,20 @@ static int write_state(struct writer *w) {
 
 /* ---- History ------------------------------------------------------------------------------------------------ */
 
+static int by_size(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* How many changes before a run each of its parents is.  The graph has them in the order in which they came. */
+static void put_parents(const struct graph *g, const struct graph_run *run, struct ints *column) {
+  uint32_t back[DUNLIN_MAX_PARENTS];
+  for (uint32_t k = 0; k < run->parent_count; k++)
+    back[k] = run->change - graph_change_at(g, g->parents[run->parents + k]);
+  if (run->parent_count > 1) qsort(back, run->parent_count, sizeof *back, by_size);
+  for (uint32_t k = 0; k < run->parent_count; k++) put_uint(column, back[k]);
+}
+
 /* The graph's runs: actor, how many changes, how many parents; how many changes before it each parent is; and by how much its
  * number differs from the actor's next, when any does. */
 static int write_runs(struct writer *w, struct buf *out) {
@@ -286,8 +300,7 @@ static int write_runs(struct writer *w, struct buf *out) {
     put_uint(&columns[0], w->actors[run->actor]);
     put_uint(&columns[0], count);
     put_uint(&columns[0], run->parent_count);
-    for (uint32_t k = 0; k < run->parent_count; k++)
-      put_uint(&columns[1], run->change - graph_change_at(g, g->parents[run->parents + k]));
+    put_parents(g, run, &columns[1]);
     if (forked) put_int(&columns[2], (int64_t)run->number - next[run->actor]);
     if (run->number + count > next[run->actor]) next[run->actor] = run->number + count;
   }

@@ -340,6 +340,7 @@ int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct d
   if (number < a->before) {
     int error = docfile_load(doc);
     if (error) return error;
+    a = &g->actors[actor]; /* the graph is another */
   }
   for (size_t i = a->run_count; i-- > 0;) {
     const struct graph_run *run = &g->runs[a->runs[i]];
