@@ -256,7 +256,7 @@ static int check_voids(const dunlin_doc *doc) {
 
 int doc_check(dunlin_doc *doc, bool deep) {
   if (doc->open.is_open) return DUNLIN_ESTATE;
-  int error = docfile_load(doc);
+  int error = names_whole(doc);
   if (!error) error = graph_check(&doc->graph, deep);
   for (uint32_t i = 0; !error && i < doc->container_count; i++) error = check_container(doc, i, deep);
   if (!error) error = check_owners(doc);
