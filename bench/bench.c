@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include "crdt/env.h"
 
@@ -118,10 +117,25 @@ static int fixed_random(void *ctx, void *out, size_t len) {
   return 0;
 }
 
+static int compress(void *ctx, const struct dunlin_packing *packing, size_t *len) {
+  (void)ctx;
+  return dunlin_env_default()->compress(NULL, packing, len);
+}
+
+static int decompress(void *ctx, const struct dunlin_packing *packing) {
+  (void)ctx;
+  return dunlin_env_default()->decompress(NULL, packing);
+}
+
 void bench_memory_init(struct bench_memory *m) {
   *m = (struct bench_memory){.live = 0};
-  m->env = (struct dunlin_env){
-      .size = sizeof m->env, .ctx = m, .realloc = counting_realloc, .hash = hash, .random = fixed_random};
+  m->env = (struct dunlin_env){.size = sizeof m->env,
+                               .ctx = m,
+                               .realloc = counting_realloc,
+                               .hash = hash,
+                               .random = fixed_random,
+                               .compress = compress,
+                               .decompress = decompress};
 }
 
 size_t bench_resident(void) {
@@ -146,29 +160,12 @@ int bench_doc(const struct dunlin_env *env, unsigned actor, dunlin_doc **out) {
 }
 
 int bench_save(const dunlin_doc *doc, void **out, size_t *len) {
-  void *delta = NULL;
-  size_t delta_len = 0;
-  int error = dunlin_doc_delta(doc, NULL, 0, &delta, &delta_len);
-  if (error) return error;
-  size_t bound = ZSTD_compressBound(delta_len);
-  *out = malloc(bound);
-  size_t packed = *out ? ZSTD_compress(*out, bound, delta, delta_len, 3) : 0;
-  /* The delta came from the document's environment, which is the default or the counting one; both free alike. */
-  dunlin_free(NULL, delta, delta_len);
-  if (!packed || ZSTD_isError(packed)) return DUNLIN_ENOMEM;
-  *len = packed;
-  return 0;
+  return dunlin_doc_save(doc, out, len);
 }
 
 int bench_load(const struct dunlin_env *env, const void *data, size_t len, unsigned actor, dunlin_doc **out) {
-  unsigned long long raw = ZSTD_getFrameContentSize(data, len);
-  void *delta = raw < SIZE_MAX / 2 ? malloc((size_t)raw + 1) : NULL;
-  if (!delta) return DUNLIN_ENOMEM;
-  size_t got = ZSTD_decompress(delta, (size_t)raw, data, len);
-  int error = ZSTD_isError(got) ? DUNLIN_EFORMAT : bench_doc(env, actor, out);
-  if (!error) error = dunlin_doc_apply(*out, delta, got, NULL);
-  free(delta);
-  return error;
+  struct dunlin_actor name = bench_actor(actor);
+  return dunlin_doc_load(env, data, len, &name, out);
 }
 
 bool bench_same(const dunlin_doc *a, const dunlin_doc *b) {

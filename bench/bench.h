@@ -66,7 +66,7 @@ size_t bench_resident(void); /* resident set of this process in bytes */
 struct dunlin_actor bench_actor(unsigned number);
 /* An empty document (always the same id) of actor number `actor`. */
 int bench_doc(const struct dunlin_env *env, unsigned actor, dunlin_doc **out);
-/* A full save: the delta of everything, compressed by zstd at level 3, as the store does with runs.  Freed by free(). */
+/* The compact form: all of the state and all of the history.  Freed by free(). */
 int bench_save(const dunlin_doc *doc, void **out, size_t *len);
 int bench_load(const struct dunlin_env *env, const void *data, size_t len, unsigned actor, dunlin_doc **out);
 bool bench_same(const dunlin_doc *a, const dunlin_doc *b);
