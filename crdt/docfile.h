@@ -103,5 +103,42 @@ struct column_in docfile_column(struct mp_reader *r);
 /* The next number, below `end`; 0 and an error in `r` when there is none. */
 uint32_t docfile_take(struct column_in *column, struct mp_reader *r, uint64_t end);
 int64_t docfile_take_int(struct column_in *column, struct mp_reader *r);
+uint64_t docfile_take_long(struct column_in *column, struct mp_reader *r);
+
+/* What writer and reader know about the actors while they go through the graph's runs. */
+struct docfile_actors {
+  const struct dunlin_env *env;
+  uint32_t *counts;  /* of each actor: how many changes it has made so far, */
+  uint32_t *newest;  /* the last of them, */
+  uint32_t *numbers; /* and its next number */
+  uint32_t *firsts;  /* of each run: how many changes its actor had made before */
+  size_t actor_count, run_count;
+  uint32_t now, last, other; /* the actor of this run, of the one before, and the last one that is not the latter */
+};
+int docfile_actors_init(struct docfile_actors *actors, const struct dunlin_env *env, size_t count, size_t runs);
+void docfile_actors_free(struct docfile_actors *actors);
+/* Run `run` is this actor's. */
+void docfile_actors_turn(struct docfile_actors *actors, uint32_t actor, size_t run);
+/* It has `count` changes from `change` on. */
+void docfile_actors_done(struct docfile_actors *actors, uint32_t change, uint32_t count, uint32_t number);
+/* Who most likely made a run's other parent: the last one to make changes beside its actor; LV_NONE. */
+uint32_t docfile_other(const struct docfile_actors *actors);
+
+/* Where each actor was at work last in a container: its next operation is most likely there. */
+struct docfile_cursors {
+  struct docfile_cursor {
+    uint64_t stamp;
+    uint32_t at;
+  } * list; /* of each actor of the graph */
+  size_t count;
+  uint64_t stamp;
+  size_t run; /* of the graph */
+};
+int docfile_cursors_init(struct docfile_cursors *cursors, const struct graph *graph);
+void docfile_cursors_free(struct docfile_cursors *cursors, const struct dunlin_env *env);
+/* For the next container. */
+void docfile_cursors_begin(struct docfile_cursors *cursors);
+/* The cursor of who made an operation, which comes after those asked for before. */
+uint32_t *docfile_cursor(struct docfile_cursors *cursors, const struct graph *graph, uint32_t lv);
 
 #endif

@@ -11,6 +11,7 @@ struct history {
   struct container_history {
     struct oplog log;
     struct lv_set made;
+    struct column_in codes, indexes;
     size_t next;      /* run of the log that comes next in order */
     uint32_t *places; /* of a text: of each operation its character's offset in `text` and `gone` together; LV_NONE */
   } * containers;
@@ -73,43 +74,82 @@ static uint32_t end_of(const struct history *h, struct end_of_changes *e, uint32
   return l->lv + (change - l->change) * l->length;
 }
 
+/* The columns of the graph's runs. */
+struct runs_in {
+  struct column_in actors, counts, shapes, others, backs, numbers;
+};
+
+/* The last operation of a parent, given by its actor and how many changes that has made since. */
+static uint32_t take_parent(struct history *h, struct docfile_actors *actors, struct runs_in *in, struct mp_reader *r) {
+  const struct graph *g = &h->graph;
+  uint32_t actor = docfile_take(&in->others, r, h->file->actor_count + 1);
+  actor = actor ? actor - 1 : docfile_other(actors);
+  uint32_t back = actor == LV_NONE ? 0 : docfile_take(&in->backs, r, actors->counts[actor]);
+  if (actor == LV_NONE || !actors->counts[actor]) mp_fail(r);
+  if (r->error) return 0;
+  uint32_t at = actors->counts[actor] - 1 - back;
+  const struct graph_actor *a = &g->actors[h->file->actors[actor]];
+  size_t low = 0, high = a->run_count;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (actors->firsts[a->runs[mid]] <= at) low = mid;
+    else high = mid;
+  }
+  uint32_t change = g->runs[a->runs[low]].change + (at - actors->firsts[a->runs[low]]);
+  return graph_start(g, change + 1) - 1;
+}
+
+static int read_run(struct history *h, struct docfile_actors *actors, struct runs_in *in, struct end_of_changes *ends,
+                    struct mp_reader *r) {
+  struct graph *g = &h->graph;
+  uint32_t parents[DUNLIN_MAX_PARENTS], parent_count = 0;
+  uint32_t actor = docfile_take(&in->actors, r, h->file->actor_count);
+  uint32_t changes = docfile_take(&in->counts, r, (uint64_t)h->file->changes - g->changes + 1);
+  uint32_t shape = docfile_take(&in->shapes, r, 2 * DUNLIN_MAX_PARENTS + 1);
+  if (!changes) mp_fail(r);
+  if (r->error) return r->error;
+  docfile_actors_turn(actors, actor, g->run_count);
+  if (shape & 1u) {
+    if (!actors->counts[actor]) return DUNLIN_EFORMAT;
+    parents[parent_count++] = graph_start(g, actors->newest[actor] + 1) - 1;
+  }
+  for (uint32_t k = shape / 2; k && !r->error; k--) parents[parent_count++] = take_parent(h, actors, in, r);
+  uint32_t number = actors->numbers[actor];
+  if (in->numbers.count) number -= docfile_take(&in->numbers, r, (uint64_t)number + 1);
+  if (r->error) return r->error;
+  int error = graph_open(g, parents, parent_count);
+  if (error) return error;
+  size_t before = g->run_count;
+  uint32_t change = g->changes;
+  g->open.actor = h->file->actors[actor];
+  g->open.number = number;
+  error = graph_settle_run(g, changes, end_of(h, ends, change + changes) - g->lvs);
+  if (!error && g->run_count == before) error = DUNLIN_EFORMAT; /* it goes on with the one before */
+  docfile_actors_done(actors, change, changes, number);
+  return error;
+}
+
 static int read_runs(struct history *h, struct mp_reader *r) {
   struct graph *g = &h->graph;
-  struct column_in runs = docfile_column(r), parents = docfile_column(r), numbers = docfile_column(r);
-  uint32_t found[DUNLIN_MAX_PARENTS];
-  size_t count = runs.count / 3;
+  struct runs_in in = {docfile_column(r), {{0}}, {{0}}, {{0}}, {{0}}, {{0}}};
+  in.counts = docfile_column(r);
+  in.shapes = docfile_column(r);
+  in.others = docfile_column(r);
+  in.backs = docfile_column(r);
+  in.numbers = docfile_column(r);
+  size_t count = in.actors.count;
+  if (in.numbers.count && in.numbers.count != count) mp_fail(r);
   struct end_of_changes ends = {0};
+  struct docfile_actors actors;
   int error = read_lengths(h, r);
   if (!error) error = read_times(h, r);
-  if (runs.count % 3 || (numbers.count && numbers.count != count)) mp_fail(r);
-  uint32_t *next = error ? NULL : env_calloc(g->env, g->actor_count, sizeof *next);
-  if (!error && !next) error = DUNLIN_ENOMEM;
-  for (size_t i = 0; !error && i < count; i++) {
-    uint32_t actor = docfile_take(&runs, r, h->file->actor_count);
-    uint32_t changes = docfile_take(&runs, r, (uint64_t)h->file->changes - g->changes + 1);
-    uint32_t parent_count = docfile_take(&runs, r, DUNLIN_MAX_PARENTS + 1);
-    for (uint32_t k = 0; k < parent_count && !r->error; k++) {
-      uint32_t back = docfile_take(&parents, r, (uint64_t)g->changes + 1);
-      if (!back) mp_fail(r);
-      else found[k] = graph_start(g, g->changes - back + 1) - 1;
-    }
-    int64_t by = numbers.count ? docfile_take_int(&numbers, r) : 0;
-    if (!changes || r->error) error = DUNLIN_EFORMAT;
-    if (error) break;
-    actor = h->file->actors[actor];
-    if (by > 0 || by < -(int64_t)next[actor]) error = DUNLIN_EFORMAT;
-    if (!error) error = graph_open(g, found, parent_count);
-    if (error) break;
-    g->open.actor = actor;
-    g->open.number = (uint32_t)(next[actor] + by);
-    if (g->open.number + changes > next[actor]) next[actor] = g->open.number + changes;
-    size_t before = g->run_count;
-    error = graph_settle_run(g, changes, end_of(h, &ends, g->changes + changes) - g->lvs);
-    if (!error && g->run_count == before) error = DUNLIN_EFORMAT; /* it goes on with the one before */
-  }
-  ENV_FREE_ARRAY(g->env, next, g->actor_count);
-  if (!error && (g->changes != h->file->changes || parents.count || numbers.count)) error = DUNLIN_EFORMAT;
-  return error ? error : r->error;
+  if (error) return error;
+  error = docfile_actors_init(&actors, g->env, h->file->actor_count, count);
+  for (size_t i = 0; !error && i < count; i++) error = read_run(h, &actors, &in, &ends, r);
+  docfile_actors_free(&actors);
+  if (error) return error;
+  bool all = !in.counts.count && !in.shapes.count && !in.others.count && !in.backs.count && !in.numbers.count;
+  return g->changes == h->file->changes && all ? r->error : DUNLIN_EFORMAT;
 }
 
 /* Whether the state was told the truth about the graph. */
@@ -187,32 +227,56 @@ static bool kind_fits(const struct container *c, const struct op_run *run) {
   }
 }
 
+/* Kinds and lengths; the indexes are read when it is known who made what. */
 static int read_log(struct history *h, uint32_t container, struct mp_reader *r) {
   const struct container *c = h->doc->containers[container];
-  struct oplog *log = &h->containers[container].log;
-  struct column_in codes = docfile_column(r), places = docfile_column(r), lengths = docfile_column(r);
-  int64_t cursor = 0;
-  if (codes.count != places.count || codes.count != lengths.count) mp_fail(r);
+  struct container_history *ch = &h->containers[container];
+  struct oplog *log = &ch->log;
+  ch->codes = docfile_column(r);
+  ch->indexes = docfile_column(r);
+  struct column_in codes = ch->codes, lengths = docfile_column(r);
+  if (codes.count != ch->indexes.count || codes.count != lengths.count) mp_fail(r);
   if (r->error || ENV_GROW(h->graph.env, log->runs, log->cap, codes.count)) return r->error ? r->error : DUNLIN_ENOMEM;
   for (size_t i = codes.count; i; i--) {
     struct op_run run = {.ord = log->ops & LV_LIMIT};
-    uint32_t code = docfile_take(&codes, r, CODE_OTHER + 4096);
-    int64_t by = docfile_take_int(&places, r);
     uint32_t length = docfile_take(&lengths, r, DUNLIN_MAX_DELTA_OPS + 1);
-    bool counts_end = code == CODE_BACKWARD || code == CODE_DELETE_BEFORE;
-    if (by > UINT32_MAX || by < -(int64_t)UINT32_MAX || !length || !set_code(&run, code)) mp_fail(r);
-    int64_t a = cursor + by - (counts_end ? length : 0);
-    run.len = length & ((1u << 25) - 1);
-    if (a < 0 || a > UINT32_MAX || length > h->file->lvs - log->ops || !kind_fits(c, &run)) mp_fail(r);
-    if (c->kind == DUNLIN_TEXT && !run.idle && a + length > DOCFILE_LVS) mp_fail(r); /* the walker has no more */
-    if ((run.kind & OP_CREATES) && length != 1) mp_fail(r);
+    if (!set_code(&run, docfile_take(&codes, r, CODE_OTHER + 4096)) || !kind_fits(c, &run)) mp_fail(r);
+    if (!length || length > h->file->lvs - log->ops || ((run.kind & OP_CREATES) && length != 1)) mp_fail(r);
     if (r->error) return r->error;
-    run.a = (uint32_t)a;
-    cursor = a + (code == CODE_INSERT ? length : 0);
+    run.len = length & ((1u << 25) - 1);
     log->runs[log->count++] = run;
     log->ops += length;
   }
+  return log->ops == h->file->ops[container] ? 0 : DUNLIN_EFORMAT;
+}
+
+static int read_indexes(struct history *h, uint32_t container, struct docfile_cursors *cursors, struct mp_reader *r) {
+  struct container_history *ch = &h->containers[container];
+  bool is_text = h->doc->containers[container]->kind == DUNLIN_TEXT;
+  docfile_cursors_begin(cursors);
+  for (size_t i = 0; i < ch->log.count; i++) {
+    struct op_run *run = &ch->log.runs[i];
+    uint32_t *cursor = docfile_cursor(cursors, &h->graph, run->lv);
+    uint32_t code = docfile_take(&ch->codes, r, UINT32_MAX);
+    uint64_t coded = docfile_take_long(&ch->indexes, r);
+    int64_t by = coded & 1u ? -(int64_t)(coded / 2) - 1 : (int64_t)(coded / 2);
+    bool counts_end = code == CODE_BACKWARD || code == CODE_DELETE_BEFORE;
+    int64_t a = *cursor + by - (counts_end ? run->len : 0);
+    if (coded > 2 * (uint64_t)UINT32_MAX || a < 0 || a > UINT32_MAX) mp_fail(r);
+    if (is_text && !run->idle && a + run->len > DOCFILE_LVS) mp_fail(r); /* the walker has no more */
+    if (r->error) return r->error;
+    run->a = (uint32_t)a;
+    *cursor = run->a + (code == CODE_INSERT ? run->len : 0);
+  }
   return 0;
+}
+
+static int read_all_indexes(struct history *h, struct mp_reader *r) {
+  struct docfile_cursors cursors;
+  int error = docfile_cursors_init(&cursors, &h->graph);
+  for (uint32_t i = 0; !error && i < h->file->container_count; i++) error = read_indexes(h, i, &cursors, r);
+  docfile_cursors_free(&cursors, h->graph.env);
+  return error;
 }
 
 /* Who owns which operations: that gives the logs their local versions. */
@@ -456,14 +520,12 @@ static int decode(struct history *h, const uint8_t *bytes) {
   if (!error) error = check_graph(h);
   struct column_in owners = docfile_column(&r), lengths = docfile_column(&r), makers = docfile_column(&r);
   if (!error) error = read_voids(h, &r);
-  for (uint32_t i = 0; !error && i < h->file->container_count; i++) {
-    error = read_log(h, i, &r);
-    if (!error && h->containers[i].log.ops != h->file->ops[i]) error = DUNLIN_EFORMAT;
-  }
+  for (uint32_t i = 0; !error && i < h->file->container_count; i++) error = read_log(h, i, &r);
   struct dunlin_bytes values = mp_read_bin(&r, UINT32_MAX);
   if (!error) error = mp_end(&r);
   if (!error && values.len != h->file->values_bytes) error = DUNLIN_EFORMAT;
   if (!error) error = read_owners(h, &r, &owners, &lengths);
+  if (!error) error = read_all_indexes(h, &r);
   bool plain = h->file->flags & FLAG_PLAIN;
   for (uint32_t i = 0; !error && !plain && i < h->file->container_count; i++)
     if (h->doc->containers[i]->kind == DUNLIN_TEXT) error = place_text(h, i);

@@ -3,37 +3,6 @@
 
 #include "crdt/docfile.h"
 
-/* ---- Columns ------------------------------------------------------------------------------------------------ */
-
-struct column_in docfile_column(struct mp_reader *r) {
-  struct column_in column = {.count = mp_read_array(r, SIZE_MAX)};
-  column.r = *r;
-  for (size_t i = 0; i < column.count; i++) mp_skip(r);
-  return column;
-}
-
-uint32_t docfile_take(struct column_in *column, struct mp_reader *r, uint64_t end) {
-  if (!column->count || !end) {
-    mp_fail(r);
-    return 0;
-  }
-  column->count--;
-  uint32_t v = (uint32_t)mp_read_uint(&column->r, end - 1);
-  if (column->r.error) mp_fail(r);
-  return v;
-}
-
-int64_t docfile_take_int(struct column_in *column, struct mp_reader *r) {
-  if (!column->count) {
-    mp_fail(r);
-    return 0;
-  }
-  column->count--;
-  int64_t v = mp_read_int(&column->r);
-  if (column->r.error) mp_fail(r);
-  return v;
-}
-
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
 /* Where the sections lie.  No frame of zstd becomes more than 2^15 times as long. */

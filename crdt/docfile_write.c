@@ -13,9 +13,10 @@ struct ints {
 struct writer {
   dunlin_doc *doc;
   struct buf sections[DOCFILE_SECTIONS];
-  struct ints columns[3];
+  struct ints columns[6];
   uint32_t *actors; /* of each actor its number in the file; LV_NONE: it has no changes */
   uint32_t actor_count;
+  struct docfile_cursors cursors;
 };
 
 static void put_uint(struct ints *column, uint64_t v) {
@@ -271,41 +272,55 @@ static int write_state(struct writer *w) {
 
 /* ---- History ------------------------------------------------------------------------------------------------ */
 
-static int by_size(const void *a, const void *b) {
+static int latest_first(const void *a, const void *b) {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
+  return (x < y) - (x > y);
 }
 
-/* How many changes before a run each of its parents is.  The graph has them in the order in which they came. */
-static void put_parents(const struct graph *g, const struct graph_run *run, struct ints *column) {
-  uint32_t back[DUNLIN_MAX_PARENTS];
-  for (uint32_t k = 0; k < run->parent_count; k++)
-    back[k] = run->change - graph_change_at(g, g->parents[run->parents + k]);
-  if (run->parent_count > 1) qsort(back, run->parent_count, sizeof *back, by_size);
-  for (uint32_t k = 0; k < run->parent_count; k++) put_uint(column, back[k]);
+/* A parent that is not its actor's newest: whose it is, and how many changes that actor has made since. */
+static void put_parent(struct writer *w, struct docfile_actors *actors, uint32_t change, struct ints *columns) {
+  const struct graph *g = &w->doc->graph;
+  uint32_t run = graph_run_of(g, change), actor = w->actors[g->runs[run].actor];
+  put_uint(&columns[3], actor == docfile_other(actors) ? 0 : actor + 1);
+  put_uint(&columns[4], actors->counts[actor] - 1 - (actors->firsts[run] + change - g->runs[run].change));
 }
 
-/* The graph's runs: actor, how many changes, how many parents; how many changes before it each parent is; and by how much its
- * number differs from the actor's next, when any does. */
+/* The parents of a run: the latest first, since the graph has them in the order in which they came. */
+static void put_parents(struct writer *w, struct docfile_actors *actors, const struct graph_run *run,
+                        struct ints *columns) {
+  const struct graph *g = &w->doc->graph;
+  uint32_t parents[DUNLIN_MAX_PARENTS], own = 0;
+  for (uint32_t k = 0; k < run->parent_count; k++) parents[k] = graph_change_at(g, g->parents[run->parents + k]);
+  if (run->parent_count > 1) qsort(parents, run->parent_count, sizeof *parents, latest_first);
+  for (uint32_t k = 0; k < run->parent_count; k++) {
+    if (parents[k] == actors->newest[actors->now]) own = 1;
+    else put_parent(w, actors, parents[k], columns);
+  }
+  put_uint(&columns[2], 2 * (run->parent_count - own) + own);
+}
+
+/* The graph's runs: actor; how many changes; how many parents, and whether the actor's newest change is one; the other parents; and
+ * by how much its number differs from the actor's next, when any does. */
 static int write_runs(struct writer *w, struct buf *out) {
   const struct graph *g = &w->doc->graph;
   struct ints *columns = w->columns;
-  uint32_t *next = env_calloc(w->doc->env, g->actor_count, sizeof *next);
+  struct docfile_actors actors;
   bool forked = false;
-  if (!next) return DUNLIN_ENOMEM;
+  int error = docfile_actors_init(&actors, g->env, w->actor_count, g->run_count);
+  if (error) return error;
   for (size_t i = 0; i < g->actor_count; i++) forked |= g->actors[i].forked;
   for (size_t i = 0; i < g->run_count; i++) {
     const struct graph_run *run = &g->runs[i];
     uint32_t count = (i + 1 < g->run_count ? run[1].change : g->changes) - run->change;
-    put_uint(&columns[0], w->actors[run->actor]);
-    put_uint(&columns[0], count);
-    put_uint(&columns[0], run->parent_count);
-    put_parents(g, run, &columns[1]);
-    if (forked) put_int(&columns[2], (int64_t)run->number - next[run->actor]);
-    if (run->number + count > next[run->actor]) next[run->actor] = run->number + count;
+    docfile_actors_turn(&actors, w->actors[run->actor], i);
+    put_uint(&columns[0], actors.now);
+    put_uint(&columns[1], count);
+    put_parents(w, &actors, run, columns);
+    if (forked) put_uint(&columns[5], actors.numbers[actors.now] - run->number);
+    docfile_actors_done(&actors, run->change, count, run->number);
   }
-  for (size_t i = 0; i < 3; i++) put_column(out, &columns[i]);
-  ENV_FREE_ARRAY(w->doc->env, next, g->actor_count);
+  for (size_t i = 0; i < 6; i++) put_column(out, &columns[i]);
+  docfile_actors_free(&actors);
   return 0;
 }
 
@@ -366,11 +381,14 @@ static uint32_t code_of(const struct op_run *run, uint32_t cursor, uint32_t *fro
 }
 
 static void write_log(struct writer *w, const struct oplog *log, struct buf *out) {
-  uint32_t cursor = 0, from;
+  const struct graph *g = &w->doc->graph;
+  struct docfile_cursors *cursors = &w->cursors;
+  docfile_cursors_begin(cursors);
   for (size_t i = 0; i < log->count; i++) {
-    uint32_t before = cursor;
-    put_uint(&w->columns[0], code_of(&log->runs[i], before, &from, &cursor));
-    put_int(&w->columns[1], (int64_t)from - before);
+    uint32_t *cursor = docfile_cursor(cursors, g, log->runs[i].lv), before = *cursor, from;
+    put_uint(&w->columns[0], code_of(&log->runs[i], before, &from, cursor));
+    int64_t by = (int64_t)from - before;
+    put_uint(&w->columns[1], by < 0 ? (uint64_t)(-2 * by - 1) : (uint64_t)(2 * by));
     put_uint(&w->columns[2], log->runs[i].len);
   }
   for (size_t i = 0; i < 3; i++) put_column(out, &w->columns[i]);
@@ -425,6 +443,8 @@ static int write_history(struct writer *w) {
   const dunlin_doc *doc = w->doc;
   struct buf *out = &w->sections[DOCFILE_HISTORY];
   int error = write_runs(w, out);
+  if (!error) error = docfile_cursors_init(&w->cursors, &doc->graph);
+  if (error) return error;
   write_lengths(w, out);
   write_owners(w, out);
   for (size_t i = 0; i < doc->container_count; i++) write_log(w, &doc->containers[i]->log, out);
@@ -486,14 +506,15 @@ static int write_file(struct writer *w, struct buf *out) {
 static int save(dunlin_doc *doc, struct buf *out) {
   struct writer w = {.doc = doc};
   for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_init(&w.sections[i], doc->env, DOCFILE_SECTION_MAX);
-  for (int i = 0; i < 3; i++) buf_init(&w.columns[i].bytes, doc->env, DOCFILE_SECTION_MAX);
+  for (int i = 0; i < 6; i++) buf_init(&w.columns[i].bytes, doc->env, DOCFILE_SECTION_MAX);
   int error = number_actors(&w);
   if (!error) error = write_state(&w);
   if (!error) error = write_history(&w);
   if (!error) error = write_file(&w, out);
   for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_free(&w.sections[i]);
-  for (int i = 0; i < 3; i++) buf_free(&w.columns[i].bytes);
+  for (int i = 0; i < 6; i++) buf_free(&w.columns[i].bytes);
   ENV_FREE_ARRAY(doc->env, w.actors, doc->graph.actor_count);
+  docfile_cursors_free(&w.cursors, doc->env);
   return error;
 }
 
