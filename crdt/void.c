@@ -121,13 +121,13 @@ static int replay(dunlin_doc *from, dunlin_doc *to) {
   return error;
 }
 
-/* Walkers know where the document is. */
-static void stop_walkers(dunlin_doc *doc, dunlin_doc *home) {
+/* Walkers know where the document is, which `home` is from now on. */
+static void move_walkers(dunlin_doc *doc, const dunlin_doc *home) {
   for (size_t i = 0; i < doc->container_count; i++) {
     struct container *c = doc->containers[i];
     if (c->kind != DUNLIN_TEXT) continue;
-    walker_stop(&c->as.text.walker);
-    walker_init(&c->as.text.walker, &home->graph, &c->log, &home->voids);
+    c->as.text.walker.graph = &home->graph;
+    c->as.text.walker.voids = &home->voids;
   }
 }
 
@@ -140,8 +140,8 @@ static void stop_walkers(dunlin_doc *doc, dunlin_doc *home) {
 
 /* The documents exchange what follows from their changes, and keep what else they have. */
 static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
-  stop_walkers(doc, fresh);
-  stop_walkers(fresh, doc);
+  move_walkers(doc, fresh);
+  move_walkers(fresh, doc);
   SWAP(*doc, *fresh, struct dunlin_doc);
   doc->graph.ctx = doc;
   fresh->graph.ctx = fresh;

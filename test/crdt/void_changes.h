@@ -2,6 +2,8 @@
 #ifndef TEST_CRDT_VOID_CHANGES_H
 #define TEST_CRDT_VOID_CHANGES_H
 
+#include "crdt/doc.h"
+
 #include "test/crdt/scenario.h"
 #include "test/oracle/support.h"
 
@@ -45,6 +47,7 @@ static inline dunlin_doc *replay_of(dunlin_doc *doc, const struct void_set *set)
 static inline void assert_as_replayed(dunlin_doc *doc, const struct void_set *set) {
   struct oracle *oracle = test_oracle();
   dunlin_doc *fresh = replay_of(doc, set);
+  OK(doc_check(doc, true));
   OK(oracle_set_void(oracle, set->ids, set->count));
   test_feed(oracle, doc);
   assert_shows_like(oracle, doc);

@@ -163,6 +163,7 @@ static void follow(struct replica *r) {
   OK(oracle_set_void(r->oracle, r->set.ids, r->set.count));
   test_feed(r->oracle, r->doc);
   assert_shows_like(r->oracle, r->doc);
+  OK(doc_check(r->doc, false));
 }
 
 static void step(struct replica *r, struct rng *rng) {
