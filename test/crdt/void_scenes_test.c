@@ -15,6 +15,9 @@ static void text_shows_as_before_a_void_change(void **state) {
 static void typing_goes_where_it_shows(void **state) {
   (void)state;
   struct scene s = text_scene();
+  OK(dunlin_begin(s.third)); /* aborted: what was known about the void change is found out again */
+  OK(dunlin_text_splice(s.third, at(s.third, "t"), 0, 0, "?", 1));
+  dunlin_abort(s.third);
   type(s.third, 1, 0, "1");
   assert_text(s.third, at(s.third, "t"), "a1bcdef");
   type(s.third, 5, 1, "2"); /* in place of the "e" */
@@ -72,9 +75,9 @@ static void an_earlier_version_counts_void_changes(void **state) {
   test_send(s.first, s.third);
   struct dunlin_id own = id_of(s.third, 3, 0);
   OK(dunlin_begin_at(s.third, (struct dunlin_id[]){own, second}, 2));
-  OK(dunlin_text_splice(s.third, at(s.third, "t"), 6, 1, "X", 1)); /* of "0aVVbdef" the "e" */
+  OK(dunlin_text_splice(s.third, at(s.third, "t"), 4, 1, "X", 1)); /* of "0aVVbdef" the "b" */
   commit(s.third);
-  assert_text(s.third, at(s.third, "t"), "90abcdXf");
+  assert_text(s.third, at(s.third, "t"), "90aXcdef");
   assert_scene(&s);
   scene_close(&s);
 }
