@@ -108,7 +108,8 @@ struct dunlin_packing {
   struct dunlin_bytes data;
   struct dunlin_bytes prefix; /* what both sides know already; may be empty */
   void *out;
-  size_t cap; /* room at `out` */
+  size_t cap;    /* room at `out` */
+  bool thorough; /* to compress: rather small than soon */
 };
 struct dunlin_env {
   size_t size; /* sizeof(struct dunlin_env) */
