@@ -209,12 +209,157 @@ static void work_on_the_saved_version_decodes_nothing(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* ---- Damage ------------------------------------------------------------------------------------------------- */
+
+/* All that a reader of bytes from anywhere may do with them.  Whether they are still a document's. */
+static bool try_bytes(const struct dunlin_env *env, const uint8_t *data, size_t len) {
+  struct dunlin_actor actor = {{9}};
+  struct dunlin_id hash;
+  dunlin_doc *doc = NULL;
+  int error = dunlin_doc_load(env, data, len, &actor, &doc);
+  if (error) {
+    assert_true(error == DUNLIN_EFORMAT || error == DUNLIN_ELIMIT || error == DUNLIN_ENEWER);
+    assert_null(doc);
+    return false;
+  }
+  if (!dunlin_begin(doc)) {
+    (void)dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(1));
+    (void)!dunlin_commit(doc, 0, NULL);
+  }
+  error = dunlin_doc_hash(doc, &hash);
+  assert_true(!error || error == DUNLIN_ECORRUPT);
+  if (!error) {
+    free_bytes(whole_delta(doc));
+    OK(doc_check(doc, true));
+  }
+  dunlin_doc_free(doc);
+  return !error;
+}
+
+/* A document's bytes, compressed or not: without compression damage gets to the columns. */
+static struct bytes some_file(struct seeded *memory, uint64_t seed, bool packed) {
+  struct rng rng = rng_of(seed);
+  dunlin_doc *docs[2] = {test_doc(1), test_doc(2)};
+  for (int i = 0; i < 24; i++) {
+    program_edit(docs[i & 1], &rng);
+    if (i % 6 == 5) test_sync(docs[0], docs[1]);
+  }
+  dunlin_doc *text = written();
+  test_sync(docs[0], docs[1]);
+  seeded_init(memory, seed);
+  if (!packed) memory->env.compress = NULL;
+  dunlin_doc *from = seed % 2 ? text : docs[0], *copy = NULL;
+  struct dunlin_id id = test_id(1);
+  struct dunlin_actor actor = {{5}};
+  struct bytes file;
+  OK(dunlin_doc_new(&memory->env, &id, &actor, &copy));
+  test_send(from, copy);
+  file = saved(copy);
+  dunlin_doc_free(copy);
+  dunlin_doc_free(text);
+  dunlin_doc_free(docs[0]);
+  dunlin_doc_free(docs[1]);
+  return file;
+}
+
+static void no_part_of_a_file_is_a_document(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed < 5; seed++) {
+    struct seeded memory;
+    struct bytes file = some_file(&memory, seed, seed > 2);
+    for (size_t len = 0; len < file.len; len++) {
+      uint8_t *exact = malloc(len ? len : 1); /* so that the sanitizer sees a byte too many */
+      memcpy(exact, file.data, len);
+      assert_false(try_bytes(NULL, exact, len));
+      free(exact);
+    }
+    assert_true(try_bytes(NULL, file.data, file.len));
+    dunlin_free(&memory.env, file.data, file.len);
+    assert_int_equal(memory.live, 0);
+  }
+}
+
+static void damaged_files_do_no_harm(void **state) {
+  (void)state;
+  uint64_t first = seed_first(), count = seed_count(40);
+  size_t refused = 0, tried = 0;
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    struct seeded memory;
+    struct bytes file = some_file(&memory, seed, seed % 4 > 1);
+    struct rng rng = rng_of(seed);
+    uint8_t *damaged = malloc(file.len);
+    for (size_t i = 0; i < 200; i++, tried++) {
+      memcpy(damaged, file.data, file.len);
+      for (size_t flips = 1 + rng_below(&rng, 3); flips; flips--) {
+        size_t at = rng_below(&rng, file.len), bit = rng_below(&rng, 16);
+        damaged[at] = (uint8_t)(bit < 8 ? damaged[at] ^ 1u << bit : rng_next(&rng));
+      }
+      refused += !try_bytes(NULL, damaged, file.len);
+    }
+    free(damaged);
+    dunlin_free(&memory.env, file.data, file.len);
+  }
+  assert_true(refused > tried / 2);
+}
+
+/* ---- Memory ------------------------------------------------------------------------------------------------- */
+
+/* Opens, edits, takes the history in and saves again. */
+static int work(struct seeded *memory, struct bytes file) {
+  struct dunlin_actor actor = {{9}};
+  struct dunlin_id hash;
+  struct bytes again = {NULL, 0};
+  dunlin_doc *doc = NULL;
+  int error = dunlin_doc_load(&memory->env, file.data, file.len, &actor, &doc);
+  if (error) return error;
+  error = dunlin_begin(doc);
+  if (!error) {
+    (void)dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(1));
+    error = dunlin_commit(doc, 0, NULL);
+  }
+  if (error >= 0) error = dunlin_doc_hash(doc, &hash);
+  if (!error) error = dunlin_doc_save(doc, &again.data, &again.len);
+  if (error) { /* memory is back: nothing is lost */
+    memory->fail_at = 0;
+    memory->for_good = false;
+    assert_int_equal(error, DUNLIN_ENOMEM);
+    OK(dunlin_doc_hash(doc, &hash));
+    OK(dunlin_doc_save(doc, &again.data, &again.len));
+    OK(doc_check(doc, true));
+  }
+  dunlin_free(&memory->env, again.data, again.len);
+  dunlin_doc_free(doc);
+  return error;
+}
+
+static void every_allocation_fails(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed < 3; seed++) {
+    struct seeded memory, other;
+    struct bytes file = some_file(&other, seed, true);
+    seeded_init(&memory, 1);
+    OK(work(&memory, file));
+    uint64_t all = memory.allocations;
+    assert_true(all > 50);
+    for (int for_good = 0; for_good < 2; for_good++) {
+      for (uint64_t n = 1; n <= all; n++) {
+        seeded_init(&memory, 1);
+        memory.fail_at = n;
+        memory.for_good = for_good;
+        FAILS(work(&memory, file), DUNLIN_ENOMEM);
+        assert_int_equal(memory.live, 0);
+      }
+    }
+    dunlin_free(&other.env, file.data, file.len);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_empty_document_comes_back),
-      cmocka_unit_test(a_text_comes_back),
-      cmocka_unit_test(random_documents_come_back),
-      cmocka_unit_test(work_on_the_saved_version_decodes_nothing),
+      cmocka_unit_test(an_empty_document_comes_back),    cmocka_unit_test(a_text_comes_back),
+      cmocka_unit_test(random_documents_come_back),      cmocka_unit_test(work_on_the_saved_version_decodes_nothing),
+      cmocka_unit_test(no_part_of_a_file_is_a_document), cmocka_unit_test(damaged_files_do_no_harm),
+      cmocka_unit_test(every_allocation_fails),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (failed && getenv("DUNLIN_RUNNING")) printf("to run the last seed alone: %s\n", getenv("DUNLIN_RUNNING"));
