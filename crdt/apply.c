@@ -46,13 +46,13 @@ int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t con
   return idmap_put(&doc->container_ids, doc->env, &key, container);
 }
 
-static bool any_seen(const dunlin_doc *doc, const struct lv_set *set) {
+static bool any_seen(dunlin_doc *doc, const struct lv_set *set) {
   for (size_t i = 0; i < set->count; i++)
     if (graph_seen(&doc->graph, set->lvs[i])) return true;
   return false;
 }
 
-bool container_seen(const dunlin_doc *doc, uint32_t container) {
+bool container_seen(dunlin_doc *doc, uint32_t container) {
   return !container || any_seen(doc, &doc->containers[container]->made);
 }
 
@@ -145,6 +145,15 @@ static int container_make(dunlin_doc *doc, const struct op *op, enum dunlin_kind
 
 /* ---- Getting a container ready ------------------------------------------------------------------------------ */
 
+/* Whether the operation ends a head that is no parent: nothing else can have it in its past. */
+static bool is_unseen_head(const struct graph *g, uint32_t lv) {
+  for (size_t i = 0; i < g->open.parent_count; i++)
+    if (g->open.parents[i] == lv) return false;
+  for (size_t i = g->head_count; i-- > 0;)
+    if (g->heads[i] == lv) return true;
+  return false;
+}
+
 /* Whether an operation of the container is concurrent to the open change. */
 static int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
   struct graph *g = &doc->graph;
@@ -152,7 +161,11 @@ static int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concu
   *concurrent = false;
   if (g->open.builds_on_all || !log->count) return 0;
   const struct op_run *last = &log->runs[log->count - 1];
-  if (last->lv + last->len <= graph_critical_open(g)) return 0;
+  if (last->lv + last->len <= g->open.critical) return 0;
+  if (is_unseen_head(g, last->lv + last->len - 1)) {
+    *concurrent = true;
+    return 0;
+  }
   int error = graph_prepare_seen(g);
   for (size_t i = 0; !error && i < g->unseen.count && !*concurrent; i++) {
     size_t at = oplog_from(log, g->unseen.list[i].from);
@@ -180,7 +193,7 @@ static uint32_t critical_before(const struct graph *g, uint32_t lv) {
 static int ready_walker(dunlin_doc *doc, struct container *c) {
   struct walker *w = &c->as.text.walker;
   const struct graph *g = &doc->graph;
-  uint32_t base = graph_critical_open(g);
+  uint32_t base = g->open.critical;
   if (c->void_from < base) base = critical_before(g, c->void_from);
   bool keep = w->is_live && w->to >= base && base_holds(g, w->base, base);
   int error = keep ? 0 : walker_start(w, base);
@@ -560,11 +573,7 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
   int error = docfile_need(doc, parents, count);
   if (error) return error;
   error = graph_open(&doc->graph, parents, count);
-  if (!error) error = graph_prepare_seen(&doc->graph);
-  if (error) {
-    graph_abandon(&doc->graph);
-    return error;
-  }
+  if (error) return error;
   struct open_change *o = &doc->open;
   o->is_open = true;
   o->is_local = o->is_void = false;
@@ -640,6 +649,7 @@ int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {
   struct open_change *o = &doc->open;
   int error = close_row(doc);
   if (!error) error = doc->text.buf.error ? doc->text.buf.error : doc->values.buf.error;
+  if (!error) error = doc->graph.open.error;
   if (!error) error = names_prepare(doc);
   if (!error) error = graph_settle(&doc->graph, o->index);
   if (error) return error;

@@ -203,8 +203,8 @@ static uint32_t actor_of(dunlin_doc *doc, const struct change *change, const uin
 
 /* Whether the open change's actor and number are what they must be: the actor's next one in this version, with the previous one
  * first among the parents exactly when it is a parent. */
-static bool header_valid(const dunlin_doc *doc, const struct change *change, uint32_t actor) {
-  const struct graph *g = &doc->graph;
+static bool header_valid(dunlin_doc *doc, const struct change *change, uint32_t actor) {
+  struct graph *g = &doc->graph;
   if ((int64_t)change->number != graph_actor_reached(g, actor) + 1) return false;
   if (!change->number) return change->actor;
   for (size_t i = 0; i < g->open.parent_count; i++) {
@@ -257,6 +257,7 @@ int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const stru
   doc->open.is_void = void_has(doc, &given->id);
   doc->names.error = 0;
   error = header_valid(doc, &change, actor) ? apply_rows(doc, &change) : DUNLIN_EREFUSED;
+  if (doc->graph.open.error) error = doc->graph.open.error; /* whatever was judged, it was judged blindly */
   if (!error) error = check_canonical(doc, &change, given->bytes);
   if (!error) error = doc->names.error;
   if (!error && doc->open.is_void) error = void_prepare(doc);

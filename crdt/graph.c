@@ -250,6 +250,8 @@ int graph_open(struct graph *g, const uint32_t *parents, size_t count) {
     g->open.unseen_known = true;
   }
   if (!g->open.unseen_known) g->unseen_at = LV_NONE;
+  g->open.critical = graph_critical_open(g);
+  g->open.error = 0;
   return 0;
 }
 
@@ -278,18 +280,39 @@ static bool unseen_holds(const struct graph *g, uint32_t lv, uint32_t *from) {
   return true;
 }
 
-bool graph_seen(const struct graph *g, uint32_t lv) {
-  uint32_t from;
-  return lv >= g->lvs || !g->unseen.count || !unseen_holds(g, lv, &from);
+/* Whether it is sure that everything before `lv` and itself was seen, without looking; else graph->unseen says. */
+static bool surely_seen(struct graph *g, uint32_t lv) {
+  if (lv >= g->lvs || lv < g->open.critical) return true;
+  if (!g->open.unseen_known && graph_prepare_seen(g)) {
+    g->open.error = DUNLIN_ENOMEM;
+    return true;
+  }
+  return !g->unseen.count;
 }
 
-int64_t graph_actor_reached(const struct graph *g, uint32_t actor) {
+bool graph_seen(struct graph *g, uint32_t lv) {
+  uint32_t from;
+  return surely_seen(g, lv) || !unseen_holds(g, lv, &from);
+}
+
+/* Whether a parent is the actor's last change. */
+static bool builds_on_last(const struct graph *g, const struct graph_actor *a) {
+  uint32_t run = a->runs[a->run_count - 1];
+  uint32_t end = run + 1 < g->run_count ? g->runs[run + 1].lv : g->lvs;
+  for (size_t i = 0; i < g->open.parent_count; i++)
+    if (g->open.parents[i] + 1 == end) return true;
+  return false;
+}
+
+int64_t graph_actor_reached(struct graph *g, uint32_t actor) {
   const struct graph_actor *a = &g->actors[actor];
-  int64_t reached = (int64_t)a->before - 1; /* whatever is open has all of the file in its past */
+  int64_t reached = -1;
+  if (!a->forked && (!a->run_count || builds_on_last(g, a))) return (int64_t)a->changes - 1;
   for (size_t i = a->run_count; i-- > 0;) {
     const struct graph_run *run = &g->runs[a->runs[i]];
     uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].lv : g->lvs, from;
-    while (end > run->lv && unseen_holds(g, end - 1, &from)) end = from > run->lv ? from : run->lv;
+    while (end > run->lv && !surely_seen(g, end - 1) && unseen_holds(g, end - 1, &from))
+      end = from > run->lv ? from : run->lv;
     if (end == run->lv) continue;
     int64_t number = graph_op(g, end - 1).number;
     if (number > reached) reached = number;
@@ -347,7 +370,8 @@ static bool goes_on(const struct graph *g) {
   return last->actor == g->open.actor && last->number + (g->changes - last->change) == g->open.number;
 }
 
-static int settle_reserve(struct graph *g) {
+int graph_reserve(struct graph *g, uint32_t length) {
+  if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
   struct graph_actor *a = &g->actors[g->open.actor];
   return ENV_GROW(g->env, g->runs, g->run_cap, g->run_count + 1) ||
                  ENV_GROW(g->env, g->parents, g->parent_cap, g->parent_used + g->open.parent_count) ||
@@ -397,15 +421,13 @@ static void settle(struct graph *g, uint32_t changes, uint32_t length) {
 }
 
 int graph_settle_run(struct graph *g, uint32_t changes, uint32_t length) {
-  if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
-  int error = settle_reserve(g);
+  int error = graph_reserve(g, length);
   if (!error) settle(g, changes, length);
   return error;
 }
 
 int graph_settle(struct graph *g, uint32_t length) {
-  if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
-  int error = settle_reserve(g);
+  int error = graph_reserve(g, length);
   if (error) return error;
   if (!g->length_count || g->lengths[g->length_count - 1].length != length)
     g->lengths[g->length_count++] = (struct graph_length){g->lvs, g->changes, length};

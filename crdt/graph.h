@@ -83,7 +83,9 @@ struct graph {
     uint32_t *parents;
     size_t parent_count, parent_cap;
     struct dunlin_id id; /* decides between two changes of one number; zeros while not known */
+    uint32_t critical;   /* it has seen everything before this */
     bool unseen_known;
+    int error; /* what it has not seen could not be found out, for want of memory */
   } open;
   /* The id of a change, which only decides between two of one actor and number. */
   struct dunlin_id (*id_of)(void *ctx, uint32_t change);
@@ -114,12 +116,16 @@ int graph_settle(struct graph *graph, uint32_t length);
  * and times are in graph->lengths and graph->times already. */
 int graph_settle_run(struct graph *graph, uint32_t changes, uint32_t length);
 
-/* Whether the open change has the operation in its past, or made it.  When memory runs out while finding out what it has not seen:
- * graph_prepare_seen() says so first. */
-bool graph_seen(const struct graph *graph, uint32_t lv);
+/* Whether graph_settle() will succeed: makes room for it. DUNLIN_ENOMEM, DUNLIN_ELIMIT. */
+int graph_reserve(struct graph *graph, uint32_t length);
+
+/* Whether the open change has the operation in its past, or made it.  When memory runs out while finding out what it has not seen,
+ * open.error says so. */
+bool graph_seen(struct graph *graph, uint32_t lv);
+/* Finds out what it has not seen, into graph->unseen.  DUNLIN_ENOMEM. */
 int graph_prepare_seen(struct graph *graph);
-/* The highest number among the actor's changes that the open change has seen; -1.  After graph_prepare_seen(). */
-int64_t graph_actor_reached(const struct graph *graph, uint32_t actor);
+/* The highest number among the actor's changes that the open change has seen; -1.  Memory: as for graph_seen(). */
+int64_t graph_actor_reached(struct graph *graph, uint32_t actor);
 /* The largest x for which all operations from x on, and the open change, have everything before x in their past. */
 uint32_t graph_critical_open(const struct graph *graph);
 

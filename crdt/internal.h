@@ -198,7 +198,7 @@ uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent);
 uint32_t container_find(const dunlin_doc *doc, const struct container_id *id); /* IDMAP_NONE */
 int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t container);
 /* Whether the open change knows the container. */
-bool container_seen(const dunlin_doc *doc, uint32_t container);
+bool container_seen(dunlin_doc *doc, uint32_t container);
 /* The highest generation of a child at an entry that the open change knows; -1. */
 int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *entry);
 /* How many items a text or list has at the open change's version. */

@@ -28,7 +28,7 @@ static void place(struct reg *reg, const struct graph *graph, struct reg_write w
   reg->writes[at] = write;
 }
 
-int reg_apply(struct reg *reg, const struct graph *graph, const struct reg_write *write, struct reg_undo *undo) {
+int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo) {
   const struct dunlin_env *env = graph->env;
   struct reg_write copy = {0};
   *undo = (struct reg_undo){.added = write};

@@ -26,9 +26,9 @@ struct reg_undo {
 
 void reg_free(struct reg *reg, const struct dunlin_env *env);
 
-/* After graph_prepare_seen(): removes the writes that the open change has seen, and adds `write` (NULL: a deletion), whose value is copied.  0 or
+/* Removes the writes that the open change has seen, and adds `write` (NULL: a deletion), whose value is copied.  0 or
  * DUNLIN_ENOMEM.  The undo record is to be given to exactly one of reg_revert() and reg_undo_free(). */
-int reg_apply(struct reg *reg, const struct graph *graph, const struct reg_write *write, struct reg_undo *undo);
+int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo);
 /* `lv` names the write that was added. */
 void reg_revert(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo);
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env);

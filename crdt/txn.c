@@ -12,9 +12,10 @@ static int begin(dunlin_doc *doc, const uint32_t *heads, size_t count) {
   struct graph *g = &doc->graph;
   /* Every change of ours must lie in the version, or this one would be a fork. */
   int64_t reached = graph_actor_reached(g, doc->actor);
-  if (g->actors[doc->actor].changes != reached + 1) {
+  if (g->open.error || g->actors[doc->actor].changes != reached + 1) {
+    error = g->open.error ? g->open.error : DUNLIN_EINVAL;
     open_change_revert(doc);
-    return DUNLIN_EINVAL;
+    return error;
   }
   g->open.actor = doc->actor;
   g->open.number = (uint32_t)(reached + 1);
@@ -85,6 +86,7 @@ static int finish(dunlin_doc *doc, bool wanted, struct dunlin_id *id) {
   struct dunlin_bytes canonical = {doc->bytes.data, doc->bytes.len};
   *id = change_id(doc->env, &doc->id, canonical);
   error = name_containers(doc, id);
+  if (!error) error = graph_reserve(&doc->graph, doc->open.index); /* nothing may fail behind the hook */
   if (!error && wanted && doc->hook) error = doc->hook(doc->hook_ctx, id, canonical);
   return error;
 }
@@ -108,6 +110,7 @@ int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
   doc->graph.open.time = time;
   if (!error && doc->text.buf.error) error = doc->text.buf.error;
   if (!error && doc->values.buf.error) error = doc->values.buf.error;
+  if (!error) error = doc->graph.open.error;
   if (!error && named) error = finish(doc, true, &id);
   if (!error) error = open_change_settle(doc, named ? &id : NULL);
   if (error) open_change_revert(doc);
@@ -189,13 +192,13 @@ static int map_prepare(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
   return 0;
 }
 
-static bool has_seen_all(const dunlin_doc *doc, const struct reg *reg) {
+static bool has_seen_all(dunlin_doc *doc, const struct reg *reg) {
   for (uint32_t i = 0; i < reg->count; i++)
     if (!graph_seen(&doc->graph, reg->writes[i].lv)) return false;
   return true;
 }
 
-static bool is_settled_value(const dunlin_doc *doc, const struct reg *reg, const struct dunlin_value *value) {
+static bool is_settled_value(dunlin_doc *doc, const struct reg *reg, const struct dunlin_value *value) {
   return reg->count == 1 && has_seen_all(doc, reg) && value_same(&reg->writes[0].value, value);
 }
 
@@ -218,7 +221,7 @@ int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, const char *key, size_t k
 }
 
 /* The winner among the live children of that kind that the walking version has seen; IDMAP_NONE. */
-static uint32_t seen_child(const dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind) {
+static uint32_t seen_child(dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind) {
   for (uint32_t i = 0; entry && i < entry->reg.count; i++) {
     const struct reg_write *write = &entry->reg.writes[i];
     if (write->value.kind == kind && graph_seen(&doc->graph, write->lv)) return write->value.as.obj.index;
@@ -374,7 +377,7 @@ static bool type_on(dunlin_doc *doc, dunlin_obj text, size_t index, const char *
   struct oplog_row *row = &doc->open.row;
   struct buf *column = &doc->text.buf;
   enum { most = 64 };
-  if (!t || !len || len > most || index != row->a + row->len || len > column->cap - column->len) return false;
+  if (!t || !len || !utf8 || len > most || index != row->a + row->len || len > column->cap - column->len) return false;
   if (t->last.what != TEXT_INSERT || index != t->last.pos + t->last.len ||
       t->last.at + t->last.bytes != column_end(&doc->text) || doc->open.index > DUNLIN_MAX_DELTA_OPS - most)
     return false;
