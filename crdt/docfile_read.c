@@ -379,7 +379,7 @@ static int open_whole(dunlin_doc **doc) {
   if (!error) error = replay(*doc, fresh);
   if (error) {
     dunlin_doc_free(fresh);
-    return error == DUNLIN_ECORRUPT ? DUNLIN_EFORMAT : error;
+    return error;
   }
   dunlin_doc_free(*doc);
   *doc = fresh;
@@ -411,5 +411,5 @@ int dunlin_doc_load(const struct dunlin_env *env, const void *data, size_t len, 
   if (!error && doc->file && !doc->file->changes) error = docfile_load(doc);
   if (error) dunlin_doc_free(doc);
   else *out = doc;
-  return error;
+  return error == DUNLIN_ECORRUPT ? DUNLIN_EFORMAT : error;
 }
