@@ -203,6 +203,7 @@ static bool set_code(struct op_run *run, uint32_t code) {
     case CODE_BACKWARD: run->at = DIRECTION_BACKWARD; break;
     default:
       code -= CODE_OTHER;
+      if (code % 2048 >= 512) return false;
       run->kind = code / 4 % 128 & 0x7fu;
       run->idle = code >= 2048;
       run->at = code % 4;

@@ -188,6 +188,24 @@ static void exchange(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
   else deliver_shuffled(from, to, rng);
 }
 
+/* The compact form of a document gives one that is equal, before and after it is saved once more. */
+static void check_compact(const dunlin_doc *doc, const dunlin_doc *same) {
+  struct dunlin_actor actor = {{60}};
+  void *file, *again;
+  size_t len, again_len;
+  dunlin_doc *opened;
+  OK(dunlin_doc_save(doc, &file, &len));
+  OK(dunlin_doc_load(NULL, file, len, &actor, &opened));
+  assert_int_equal(dunlin_doc_changes(opened), dunlin_doc_changes(doc));
+  assert_same_doc(opened, same);
+  OK(dunlin_doc_save(opened, &again, &again_len));
+  assert_int_equal(len, again_len);
+  assert_memory_equal(file, again, len);
+  dunlin_doc_free(opened);
+  dunlin_free(NULL, file, len);
+  dunlin_free(NULL, again, again_len);
+}
+
 static void run(uint64_t seed, size_t replicas, size_t steps) {
   struct rng rng = rng_of(seed);
   dunlin_doc *docs[5];
@@ -207,6 +225,7 @@ static void run(uint64_t seed, size_t replicas, size_t steps) {
   dunlin_doc *reopened = test_doc(50);
   test_send(docs[0], reopened); /* everything at once */
   assert_same_doc(docs[0], reopened);
+  check_compact(docs[rng_below(&rng, replicas)], reopened);
   dunlin_doc_free(reopened);
   for (size_t i = 0; i < replicas; i++) dunlin_doc_free(docs[i]);
 }
