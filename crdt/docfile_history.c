@@ -295,8 +295,8 @@ static int read_owners(struct history *h, struct mp_reader *r, struct column_in 
     struct container_history *c = &h->containers[container];
     h->owners[h->owner_count++] = (struct owner){lv, container};
     while (left) {
+      if (c->next == c->log.count || c->log.runs[c->next].len > left) return DUNLIN_EFORMAT;
       struct op_run *run = &c->log.runs[c->next];
-      if (c->next == c->log.count || run->len > left) return DUNLIN_EFORMAT;
       run->lv = lv;
       lv += run->len;
       left -= run->len;
