@@ -17,6 +17,7 @@ struct writer {
   uint32_t *actors; /* of each actor its number in the file; LV_NONE: it has no changes */
   uint32_t actor_count;
   struct docfile_cursors cursors;
+  uint32_t **ranks; /* of each container, for ranks_of() */
 };
 
 static void put_uint(struct ints *column, uint64_t v) {
@@ -212,15 +213,17 @@ static int write_contents(struct writer *w, const struct container *c, struct bu
   return 0;
 }
 
-/* The place of an entry among those that are written. */
-static uint32_t entry_rank(const struct map *map, uint32_t entry) {
-  const struct map_entry *self = &map->entries[entry], *other;
-  uint32_t rank = 0;
-  for (size_t i = 0; i < map->count; i++) {
-    other = &map->entries[i];
-    rank += says_something(other) && by_key(&other, &self) < 0;
-  }
-  return rank;
+/* The places of a map's entries among those that are written; NULL when out of memory.  Worked out once for each map. */
+static const uint32_t *ranks_of(struct writer *w, uint32_t container) {
+  const struct map *map = &w->doc->containers[container]->as.map;
+  if (w->ranks[container]) return w->ranks[container];
+  size_t count;
+  const struct map_entry **list = sorted_entries(map, &count);
+  uint32_t *ranks = list ? env_alloc(map->env, map->count * sizeof *ranks) : NULL;
+  for (size_t i = 0; ranks && i < count; i++) ranks[list[i] - map->entries] = (uint32_t)i;
+  env_free(map->env, list, map->count * sizeof *list);
+  w->ranks[container] = ranks;
+  return ranks;
 }
 
 /* Whether the container's id follows from its key. */
@@ -241,7 +244,11 @@ static void write_containers(struct writer *w, struct buf *out) {
     const struct container *c = doc->containers[i];
     uint32_t place = c->provisional ? PLACE_NONE : is_derived(w->doc, c) ? PLACE_ENTRY : PLACE_NAMED;
     if (place == PLACE_NAMED) buf_append(&names, c->id.bytes, sizeof c->id.bytes);
-    if (place == PLACE_ENTRY) place += entry_rank(&doc->containers[c->parent]->as.map, c->entry);
+    if (place == PLACE_ENTRY) {
+      const uint32_t *ranks = ranks_of(w, c->parent);
+      if (!ranks) out->error = DUNLIN_ENOMEM;
+      else place += ranks[c->entry];
+    }
     put_uint(&w->columns[0], c->parent);
     put_uint(&w->columns[0], (uint64_t)c->kind);
     put_uint(&w->columns[0], place);
@@ -509,7 +516,8 @@ static int save(dunlin_doc *doc, struct buf *out) {
   struct writer w = {.doc = doc};
   for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_init(&w.sections[i], doc->env, DOCFILE_SECTION_MAX);
   for (int i = 0; i < 6; i++) buf_init(&w.columns[i].bytes, doc->env, DOCFILE_SECTION_MAX);
-  int error = number_actors(&w);
+  w.ranks = env_calloc(doc->env, doc->container_count, sizeof *w.ranks);
+  int error = w.ranks ? number_actors(&w) : DUNLIN_ENOMEM;
   if (!error) error = write_state(&w);
   if (!error) error = write_history(&w);
   if (!error) error = write_file(&w, out);
@@ -517,6 +525,9 @@ static int save(dunlin_doc *doc, struct buf *out) {
   for (int i = 0; i < 6; i++) buf_free(&w.columns[i].bytes);
   ENV_FREE_ARRAY(doc->env, w.actors, doc->graph.actor_count);
   docfile_cursors_free(&w.cursors, doc->env);
+  for (size_t i = 0; w.ranks && i < doc->container_count; i++)
+    if (w.ranks[i]) ENV_FREE_ARRAY(doc->env, w.ranks[i], doc->containers[i]->as.map.count);
+  ENV_FREE_ARRAY(doc->env, w.ranks, doc->container_count);
   return error;
 }
 
