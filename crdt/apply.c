@@ -68,6 +68,7 @@ void container_free(dunlin_doc *doc, struct container *c) {
   if (c->kind == DUNLIN_TEXT) {
     text_free(&c->as.text.text);
     walker_free(&c->as.text.walker);
+    ENV_FREE_ARRAY(doc->env, c->as.text.tips, c->as.text.tip_cap);
   }
   oplog_free(&c->log, doc->env);
   ENV_FREE_ARRAY(doc->env, c->made.lvs, c->made.cap);
@@ -182,19 +183,12 @@ static bool base_holds(const struct graph *g, uint32_t base, uint32_t critical) 
   return !base;
 }
 
-/* The last critical version at or before `lv`. */
-static uint32_t critical_before(const struct graph *g, uint32_t lv) {
-  for (size_t i = g->critical_count; i-- > 0;)
-    if (g->critical[i].from <= lv) return g->critical[i].to < lv ? g->critical[i].to : lv;
-  return 0;
-}
-
 /* Moves the text's walker to the open change's version, with all operations of the graph in it. */
 static int ready_walker(dunlin_doc *doc, struct container *c) {
   struct walker *w = &c->as.text.walker;
   const struct graph *g = &doc->graph;
   uint32_t base = g->open.critical;
-  if (c->void_from < base) base = critical_before(g, c->void_from);
+  if (c->void_from < base) base = graph_critical_before(g, c->void_from);
   bool keep = w->is_live && w->to >= base && base_holds(g, w->base, base);
   int error = keep ? 0 : walker_start(w, base);
   if (!error) error = walker_replay(w, g->lvs, NULL);
@@ -202,14 +196,26 @@ static int ready_walker(dunlin_doc *doc, struct container *c) {
   return error;
 }
 
-static int ready_text(dunlin_doc *doc, struct container *c) {
+static int ready_text(dunlin_doc *doc, uint32_t container) {
+  struct container *c = doc->containers[container];
+  struct text_state *t = &c->as.text;
   bool concurrent;
-  text_open(&c->as.text.text);
-  c->as.text.walks = false;
+  text_open(&t->text);
+  t->walks = t->waits = false;
   int error = is_concurrent(doc, c, &concurrent);
+  if (!error) error = text_tip_reserve(doc, c);
   if (error) return error;
-  c->as.text.walks = concurrent || c->void_from != LV_NONE || doc->open.is_void;
-  return c->as.text.walks ? ready_walker(doc, c) : 0;
+  bool in_void = c->void_from != LV_NONE || doc->open.is_void;
+  t->waits = concurrent && !in_void && !doc->open.is_local && text_size_known(doc, c, &t->size);
+  if (t->waits) return 0;
+  if (text_waits(c) || t->lost) {
+    text_settle(&t->text); /* nothing of the open change is in it yet */
+    error = text_show(doc, container);
+    text_open(&t->text);
+    if (error) return error;
+  }
+  t->walks = concurrent || in_void;
+  return t->walks ? ready_walker(doc, c) : 0;
 }
 
 int container_touch(dunlin_doc *doc, uint32_t container) {
@@ -231,7 +237,7 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
     undo.amount = (int64_t)c->as.seq.effect_count;
   }
   if (!error) doc->open.undos[doc->open.undo_count++] = undo;
-  if (!error && c->kind == DUNLIN_TEXT) error = ready_text(doc, c);
+  if (!error && c->kind == DUNLIN_TEXT) error = ready_text(doc, container);
   if (error) return error;
   if (doc->open.is_void && c->void_from > doc->open.lv) c->void_from = doc->open.lv;
   c->touched = doc->open.stamp;
@@ -240,22 +246,6 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
 }
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
-
-struct text_ctx {
-  dunlin_doc *doc;
-  struct text *text;
-};
-
-static int sink_insert(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
-  struct text_ctx *t = ctx;
-  uint32_t at = history_text_at(t->doc, run->at, skipped), end = history_text_at(t->doc, at, len);
-  return text_insert(t->text, &t->doc->text, pos, len, at, end - at);
-}
-
-static int sink_erase(void *ctx, uint32_t pos, uint32_t len) {
-  struct text_ctx *t = ctx;
-  return text_erase(t->text, &t->doc->text, pos, len);
-}
 
 /* How many more items the tracker thinks there are than really are: its base has no end. */
 static uint32_t walker_excess(const struct text_state *t) {
@@ -266,13 +256,15 @@ uint32_t version_size(const dunlin_doc *doc, const struct container *c) {
   (void)doc;
   if (c->kind == DUNLIN_LIST) return (uint32_t)c->as.seq.version_shown;
   const struct text_state *t = &c->as.text;
+  if (t->waits) return t->size;
   return t->walks ? t->walker.tracker.now - walker_excess(t) : t->text.size;
 }
 
 static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) {
   struct walker *w = &c->as.text.walker;
   struct text_ctx ctx = {doc, &c->as.text.text};
-  struct walker_sink sink = {&ctx, sink_insert, sink_erase};
+  struct walker_sink sink = text_sink;
+  sink.ctx = &ctx;
   /* The row that waits ends right before this operation when it is on the same container. */
   uint32_t waiting = doc->containers[doc->open.row_container] == c ? doc->open.row.len : 0;
   struct op_run run = {.lv = open_lv(doc),
@@ -289,7 +281,11 @@ static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op)
   struct text_state *t = &c->as.text;
   uint32_t size = version_size(doc, c);
   if (op->a > size || (op->kind == OP_DELETE && op->len > size - op->a)) return DUNLIN_ERANGE;
-  if (op->len > LV_LIMIT / 4 - t->text.size) return DUNLIN_ELIMIT;
+  if (op->len > LV_LIMIT / 4 - size) return DUNLIN_ELIMIT;
+  if (t->waits) {
+    t->size = op->kind == OP_DELETE ? size - op->len : size + op->len;
+    return 0;
+  }
   if (t->walks) return walk_text(doc, c, op);
   if (op->kind == OP_DELETE) return text_erase(&t->text, &doc->text, op->a, op->len);
   return text_insert(&t->text, &doc->text, op->a, op->len, op->at, op->bytes);
@@ -634,9 +630,13 @@ void open_change_revert(dunlin_doc *doc) {
 static void settle_container(dunlin_doc *doc, struct container *c) {
   if (c->kind == DUNLIN_LIST) seq_settle(&c->as.seq, doc->graph.lvs - 1);
   if (c->kind != DUNLIN_TEXT) return;
-  struct walker *w = &c->as.text.walker;
-  text_settle(&c->as.text.text);
-  if (c->as.text.walks) {
+  struct text_state *t = &c->as.text;
+  struct walker *w = &t->walker;
+  text_tip(doc, c, version_size(doc, c));
+  text_settle(&t->text);
+  if (t->waits) return;
+  t->shown = doc->graph.lvs;
+  if (t->walks) {
     w->version[0] = doc->graph.lvs - 1;
     w->version_count = 1;
     w->to = doc->graph.lvs;

@@ -344,6 +344,12 @@ uint32_t graph_critical_open(const struct graph *g) {
   return 0;
 }
 
+uint32_t graph_critical_before(const struct graph *g, uint32_t lv) {
+  for (size_t i = g->critical_count; i-- > 0;)
+    if (g->critical[i].from <= lv) return g->critical[i].to < lv ? g->critical[i].to : lv;
+  return 0;
+}
+
 /* `to` is the end of the open change; there is room for one more. */
 static void critical_update(struct graph *g, uint32_t to) {
   if (!g->open.builds_on_all) {

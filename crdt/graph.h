@@ -128,6 +128,8 @@ int graph_prepare_seen(struct graph *graph);
 int64_t graph_actor_reached(struct graph *graph, uint32_t actor);
 /* The largest x for which all operations from x on, and the open change, have everything before x in their past. */
 uint32_t graph_critical_open(const struct graph *graph);
+/* The largest such x, for what is in the graph, at or before `lv`. */
+uint32_t graph_critical_before(const struct graph *graph, uint32_t lv);
 
 /* What is only in the past of `a` and only in that of `b` (heads included), the latest first; each may be NULL.  Takes time
  * proportional to what differs.  The lists are replaced.  DUNLIN_ENOMEM. */

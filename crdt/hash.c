@@ -52,7 +52,10 @@ static void append(void *ctx, const void *utf8, size_t bytes) {
   buf_append(ctx, utf8, bytes);
 }
 
-static void write_text(dunlin_doc *doc, const struct text *text, struct buf *out) {
+static void write_text(dunlin_doc *doc, uint32_t container, struct buf *out) {
+  const struct text *text = &doc->containers[container]->as.text.text;
+  int error = text_show(doc, container);
+  if (error) out->error = error;
   mp_write_uint(out, text->size);
   text_each(text, &doc->text, append, out);
 }
@@ -67,7 +70,7 @@ static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out
   switch (c->kind) {
     case DUNLIN_MAP: write_map(doc, &c->as.map, out); break;
     case DUNLIN_LIST: write_list(doc, &c->as.seq, out); break;
-    case DUNLIN_TEXT: write_text(doc, &c->as.text.text, out); break;
+    case DUNLIN_TEXT: write_text(doc, container, out); break;
     case DUNLIN_COUNTER: mp_write_int(out, c->as.counter); break;
     default: mp_write_nil(out);
   }

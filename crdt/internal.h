@@ -19,10 +19,20 @@ struct lv_set { /* in order */
   size_t count, cap;
 };
 
+struct text_tip {
+  uint32_t lv, size; /* the version whose only head is `lv`, and how long the text is there */
+};
+
 struct text_state {
   struct text text;
   struct walker walker;
-  bool walks; /* the open change's operations go through the walker */
+  bool walks;     /* the open change's operations go through the walker */
+  bool waits;     /* they are only judged, and wait */
+  bool lost;      /* the text has to be made again from the history */
+  uint32_t shown; /* operations before this LV are in the text */
+  uint32_t size;  /* the text's at the open change's version, when that waits */
+  struct text_tip *tips;
+  size_t tip_count, tip_cap;
 };
 
 struct container {
@@ -243,6 +253,24 @@ static inline void check_settled(const dunlin_doc *doc) {
   (void)doc;
 }
 #endif
+
+/* ---- defer.c ------------------------------------------------------------------------------------------------ */
+
+struct text_ctx {
+  dunlin_doc *doc;
+  struct text *text;
+};
+extern const struct walker_sink text_sink; /* into a struct text_ctx */
+
+/* Whether operations have been logged that are not in the text yet. */
+bool text_waits(const struct container *container);
+/* Brings what waits into a text, before somebody looks at it.  DUNLIN_ENOMEM; it can be tried again. */
+int text_show(dunlin_doc *doc, uint32_t container);
+/* Whether it is known how long the text is at the open change's version, without walking. */
+bool text_size_known(const dunlin_doc *doc, const struct container *container, uint32_t *size);
+/* Notes how long it is behind the change that was just settled; text_tip_reserve() before. */
+int text_tip_reserve(dunlin_doc *doc, struct container *container);
+void text_tip(dunlin_doc *doc, struct container *container, uint32_t size);
 
 /* ---- rebuild.c ---------------------------------------------------------------------------------------------- */
 

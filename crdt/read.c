@@ -68,16 +68,26 @@ int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index, struct
 
 /* ---- Text and counters -------------------------------------------------------------------------------------- */
 
+/* The text as it shows now; NULL when there is none, or no memory to bring in what waits (`*failed`). */
+static const struct text *text_now(const dunlin_doc *shown, dunlin_obj text, bool *failed) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* where what is there already shows is no part of the state */
+  struct container *c = container_of(doc, text, DUNLIN_TEXT);
+  *failed = c && text_show(doc, text.index);
+  return c && !*failed ? &c->as.text.text : NULL;
+}
+
 size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text) {
-  const struct container *c = container_of(doc, text, DUNLIN_TEXT);
-  return c ? c->as.text.text.size : 0;
+  bool failed;
+  const struct text *t = text_now(doc, text, &failed);
+  return t ? t->size : failed ? SIZE_MAX : 0;
 }
 
 size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap) {
-  const struct container *c = container_of(doc, text, DUNLIN_TEXT);
-  if (!c) return 0;
-  size_t len = text_bytes(&c->as.text.text);
-  if (out && cap >= len) text_copy(&c->as.text.text, &doc->text, out);
+  bool failed;
+  const struct text *t = text_now(doc, text, &failed);
+  if (!t) return failed ? SIZE_MAX : 0;
+  size_t len = text_bytes(t);
+  if (out && cap >= len) text_copy(t, &doc->text, out);
   return len;
 }
 

@@ -165,11 +165,13 @@ DUNLIN_API int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, s
 
 /* ---- Text (positions count Unicode scalar values) ----------------------------------------------------------- */
 
+/* SIZE_MAX: out of memory while bringing in what came from others; it can be tried again. */
 DUNLIN_API size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text);
 /* Deletes `remove` scalar values at `index` and inserts `utf8` there. */
 DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8,
                                   size_t len);
-/* The whole text as UTF-8: returns its length in bytes, and writes it when `cap` is at least that. */
+/* The whole text as UTF-8: returns its length in bytes, and writes it when `cap` is at least that.  SIZE_MAX: out of memory, as
+ * above. */
 DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap);
 
 /* ---- Counters ----------------------------------------------------------------------------------------------- */
