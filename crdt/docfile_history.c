@@ -496,6 +496,63 @@ static int add_new(struct history *h) {
   return error ? error : add_new_sets(h);
 }
 
+/* ---- Whether state and history agree ------------------------------------------------------------------------ */
+
+/* Whether an operation of the file wrote what a map has as live. */
+static bool write_agrees(const struct history *h, uint32_t container, struct dunlin_bytes key,
+                         const struct reg_write *write) {
+  const struct oplog *log = &h->containers[container].log;
+  size_t at = oplog_from(log, write->lv);
+  if (at == log->count || log->runs[at].lv > write->lv) return false;
+  const struct op_run *run = &log->runs[at];
+  struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
+  for (uint32_t skip = (uint32_t)(run->kind & OP_VALUES) * (write->lv - run->lv); skip; skip--) mp_skip(&r);
+  if (run->kind == OP_MAP_SET) {
+    struct dunlin_bytes own = mp_read_str(&r, DUNLIN_MAX_KEY);
+    struct dunlin_value value = value_read(&r);
+    return run->a == write->class && own.len == key.len && (!key.len || !memcmp(own.data, key.data, key.len)) &&
+           value_same(&value, &write->value);
+  }
+  if (run->kind != OP_MAP_CHILD || write->class || write->value.kind != (enum dunlin_kind)run->a) return false;
+  const struct lv_set *made = &h->containers[write->value.as.obj.index].made;
+  for (size_t i = 0; i < made->count; i++)
+    if (made->lvs[i] == write->lv) return true;
+  return false;
+}
+
+static bool map_agrees(const struct history *h, uint32_t container) {
+  const struct map *map = &h->doc->containers[container]->as.map;
+  for (size_t i = 0; i < map->count; i++)
+    for (uint32_t k = 0; k < map->entries[i].reg.count; k++) {
+      const struct reg_write *write = &map->entries[i].reg.writes[k];
+      if (write->lv < h->file->lvs && !write_agrees(h, container, map->entries[i].key, write)) return false;
+    }
+  return true;
+}
+
+static bool counter_agrees(const struct history *h, uint32_t container) {
+  const struct oplog *log = &h->containers[container].log;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < log->count; i++) {
+    const struct op_run *run = &log->runs[i];
+    if (run->idle || run->kind != OP_COUNTER_ADD) continue;
+    struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
+    sum += (uint64_t)mp_read_int(&r);
+  }
+  return sum == (uint64_t)h->doc->containers[container]->as.counter;
+}
+
+/* What can be told without replaying everything.  Texts agree by themselves: their history is put together from what they show. */
+static bool states_agree(const struct history *h) {
+  const dunlin_doc *doc = h->doc;
+  if (doc->void_count || h->file->flags & FLAG_IDLE) return true; /* that is replayed */
+  for (uint32_t i = 0; i < h->file->container_count; i++) {
+    if (doc->containers[i]->kind == DUNLIN_MAP && !map_agrees(h, i)) return false;
+    if (doc->containers[i]->kind == DUNLIN_COUNTER && !counter_agrees(h, i)) return false;
+  }
+  return true;
+}
+
 /* ---- All of it ---------------------------------------------------------------------------------------------- */
 
 static int begin(struct history *h) {
@@ -593,6 +650,7 @@ int docfile_load(dunlin_doc *doc) {
   if (!error && !utf8_valid(h.gone, sections[DOCFILE_GONE].raw, NULL)) error = DUNLIN_EFORMAT;
   if (!error) error = decode(&h, history);
   if (!error) error = add_new(&h);
+  if (!error && !states_agree(&h)) error = DUNLIN_ECORRUPT;
   env_free(doc->env, own_shown, sections[DOCFILE_TEXT].raw);
   env_free(doc->env, own_gone, sections[DOCFILE_GONE].raw);
   env_free(doc->env, own_history, sections[DOCFILE_HISTORY].raw);

@@ -303,6 +303,48 @@ static void damaged_files_do_no_harm(void **state) {
   assert_true(refused > tried / 2);
 }
 
+/* Changes the first place where `what` stands. */
+static void tamper(struct bytes file, const char *what, const char *with) {
+  size_t len = strlen(what);
+  uint8_t *at = file.data;
+  while (memcmp(at, what, len)) at++;
+  memcpy(at, with, len);
+}
+
+/* What a document shows is told apart from its history as soon as that is decoded. */
+static void a_state_that_is_not_the_history_s_is_found_out(void **state) {
+  (void)state;
+  static const char *const lies[][2] = {{"word", "Word"}, {"\x11\x11", "\x11\x12"}, {"the", "The"}};
+  for (size_t i = 0; i < 3; i++) {
+    struct seeded memory;
+    struct dunlin_id id = test_id(1), hash;
+    struct dunlin_actor actor = {{1}};
+    dunlin_doc *doc, *again;
+    dunlin_obj obj;
+    seeded_init(&memory, 1);
+    memory.env.compress = NULL;
+    OK(dunlin_doc_new(&memory.env, &id, &actor, &doc));
+    OK(dunlin_begin(doc));
+    OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), str_value("word")));
+    OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("c"), DUNLIN_COUNTER, &obj));
+    OK(dunlin_counter_add(doc, obj, 0x1111));
+    OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &obj));
+    OK(dunlin_text_splice(doc, obj, 0, 0, "the text", 8));
+    OK(dunlin_commit(doc, 0, NULL));
+    splice(doc, 8, 0, "."); /* a second change: the id of the first has to be found out */
+    struct bytes file = saved(doc);
+    actor.bytes[0] = 2;
+    tamper(file, lies[i][0], lies[i][1]);
+    OK(dunlin_doc_load(&memory.env, file.data, file.len, &actor, &again));
+    FAILS(dunlin_doc_hash(again, &hash), DUNLIN_ECORRUPT);
+    FAILS(dunlin_doc_hash(again, &hash), DUNLIN_ECORRUPT);
+    dunlin_free(&memory.env, file.data, file.len);
+    dunlin_doc_free(again);
+    dunlin_doc_free(doc);
+    assert_int_equal(memory.live, 0);
+  }
+}
+
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
 /* Opens, edits, takes the history in and saves again. */
@@ -357,9 +399,13 @@ static void every_allocation_fails(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_empty_document_comes_back),    cmocka_unit_test(a_text_comes_back),
-      cmocka_unit_test(random_documents_come_back),      cmocka_unit_test(work_on_the_saved_version_decodes_nothing),
-      cmocka_unit_test(no_part_of_a_file_is_a_document), cmocka_unit_test(damaged_files_do_no_harm),
+      cmocka_unit_test(an_empty_document_comes_back),
+      cmocka_unit_test(a_text_comes_back),
+      cmocka_unit_test(random_documents_come_back),
+      cmocka_unit_test(work_on_the_saved_version_decodes_nothing),
+      cmocka_unit_test(no_part_of_a_file_is_a_document),
+      cmocka_unit_test(damaged_files_do_no_harm),
+      cmocka_unit_test(a_state_that_is_not_the_history_s_is_found_out),
       cmocka_unit_test(every_allocation_fails),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
