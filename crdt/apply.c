@@ -218,10 +218,17 @@ static int ready_text(dunlin_doc *doc, uint32_t container) {
   return t->walks ? ready_walker(doc, c) : 0;
 }
 
+/* container_seen(), from what is at hand first: the version before wrote to it. */
+static bool known_here(dunlin_doc *doc, uint32_t container) {
+  const struct container *c = doc->containers[container];
+  uint32_t size;
+  return (c->kind == DUNLIN_TEXT && text_size_known(doc, c, &size)) || container_seen(doc, container);
+}
+
 int container_touch(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
   if (c->touched == doc->open.stamp) return 0;
-  if (!container_seen(doc, container)) return DUNLIN_ENOENT;
+  if (!known_here(doc, container)) return DUNLIN_ENOENT;
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + 2) ||
       ENV_GROW(doc->env, doc->open.touched, doc->open.touched_cap, doc->open.touched_count + 1))
     return DUNLIN_ENOMEM;

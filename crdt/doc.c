@@ -239,26 +239,27 @@ static int check_canonical(dunlin_doc *doc, const struct change *change, struct 
 
 int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
                 struct dunlin_id *missing) {
-  struct change change;
+  struct change own;
+  const struct change *change = given->parsed ? given->parsed : &own;
   bool known;
-  int error = given->parsed ? (change = *given->parsed, 0) : change_parse(given->bytes, &change);
-  if (!error) error = find_parents(doc, &change, missing);
+  int error = given->parsed ? 0 : change_parse(given->bytes, &own);
+  if (!error) error = find_parents(doc, change, missing);
   if (error) return error;
-  uint32_t actor = actor_of(doc, &change, doc->scratch);
+  uint32_t actor = actor_of(doc, change, doc->scratch);
   if (actor == IDMAP_NONE) return DUNLIN_ENOMEM;
-  error = names_known(doc, actor, change.number, &given->id, &known);
+  error = names_known(doc, actor, change->number, &given->id, &known);
   if (error || known) return error;
   if (author && actor_compare(author, &doc->graph.actors[actor].name)) return DUNLIN_EREFUSED;
-  error = open_change(doc, doc->scratch, change.parent_count, &given->id);
+  error = open_change(doc, doc->scratch, change->parent_count, &given->id);
   if (error) return error;
   doc->graph.open.actor = actor;
-  doc->graph.open.number = (uint32_t)change.number;
-  doc->graph.open.time = change.time;
+  doc->graph.open.number = (uint32_t)change->number;
+  doc->graph.open.time = change->time;
   doc->open.is_void = void_has(doc, &given->id);
   doc->names.error = 0;
-  error = header_valid(doc, &change, actor) ? apply_rows(doc, &change) : DUNLIN_EREFUSED;
+  error = header_valid(doc, change, actor) ? apply_rows(doc, change) : DUNLIN_EREFUSED;
   if (doc->graph.open.error) error = doc->graph.open.error; /* whatever was judged, it was judged blindly */
-  if (!error) error = check_canonical(doc, &change, given->bytes);
+  if (!error) error = check_canonical(doc, change, given->bytes);
   if (!error) error = doc->names.error;
   if (!error && doc->open.is_void) error = void_prepare(doc);
   if (!error) error = open_change_settle(doc, &given->id);

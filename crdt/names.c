@@ -314,7 +314,8 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
   *change = IDMAP_NONE;
   if (error || !n->done) return error;
   for (uint32_t at = n->done; at-- > n->base && n->done - at <= NAMES_RECENT;) {
-    if (id_compare(recent_id(n, at), id)) continue;
+    const struct dunlin_id *own = recent_id(n, at);
+    if (tag_of(own) != tag_of(id) || id_compare(own, id)) continue;
     *change = at;
     return 0;
   }
