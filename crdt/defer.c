@@ -4,7 +4,7 @@
  *
  * To judge a change it is enough to know how long the text is at its version.  That is known for the *tips*, the versions that
  * changes of late have led to; a change on any other version has everything walked in first. */
-#include "crdt/internal.h"
+#include "crdt/docfile.h"
 
 enum { TIPS = 256 };
 
@@ -49,7 +49,8 @@ int text_show(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
   if (c->kind != DUNLIN_TEXT || (!c->as.text.lost && !text_waits(c))) return 0;
   if (doc->open.is_open && c->touched == doc->open.stamp) return 0; /* all was brought in before; what is new is its own */
-  int error = c->as.text.lost ? text_rebuild(doc, container) : walk_in(doc, c);
+  int error = c->as.text.lost ? docfile_load(doc) : walk_in(doc, c);
+  if (!error && c->as.text.lost) error = text_rebuild(doc, container);
   if (!error) c->as.text.shown = doc->graph.lvs;
   if (!error) c->as.text.lost = false;
   return error;

@@ -347,26 +347,52 @@ static void a_state_that_is_not_the_history_s_is_found_out(void **state) {
 
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
-/* Opens, edits, takes the history in and saves again. */
-static int work(struct seeded *memory, struct bytes file) {
+/* What two others do at once on the saved version. */
+static void others(struct bytes file, struct bytes deltas[2]) {
+  for (uint8_t i = 0; i < 2; i++) {
+    dunlin_doc *doc = opened(file, (uint8_t)(20 + i));
+    struct dunlin_id since[64];
+    size_t heads;
+    const struct dunlin_id *now = dunlin_doc_heads(doc, &heads);
+    assert_true(heads <= 64);
+    memcpy(since, now, heads * sizeof *now);
+    OK(dunlin_begin(doc));
+    dunlin_obj text;
+    OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+    OK(dunlin_text_splice(doc, text, dunlin_text_size(doc, text) / 2, 0, "other", 5));
+    OK(dunlin_commit(doc, 0, NULL));
+    splice(doc, i, 2, "more");
+    OK(dunlin_doc_delta(doc, since, heads, &deltas[i].data, &deltas[i].len));
+    dunlin_doc_free(doc);
+  }
+}
+
+/* Opens, edits, takes in what others did, decodes the history and saves again.  `*hash`: that of all of it. */
+static int work(struct seeded *memory, struct bytes file, const struct bytes deltas[2], struct dunlin_id *hash) {
   struct dunlin_actor actor = {{9}};
-  struct dunlin_id hash;
   struct bytes again = {NULL, 0};
+  char text[64];
   dunlin_doc *doc = NULL;
   int error = dunlin_doc_load(&memory->env, file.data, file.len, &actor, &doc);
   if (error) return error;
   error = dunlin_begin(doc);
   if (!error) {
     (void)dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(1));
-    error = dunlin_commit(doc, 0, NULL);
+    error = dunlin_commit(doc, 7, NULL);
   }
-  if (error >= 0) error = dunlin_doc_hash(doc, &hash);
+  bool written = error > 0;
+  for (int i = 0; error >= 0 && i < 2; i++) error = dunlin_doc_apply(doc, deltas[i].data, deltas[i].len, NULL);
+  if (!error && dunlin_text_read(doc, child(doc, "t"), text, sizeof text) == SIZE_MAX) error = DUNLIN_ENOMEM;
+  if (!error) error = dunlin_doc_hash(doc, hash);
   if (!error) error = dunlin_doc_save(doc, &again.data, &again.len);
   if (error) { /* memory is back: nothing is lost */
+    struct dunlin_id after;
     memory->fail_at = 0;
     memory->for_good = false;
     assert_int_equal(error, DUNLIN_ENOMEM);
-    OK(dunlin_doc_hash(doc, &hash));
+    for (int i = 0; i < 2; i++) OK(dunlin_doc_apply(doc, deltas[i].data, deltas[i].len, NULL));
+    OK(dunlin_doc_hash(doc, &after));
+    if (written) assert_memory_equal(&after, hash, sizeof after);
     OK(dunlin_doc_save(doc, &again.data, &again.len));
     OK(doc_check(doc, true));
   }
@@ -381,7 +407,10 @@ static void every_allocation_fails(void **state) {
     struct seeded memory, other;
     struct bytes file = some_file(&other, seed, true);
     seeded_init(&memory, 1);
-    OK(work(&memory, file));
+    struct bytes deltas[2];
+    struct dunlin_id hash;
+    others(file, deltas);
+    OK(work(&memory, file, deltas, &hash));
     uint64_t all = memory.allocations;
     assert_true(all > 50);
     for (int for_good = 0; for_good < 2; for_good++) {
@@ -389,10 +418,12 @@ static void every_allocation_fails(void **state) {
         seeded_init(&memory, 1);
         memory.fail_at = n;
         memory.for_good = for_good;
-        FAILS(work(&memory, file), DUNLIN_ENOMEM);
+        FAILS(work(&memory, file, deltas, &hash), DUNLIN_ENOMEM);
         assert_int_equal(memory.live, 0);
       }
     }
+    free_bytes(deltas[0]);
+    free_bytes(deltas[1]);
     dunlin_free(&other.env, file.data, file.len);
   }
 }
