@@ -465,12 +465,14 @@ uint32_t tracker_prepare_index(const struct tracker *t, uint32_t at, bool item) 
 
 /* ---- Checking ----------------------------------------------------------------------------------------------- */
 
-static int check_leaf(const struct tracker *t, uint32_t at, uint32_t counts[3]) {
+/* Counts what a leaf holds; `*next` is the leaf that must come now, and becomes the one behind it. */
+static int check_leaf(const struct tracker *t, uint32_t at, uint32_t counts[3], uint32_t *next) {
   const struct tracker_leaf *leaf = &t->leaves[at];
-  if (!leaf->count || leaf->count > TRACKER_SPANS) return DUNLIN_ECORRUPT;
+  if (!leaf->count || leaf->count > TRACKER_SPANS || *next != at) return DUNLIN_ECORRUPT;
+  *next = leaf->next;
   for (uint32_t i = 0; i < leaf->count; i++) {
     const struct tracker_span *s = &leaf->spans[i];
-    if (!s->len) return DUNLIN_ECORRUPT;
+    if (!s->len || (s->id >= TRACKER_BASE && s->id - TRACKER_BASE != counts[2])) return DUNLIN_ECORRUPT;
     counts[0] += now_len(s);
     counts[1] += effect_len(s);
     if (s->id >= TRACKER_BASE) counts[2] += s->len;
@@ -480,14 +482,18 @@ static int check_leaf(const struct tracker *t, uint32_t at, uint32_t counts[3]) 
   return 0;
 }
 
-static int check_node(const struct tracker *t, uint32_t at, uint32_t height, uint32_t counts[3]) {
+static int check_node(const struct tracker *t, uint32_t at, uint32_t height, uint32_t counts[3], uint32_t *next) {
   const struct tracker_node *n = &t->nodes[at];
   if (!n->count || n->count > TRACKER_FANOUT) return DUNLIN_ECORRUPT;
   for (uint32_t i = 0; i < n->count; i++) {
     uint32_t c = n->child[i], own[3] = {0};
     bool linked = height == 1 ? t->leaves[c].parent == at && t->leaves[c].slot == i
                               : t->nodes[c].parent == at && t->nodes[c].slot == i;
-    int error = !linked ? DUNLIN_ECORRUPT : height == 1 ? check_leaf(t, c, own) : check_node(t, c, height - 1, own);
+    own[2] = counts[2]; /* items of the base come in order */
+    int error = !linked       ? DUNLIN_ECORRUPT
+                : height == 1 ? check_leaf(t, c, own, next)
+                              : check_node(t, c, height - 1, own, next);
+    own[2] -= counts[2];
     if (error) return error;
     if (own[0] != n->now[i] || own[1] != n->effect[i] || own[2] != n->base[i]) return DUNLIN_ECORRUPT;
     for (int k = 0; k < 3; k++) counts[k] += own[k];
@@ -496,9 +502,9 @@ static int check_node(const struct tracker *t, uint32_t at, uint32_t height, uin
 }
 
 int tracker_check(const struct tracker *t, bool deep) {
-  uint32_t counts[3] = {0};
+  uint32_t counts[3] = {0}, next = 0;
   if (!t->leaf_count || !deep) return 0;
-  int error = check_node(t, t->root, t->height, counts);
-  if (error) return error;
+  int error = check_node(t, t->root, t->height, counts, &next);
+  if (error || next != TRACKER_NONE) return error ? error : DUNLIN_ECORRUPT;
   return counts[0] == t->now && counts[1] == t->effect && counts[2] == BASE_LEN ? 0 : DUNLIN_ECORRUPT;
 }

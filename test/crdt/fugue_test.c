@@ -493,7 +493,7 @@ static void run(struct history *h, uint64_t seed) {
 
 static void random_histories(void **state) {
   (void)state;
-  uint64_t first = seed_first(), count = seed_count(2000);
+  uint64_t first = seed_first(), count = seed_count(10000);
   struct history *h = malloc(sizeof *h);
   assert_non_null(h);
   for (uint64_t seed = first; seed < first + count; seed++) {

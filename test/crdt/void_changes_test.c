@@ -209,7 +209,7 @@ static void run(uint64_t seed) {
 
 static void random_sets_at_random_times(void **state) {
   (void)state;
-  uint64_t first = seed_first(), count = seed_count(2000);
+  uint64_t first = seed_first(), count = seed_count(20000);
   for (uint64_t seed = first; seed < first + count; seed++) {
     char again[64];
     snprintf(again, sizeof again, "TEST_SEED=%llu", (unsigned long long)seed);
