@@ -51,6 +51,7 @@ int text_show(dunlin_doc *doc, uint32_t container) {
   if (doc->open.is_open && c->touched == doc->open.stamp) return 0; /* all was brought in before; what is new is its own */
   int error = c->as.text.lost ? docfile_load(doc) : walk_in(doc, c);
   if (!error && c->as.text.lost) error = text_rebuild(doc, container);
+  if (c->as.text.lost && doc->file) doc->file->wanted = true; /* before the next change */
   if (!error) c->as.text.shown = doc->graph.lvs;
   if (!error) c->as.text.lost = false;
   return error;

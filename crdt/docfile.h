@@ -62,6 +62,7 @@ struct docfile {
   uint32_t changes, lvs; /* in it */
   uint32_t text_bytes, values_bytes;
   uint32_t flags;
+  bool wanted;      /* a text has to be made again from the history, which cannot be decoded inside a change */
   uint32_t *actors; /* of each actor of the file its number in the graph */
   size_t actor_count;
   uint32_t *shown; /* of each container of the file, when it is a text, how many characters it shows */

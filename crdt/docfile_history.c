@@ -662,6 +662,7 @@ int docfile_load(dunlin_doc *doc) {
 
 int docfile_need(dunlin_doc *doc, const uint32_t *version, size_t count) {
   if (!doc->file) return 0;
+  if (doc->file->wanted) return docfile_load(doc);
   const struct graph *g = &doc->graph;
   size_t heads = 0;
   for (size_t i = 0; i < count; i++) {
