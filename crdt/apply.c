@@ -117,6 +117,16 @@ static void container_drop_last(dunlin_doc *doc) {
   container_free(doc, c);
 }
 
+/* The operation being applied made or touched the container. */
+static int note_maker(dunlin_doc *doc, uint32_t container) {
+  int error = set_add(doc, &doc->containers[container]->made, open_lv(doc));
+  if (error) return error;
+  push_undo(doc, (struct undo){.what = UNDO_MADE, .container = container});
+  if (ENV_GROW(doc->env, doc->makers, doc->maker_cap, doc->maker_count + 1)) return DUNLIN_ENOMEM;
+  doc->makers[doc->maker_count++] = (struct owner){open_lv(doc), container};
+  return 0;
+}
+
 /* Makes the container, with `id` or (NULL) provisionally, or finds it when another change made it already; the open change
  * counts among its makers. */
 static int container_make(dunlin_doc *doc, const struct op *op, enum dunlin_kind kind, const struct container_id *id,
@@ -135,13 +145,8 @@ static int container_make(dunlin_doc *doc, const struct op *op, enum dunlin_kind
     }
     push_undo(doc, (struct undo){.what = UNDO_CONTAINER});
   }
-  int error = set_add(doc, &doc->containers[found]->made, open_lv(doc));
-  if (error) return error;
-  push_undo(doc, (struct undo){.what = UNDO_MADE, .container = found});
-  if (ENV_GROW(doc->env, doc->makers, doc->maker_cap, doc->maker_count + 1)) return DUNLIN_ENOMEM;
-  doc->makers[doc->maker_count++] = (struct owner){open_lv(doc), found};
   *out = found;
-  return 0;
+  return note_maker(doc, found);
 }
 
 /* ---- Getting a container ready ------------------------------------------------------------------------------ */
@@ -402,7 +407,7 @@ static int apply_map_child(dunlin_doc *doc, const struct op *op, uint32_t *made)
   int error;
   if (parent->provisional) {
     *made = live_child(doc, &parent->as.map.entries[entry], kind, op->number);
-    error = *made == IDMAP_NONE ? container_make(doc, op, kind, NULL, made) : 0;
+    error = *made == IDMAP_NONE ? container_make(doc, op, kind, NULL, made) : note_maker(doc, *made);
   } else {
     if (op->number && !generation_known(doc, op->container, op->key, op->number - 1) &&
         !generation_known(doc, op->container, op->key, op->number))

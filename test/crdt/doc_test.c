@@ -1,4 +1,5 @@
 /* Documents: what each operation means, alone and against concurrent ones. */
+#include "crdt/doc.h"
 #include "test/support/support.h"
 
 static dunlin_obj child(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
@@ -560,6 +561,28 @@ static void changes_wait_for_their_parents(void **state) {
   dunlin_doc_free(b);
 }
 
+/* A child that a transaction makes inside another of its own, and touches: two rows, one container. */
+static void touched_where_it_was_made(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  dunlin_obj outer, inner, again;
+  OK(dunlin_begin(a));
+  OK(dunlin_map_child(a, DUNLIN_ROOT, KEY("outer"), DUNLIN_MAP, &outer));
+  OK(dunlin_map_child(a, outer, KEY("inner"), DUNLIN_MAP, &inner));
+  OK(dunlin_map_touch(a, outer, KEY("inner")));
+  OK(dunlin_map_child(a, outer, KEY("other"), DUNLIN_LIST, NULL));
+  OK(dunlin_map_child(a, outer, KEY("inner"), DUNLIN_MAP, &again));
+  OK(dunlin_map_put(a, inner, KEY("x"), int_value(1)));
+  OK(dunlin_commit(a, 0, NULL));
+  assert_int_equal(inner.index, again.index);
+  OK(doc_check(a, true));
+  test_sync(a, b);
+  OK(doc_check(b, true));
+  assert_same_doc(a, b);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(transaction_is_atomic),
@@ -584,6 +607,7 @@ int main(void) {
       cmocka_unit_test(transaction_at_an_earlier_version),
       cmocka_unit_test(hook_can_refuse),
       cmocka_unit_test(changes_wait_for_their_parents),
+      cmocka_unit_test(touched_where_it_was_made),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
