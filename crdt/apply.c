@@ -64,7 +64,7 @@ struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunli
 
 void container_free(dunlin_doc *doc, struct container *c) {
   if (c->kind == DUNLIN_MAP) map_free(&c->as.map);
-  if (c->kind == DUNLIN_LIST) seq_free(&c->as.seq);
+  if (c->kind == DUNLIN_LIST) list_state_free(c);
   if (c->kind == DUNLIN_TEXT) {
     text_free(&c->as.text.text);
     walker_free(&c->as.text.walker);
@@ -101,10 +101,10 @@ uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent) 
   c->void_from = LV_NONE;
   c->depth = doc->container_count ? (uint8_t)(doc->containers[parent]->depth + 1) : 0;
   if (kind == DUNLIN_MAP) map_init(&c->as.map, doc->env, doc->seed + doc->container_count);
-  if (kind == DUNLIN_LIST) seq_init(&c->as.seq, doc->env);
+  if (kind == DUNLIN_LIST) list_state_init(doc, c);
   if (kind == DUNLIN_TEXT) {
     text_init(&c->as.text.text, doc->env);
-    walker_init(&c->as.text.walker, &doc->graph, &c->log, &doc->voids);
+    walker_init(&c->as.text.walker, &doc->graph, &c->log, &doc->voids, NULL);
   }
   doc->containers[doc->container_count] = c;
   return (uint32_t)doc->container_count++;
@@ -160,8 +160,7 @@ static bool is_unseen_head(const struct graph *g, uint32_t lv) {
   return false;
 }
 
-/* Whether an operation of the container is concurrent to the open change. */
-static int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
+int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
   struct graph *g = &doc->graph;
   const struct oplog *log = &c->log;
   *concurrent = false;
@@ -188,9 +187,7 @@ static bool base_holds(const struct graph *g, uint32_t base, uint32_t critical) 
   return !base;
 }
 
-/* Moves the text's walker to the open change's version, with all operations of the graph in it. */
-static int ready_walker(dunlin_doc *doc, struct container *c) {
-  struct walker *w = &c->as.text.walker;
+int ready_walker(dunlin_doc *doc, const struct container *c, struct walker *w) {
   const struct graph *g = &doc->graph;
   uint32_t base = g->open.critical;
   if (c->void_from < base) base = graph_critical_before(g, c->void_from);
@@ -220,7 +217,7 @@ static int ready_text(dunlin_doc *doc, uint32_t container) {
     if (error) return error;
   }
   t->walks = concurrent || in_void;
-  return t->walks ? ready_walker(doc, c) : 0;
+  return t->walks ? ready_walker(doc, c, &c->as.text.walker) : 0;
 }
 
 /* container_seen(), from what is at hand first: the version before wrote to it. */
@@ -244,12 +241,9 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
                       .entry = c->void_from};
   if (c->log.count) undo.run = c->log.runs[c->log.count - 1];
   int error = 0;
-  if (c->kind == DUNLIN_LIST) {
-    error = seq_go(&c->as.seq, &doc->graph, doc->graph.open.parents, doc->graph.open.parent_count);
-    undo.amount = (int64_t)c->as.seq.effect_count;
-  }
-  if (!error) doc->open.undos[doc->open.undo_count++] = undo;
-  if (!error && c->kind == DUNLIN_TEXT) error = ready_text(doc, container);
+  doc->open.undos[doc->open.undo_count++] = undo;
+  if (c->kind == DUNLIN_LIST) error = list_ready(doc, c);
+  if (c->kind == DUNLIN_TEXT) error = ready_text(doc, container);
   if (error) return error;
   if (doc->open.is_void && c->void_from > doc->open.lv) c->void_from = doc->open.lv;
   c->touched = doc->open.stamp;
@@ -266,17 +260,14 @@ static uint32_t walker_excess(const struct text_state *t) {
 
 uint32_t version_size(const dunlin_doc *doc, const struct container *c) {
   (void)doc;
-  if (c->kind == DUNLIN_LIST) return (uint32_t)c->as.seq.version_shown;
+  if (c->kind == DUNLIN_LIST) return list_version_size(c);
   const struct text_state *t = &c->as.text;
   if (t->waits) return t->size;
   return t->walks ? t->walker.tracker.now - walker_excess(t) : t->text.size;
 }
 
-static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) {
-  struct walker *w = &c->as.text.walker;
-  struct text_ctx ctx = {doc, &c->as.text.text};
-  struct walker_sink sink = text_sink;
-  sink.ctx = &ctx;
+int walk_op(dunlin_doc *doc, const struct container *c, struct walker *w, const struct op *op,
+            const struct walker_sink *sink) {
   /* The row that waits ends right before this operation when it is on the same container. */
   uint32_t waiting = doc->containers[doc->open.row_container] == c ? doc->open.row.len : 0;
   struct op_run run = {.lv = open_lv(doc),
@@ -286,7 +277,14 @@ static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) 
                        .len = op->len & ((1u << 25) - 1),
                        .kind = op->kind & 0x7fu};
   w->open_lv = run.lv - waiting;
-  return walker_apply(w, &run, op_piece(&run, run.lv, run.lv + op->len), doc->open.is_void, &sink);
+  return walker_apply(w, &run, op_piece(&run, run.lv, run.lv + op->len), doc->open.is_void, sink);
+}
+
+static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) {
+  struct text_ctx ctx = {doc, &c->as.text.text};
+  struct walker_sink sink = text_sink;
+  sink.ctx = &ctx;
+  return walk_op(doc, c, &c->as.text.walker, op, &sink);
 }
 
 static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op) {
@@ -301,17 +299,6 @@ static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op)
   if (t->walks) return walk_text(doc, c, op);
   if (op->kind == OP_DELETE) return text_erase(&t->text, &doc->text, op->a, op->len);
   return text_insert(&t->text, &doc->text, op->a, op->len, op->at, op->bytes);
-}
-
-/* ---- Lists -------------------------------------------------------------------------------------------------- */
-
-static int apply_list_delete(dunlin_doc *doc, struct container *c, const struct op *op) {
-  struct seq *seq = &c->as.seq;
-  if (op->a > seq->version_shown || op->len > seq->version_shown - op->a) return DUNLIN_ERANGE;
-  int error = 0;
-  for (uint32_t i = 0; !error && i < op->len; i++)
-    error = seq_delete(seq, open_lv(doc) + i, seq_version_at(seq, op->a), doc->open.is_void);
-  return error;
 }
 
 /* ---- Registers ---------------------------------------------------------------------------------------------- */
@@ -329,43 +316,12 @@ static int write_entry(dunlin_doc *doc, const struct op *op, const struct reg_wr
   return 0;
 }
 
-static int write_element(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
-  struct seq *seq = &doc->containers[op->container]->as.seq;
-  uint32_t item = seq_version_at(seq, op->a);
-  if (item == SEQ_NONE) return DUNLIN_ERANGE;
-  uint32_t element = seq->items[item].element;
-  struct undo undo = {.what = UNDO_LIST_WRITE, .container = op->container, .entry = element, .first = open_lv(doc)};
-  if (doc->open.is_void) return 0;
-  int error = reg_apply(&seq->elements[element].reg, &doc->graph, write, &undo.reg);
-  if (!error) push_undo(doc, undo);
-  return error;
-}
-
 static struct reg_write scalar_write(const dunlin_doc *doc, const struct op *op, uint32_t class) {
   return (struct reg_write){.lv = open_lv(doc), .class = class, .value = op->value};
 }
 
 static struct reg_write child_write(const dunlin_doc *doc, uint32_t child) {
   return (struct reg_write){.lv = open_lv(doc), .value = {.kind = doc->containers[child]->kind, .as.obj = {child}}};
-}
-
-/* Puts a new element with that write at index op->a. */
-static int insert_element(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
-  struct seq *seq = &doc->containers[op->container]->as.seq;
-  uint32_t element = seq_new_element(seq);
-  if (element == SEQ_NONE) return DUNLIN_ENOMEM;
-  struct reg_undo nothing;
-  int error = reg_apply(&seq->elements[element].reg, &doc->graph, write, &nothing);
-  if (!error) error = seq_insert(seq, &doc->graph, open_lv(doc), op->a, element, doc->open.is_void);
-  if (error) seq_drop_element(seq);
-  return error;
-}
-
-static int apply_move(dunlin_doc *doc, const struct op *op) {
-  struct seq *seq = &doc->containers[op->container]->as.seq;
-  uint32_t from = seq_version_at(seq, op->a);
-  if (from == SEQ_NONE) return DUNLIN_ERANGE;
-  return seq_insert(seq, &doc->graph, open_lv(doc), op->number, seq->items[from].element, doc->open.is_void);
 }
 
 /* ---- Children ----------------------------------------------------------------------------------------------- */
@@ -433,7 +389,7 @@ static int apply_item_child(dunlin_doc *doc, const struct op *op, uint32_t *made
   int error = container_make(doc, op, kind, doc->open.is_given ? &id : NULL, made);
   if (error) return error;
   struct reg_write write = child_write(doc, *made);
-  return op->kind == OP_LIST_CHILD ? insert_element(doc, op, &write) : write_element(doc, op, &write);
+  return list_apply(doc, op, &write);
 }
 
 /* ---- One operation ------------------------------------------------------------------------------------------ */
@@ -492,12 +448,12 @@ static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *
   if (c->kind != need) return DUNLIN_EKIND;
   if (need == DUNLIN_TEXT) return apply_text(doc, c, op);
   switch (op->kind) {
-    case OP_DELETE: return apply_list_delete(doc, c, op);
-    case OP_LIST_INSERT: return insert_element(doc, op, &write);
+    case OP_DELETE:
+    case OP_LIST_INSERT:
+    case OP_LIST_SET:
+    case OP_LIST_MOVE: return list_apply(doc, op, &write);
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD: return apply_item_child(doc, op, made);
-    case OP_LIST_SET: return write_element(doc, op, &write);
-    case OP_LIST_MOVE: return apply_move(doc, op);
     case OP_MAP_SET: return write_entry(doc, op, &write);
     case OP_MAP_CHILD: return apply_map_child(doc, op, made);
     case OP_MAP_DELETE: return write_entry(doc, op, NULL);
@@ -605,7 +561,7 @@ static void revert_log(dunlin_doc *doc, const struct undo *u) {
   if (u->first) c->log.runs[u->first - 1] = u->run;
   c->void_from = u->entry;
   c->touched = 0;
-  if (c->kind == DUNLIN_LIST) seq_revert(&c->as.seq, &doc->graph, (size_t)u->amount);
+  if (c->kind == DUNLIN_LIST) list_state_revert(c);
   if (c->kind != DUNLIN_TEXT) return;
   text_revert(&c->as.text.text, &doc->text);
   if (c->as.text.walks) walker_stop(&c->as.text.walker);
@@ -619,7 +575,7 @@ static void revert_step(dunlin_doc *doc, struct undo *u) {
       reg_revert(&c->as.map.entries[u->entry].reg, &doc->graph, u->first, &u->reg);
       map_changed(&c->as.map);
       break;
-    case UNDO_LIST_WRITE: reg_revert(&c->as.seq.elements[u->entry].reg, &doc->graph, u->first, &u->reg); break;
+    case UNDO_LIST_WRITE: reg_revert(&c->as.list.list.elements[u->entry], &doc->graph, u->first, &u->reg); break;
     case UNDO_COUNTER: c->as.counter = (int64_t)((uint64_t)c->as.counter - (uint64_t)u->amount); break;
     case UNDO_CONTAINER: container_drop_last(doc); break;
     case UNDO_MADE: c->made.count--; break;
@@ -639,22 +595,25 @@ void open_change_revert(dunlin_doc *doc) {
   o->is_open = false;
 }
 
-static void settle_container(dunlin_doc *doc, struct container *c) {
-  if (c->kind == DUNLIN_LIST) seq_settle(&c->as.seq, doc->graph.lvs - 1);
-  if (c->kind != DUNLIN_TEXT) return;
-  struct text_state *t = &c->as.text;
-  struct walker *w = &t->walker;
-  text_tip(doc, c, version_size(doc, c));
-  text_settle(&t->text);
-  if (t->waits) return;
-  t->shown = doc->graph.lvs;
-  if (t->walks) {
+void settle_walker(dunlin_doc *doc, struct walker *w, bool walks) {
+  if (walks) {
     w->version[0] = doc->graph.lvs - 1;
     w->version_count = 1;
     w->to = doc->graph.lvs;
   } else if (w->is_live && doc->graph.lvs - w->to > w->to - w->base) {
     walker_stop(w); /* not needed for a while, and quickly made again */
   }
+}
+
+static void settle_container(dunlin_doc *doc, struct container *c) {
+  if (c->kind == DUNLIN_LIST) list_state_settle(doc, c);
+  if (c->kind != DUNLIN_TEXT) return;
+  struct text_state *t = &c->as.text;
+  text_tip(doc, c, version_size(doc, c));
+  text_settle(&t->text);
+  if (t->waits) return;
+  t->shown = doc->graph.lvs;
+  settle_walker(doc, &c->as.text.walker, t->walks);
 }
 
 int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {

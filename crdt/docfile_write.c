@@ -58,7 +58,7 @@ int docfile_spans(const struct graph *graph, const struct oplog *log, const stru
   struct walker w;
   *count = 0;
   if (!log->count) return 0;
-  walker_init(&w, graph, log, voids);
+  walker_init(&w, graph, log, voids, NULL);
   int error = walker_start(&w, 0);
   if (!error) error = walker_replay(&w, graph->lvs, NULL);
   const struct tracker *t = &w.tracker;

@@ -40,12 +40,12 @@ static void write_map(dunlin_doc *doc, struct map *map, struct buf *out) {
   }
 }
 
-static void write_list(dunlin_doc *doc, const struct seq *seq, struct buf *out) {
-  size_t rank = 0;
-  uint32_t place = 0, item;
-  mp_write_array(out, seq->shown);
-  while ((item = seq_read(seq, &rank, &place)) != SEQ_NONE)
-    write_register(doc, &seq->elements[seq->items[item].element].reg, out);
+static void write_list(dunlin_doc *doc, const struct list *list, struct buf *out) {
+  mp_write_array(out, list->size);
+  for (uint32_t at = 0, count; at < list->size; at += count) {
+    const uint32_t *elements = list_run(list, at, &count);
+    for (uint32_t i = 0; i < count; i++) write_register(doc, &list->elements[elements[i]], out);
+  }
 }
 
 static void append(void *ctx, const void *utf8, size_t bytes) {
@@ -69,7 +69,7 @@ static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out
   }
   switch (c->kind) {
     case DUNLIN_MAP: write_map(doc, &c->as.map, out); break;
-    case DUNLIN_LIST: write_list(doc, &c->as.seq, out); break;
+    case DUNLIN_LIST: write_list(doc, &c->as.list.list, out); break;
     case DUNLIN_TEXT: write_text(doc, container, out); break;
     case DUNLIN_COUNTER: mp_write_int(out, c->as.counter); break;
     default: mp_write_nil(out);

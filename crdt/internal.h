@@ -7,10 +7,10 @@
 #include "crdt/column.h"
 #include "crdt/doc.h"
 #include "crdt/graph.h"
+#include "crdt/list.h"
 #include "crdt/map.h"
 #include "crdt/names.h"
 #include "crdt/oplog.h"
-#include "crdt/sequence.h"
 #include "crdt/text.h"
 #include "crdt/walker.h"
 
@@ -35,6 +35,12 @@ struct text_state {
   size_t tip_count, tip_cap;
 };
 
+struct list_state {
+  struct list list;
+  struct walker walker;
+  bool walks; /* as for a text */
+};
+
 struct container {
   struct container_id id;
   enum dunlin_kind kind; /* DUNLIN_NULL: made by an operation of a kind that this version does not know */
@@ -55,7 +61,7 @@ struct container {
   uint32_t ref, made_ref; /* its numbers in the columns of the change that is being written: by id, and as made */
   union {
     struct map map;
-    struct seq seq;
+    struct list_state list;
     struct text_state text;
     int64_t counter;
   } as;
@@ -211,6 +217,15 @@ int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t con
 bool container_seen(dunlin_doc *doc, uint32_t container);
 /* The highest generation of a child at an entry that the open change knows; -1. */
 int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *entry);
+/* Whether an operation of the container is concurrent to the open change.  DUNLIN_ENOMEM. */
+int is_concurrent(dunlin_doc *doc, const struct container *container, bool *concurrent);
+/* Moves the walker of a text or list to the open change's version, with all operations of the graph in it.  DUNLIN_ENOMEM. */
+int ready_walker(dunlin_doc *doc, const struct container *container, struct walker *walker);
+/* Gives it an operation, and the sink what that does to what shows. */
+int walk_op(dunlin_doc *doc, const struct container *container, struct walker *walker, const struct op *op,
+            const struct walker_sink *sink);
+/* The open change is settled, and went through the walker when `walks`. */
+void settle_walker(dunlin_doc *doc, struct walker *walker, bool walks);
 /* How many items a text or list has at the open change's version. */
 uint32_t version_size(const dunlin_doc *doc, const struct container *container);
 
@@ -218,6 +233,20 @@ void container_free(dunlin_doc *doc, struct container *container);
 
 /* The container of that handle if it is of the kind; NULL else. */
 struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind);
+
+/* ---- apply_list.c ------------------------------------------------------------------------------------------- */
+
+void list_state_init(dunlin_doc *doc, struct container *list);
+void list_state_free(struct container *list);
+/* Gets a list ready for the open change; applies an operation (`write`: what it writes to its element); takes all of the change
+ * back; keeps it. */
+int list_ready(dunlin_doc *doc, struct container *list);
+int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write);
+void list_state_revert(struct container *list);
+void list_state_settle(dunlin_doc *doc, struct container *list);
+uint32_t list_version_size(const struct container *list);
+/* The handle of the element at an index of the open change's version; LIST_NONE when it does not show any more. */
+uint32_t list_element_at(const struct container *list, uint32_t at);
 
 /* ---- doc.c -------------------------------------------------------------------------------------------------- */
 
@@ -244,6 +273,9 @@ int history_delta(dunlin_doc *doc, const struct lv_ranges *ranges, struct buf *o
 void history_containers(const dunlin_doc *doc, struct buf *out);
 
 /* ---- check.c ------------------------------------------------------------------------------------------------ */
+
+/* check_list.c */
+int check_list(dunlin_doc *doc, uint32_t container, bool deep);
 
 /* A change has become part of the document: builds with DUNLIN_CHECK look at all of it while it is small. */
 #ifdef DUNLIN_CHECK

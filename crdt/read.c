@@ -48,15 +48,15 @@ int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin
 
 size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list) {
   const struct container *c = container_of(doc, list, DUNLIN_LIST);
-  return c ? c->as.seq.shown : 0;
+  return c ? c->as.list.list.size : 0;
 }
 
 int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, size_t i, struct dunlin_value *out) {
   const struct container *c = container_of(doc, list, DUNLIN_LIST);
   if (!c) return DUNLIN_EKIND;
-  uint32_t item = seq_shown_at(&c->as.seq, index);
-  if (item == SEQ_NONE) return DUNLIN_ERANGE;
-  const struct reg_write *write = reg_distinct(&c->as.seq.elements[c->as.seq.items[item].element].reg, i);
+  const struct list *l = &c->as.list.list;
+  if (index >= l->size) return DUNLIN_ERANGE;
+  const struct reg_write *write = reg_distinct(&l->elements[list_get(l, (uint32_t)index)], i);
   if (!write) return DUNLIN_ENOENT;
   *out = write->value;
   return 0;

@@ -32,7 +32,7 @@ static int take_sequential(struct rebuild *r, uint32_t from, uint32_t to) {
 }
 
 static int take_concurrent(struct rebuild *r, struct walker *w, uint32_t from, uint32_t to) {
-  struct walker_sink sink = {r, insert, erase};
+  struct walker_sink sink = {.ctx = r, .insert = insert, .erase = erase};
   size_t first = oplog_from(&r->container->log, from);
   if (first == r->container->log.count || r->container->log.runs[first].lv >= to) return 0;
   int error = walker_start(w, from);
@@ -46,7 +46,7 @@ int text_from_history(dunlin_doc *doc, uint32_t container, struct text *out) {
   uint32_t at = 0, stop = r.container->void_from;
   int error = 0;
   text_init(&r.text, doc->env);
-  walker_init(&w, g, &r.container->log, &doc->voids);
+  walker_init(&w, g, &r.container->log, &doc->voids, NULL);
   for (size_t i = 0; !error && i < g->critical_count && g->critical[i].from < stop; i++) {
     uint32_t to = g->critical[i].to < stop ? g->critical[i].to : stop;
     error = take_concurrent(&r, &w, at, g->critical[i].from);

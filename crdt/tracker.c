@@ -1,4 +1,4 @@
-#include "crdt/tracker.h"
+#include "crdt/tracker_private.h"
 
 #include <string.h>
 
@@ -14,13 +14,14 @@ void tracker_free(struct tracker *t) {
   ENV_FREE_ARRAY(t->env, t->leaves, t->leaf_cap);
   ENV_FREE_ARRAY(t->env, t->nodes, t->node_cap);
   ENV_FREE_ARRAY(t->env, t->index, t->index_cap);
+  tracker_moves_free(t);
   tracker_init(t, t->env, t->before, t->ctx);
 }
 
 /* ---- Spans -------------------------------------------------------------------------------------------------- */
 
 static uint32_t prepare_state(const struct tracker_span *s) {
-  return s->state & ~GONE;
+  return s->state & ~(GONE | TRACKER_MOVED);
 }
 static uint32_t now_len(const struct tracker_span *s) {
   return prepare_state(s) == 1 ? s->len : 0;
@@ -31,7 +32,7 @@ static uint32_t effect_len(const struct tracker_span *s) {
 
 /* Whether `next`, right behind `s`, could be one span with it. */
 static bool spans_join(const struct tracker_span *s, const struct tracker_span *next) {
-  if (s->state != next->state || s->id + s->len != next->id) return false;
+  if (s->state != next->state || s->id + s->len != next->id || s->state & TRACKER_MOVED) return false;
   return s->id >= TRACKER_BASE || (next->left == next->id - 1 && next->right == s->right);
 }
 
@@ -159,6 +160,7 @@ static void split_leaf(struct tracker *t, uint32_t at) {
 
 int tracker_reset(struct tracker *t, uint32_t first_ord) {
   if (ENV_GROW(t->env, t->leaves, t->leaf_cap, 4) || ENV_GROW(t->env, t->nodes, t->node_cap, 4)) return DUNLIN_ENOMEM;
+  tracker_moves_free(t);
   t->leaf_count = t->node_count = t->height = 1;
   t->root = 0;
   t->first_ord = first_ord;
@@ -184,11 +186,6 @@ int tracker_reserve(struct tracker *t, uint32_t ord_end) {
 }
 
 /* ---- Places ------------------------------------------------------------------------------------------------- */
-
-struct place {
-  uint32_t leaf, slot, offset;
-  uint32_t effect; /* items visible in effect before it */
-};
 
 /* The item visible at `index` of the prepare version. */
 static struct place find_now(const struct tracker *t, uint32_t index) {
@@ -383,7 +380,7 @@ static void put_span(struct tracker *t, struct place p, struct tracker_span span
   index_span(t, &span, (uint32_t)(leaf - t->leaves));
 }
 
-uint32_t tracker_insert(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, bool gone) {
+uint32_t tracker_put(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, uint32_t state) {
   struct place p = {0, 0, 0, 0};
   uint32_t left = TRACKER_NONE;
   if (at) {
@@ -395,8 +392,12 @@ uint32_t tracker_insert(struct tracker *t, uint32_t ord, uint32_t at, uint32_t l
   }
   uint32_t right = right_origin(t, p);
   if (!p.offset) p = integrate(t, p, ord, left, right);
-  put_span(t, p, (struct tracker_span){ord, len, left, right, gone ? 1 | GONE : 1});
+  put_span(t, p, (struct tracker_span){ord, len, left, right, state});
   return p.effect;
+}
+
+uint32_t tracker_insert(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, bool gone) {
+  return tracker_put(t, ord, at, len, gone ? 1 | GONE : 1);
 }
 
 uint32_t tracker_delete(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, bool backward, bool idle,
@@ -406,6 +407,11 @@ uint32_t tracker_delete(struct tracker *t, uint32_t ord, uint32_t at, uint32_t l
   uint32_t all = len;
   if (len > s->len - p.offset) len = s->len - p.offset;
   uint32_t id = s->id + p.offset, *index = &t->index[ord + (backward ? all - len : 0) - t->first_ord];
+  if (s->state & TRACKER_MOVED) {
+    *effect = tracker_moves_delete(t, id, idle);
+    index[0] = id;
+    return 1;
+  }
   *effect = idle || s->state & GONE ? TRACKER_NONE : p.effect;
   uint32_t state = (s->state + 1) | (idle ? s->state & GONE : GONE);
   isolate(t, &p, len);
@@ -415,9 +421,14 @@ uint32_t tracker_delete(struct tracker *t, uint32_t ord, uint32_t at, uint32_t l
 }
 
 /* Changes how often the items from `id` on are inserted or deleted at the prepare version; as many of `len` as lie together. */
-static uint32_t move_items(struct tracker *t, uint32_t id, uint32_t len, int by) {
+static uint32_t move_items(struct tracker *t, uint32_t id, uint32_t len, int by, bool deletes) {
   struct place p = find_item(t, id);
   const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
+  if (s->state & TRACKER_MOVED) {
+    if (deletes) tracker_moves_step_delete(t, id, by);
+    else tracker_moves_step_slot(t, id, by);
+    return 1;
+  }
   if (len > s->len - p.offset) len = s->len - p.offset;
   uint32_t state = s->state + (uint32_t)by;
   isolate(t, &p, len);
@@ -426,7 +437,7 @@ static uint32_t move_items(struct tracker *t, uint32_t id, uint32_t len, int by)
 }
 
 uint32_t tracker_move_insert(struct tracker *t, uint32_t ord, uint32_t len, int by) {
-  return move_items(t, ord, len, by);
+  return move_items(t, ord, len, by, false);
 }
 
 uint32_t tracker_move_delete(struct tracker *t, uint32_t ord, uint32_t len, int by) {
@@ -434,11 +445,11 @@ uint32_t tracker_move_delete(struct tracker *t, uint32_t ord, uint32_t len, int 
   uint32_t up = 1, down = 1;
   while (up < len && ids[up] == ids[0] + up) up++;
   while (up == 1 && down < len && ids[down] == ids[0] - down) down++;
-  if (up > 1 || down == 1) return move_items(t, ids[0], up, by);
+  if (up > 1 || down == 1) return move_items(t, ids[0], up, by, true);
   /* The first `down` operations delete items that lie in the opposite order; a span's part of them that includes the first. */
   struct place p = find_item(t, ids[0]);
   if (down > p.offset + 1) down = p.offset + 1;
-  return move_items(t, ids[0] - (down - 1), down, by);
+  return move_items(t, ids[0] - (down - 1), down, by, true);
 }
 
 uint32_t tracker_prepare_index(const struct tracker *t, uint32_t at, bool item) {
@@ -459,8 +470,50 @@ uint32_t tracker_prepare_index(const struct tracker *t, uint32_t at, bool item) 
     now += now_len(s);
   }
   bool visible = now_len(s);
+  if (item && s->state & TRACKER_MOVED) return tracker_moves_now(t, s->id);
   if (item) return visible ? now + index : TRACKER_NONE;
   return visible ? now + index + 1 : now;
+}
+
+/* ---- For tracker_move.c ------------------------------------------------------------------------------------- */
+
+struct tracker_span *tracker_span_at(const struct tracker *t, struct place p) {
+  return &t->leaves[p.leaf].spans[p.slot];
+}
+
+struct place tracker_find_now(const struct tracker *t, uint32_t index) {
+  return find_now(t, index);
+}
+
+struct place tracker_find_item(const struct tracker *t, uint32_t id) {
+  return find_item(t, id);
+}
+
+void tracker_count_before(const struct tracker *t, struct place p, uint32_t *now, uint32_t *effect) {
+  const struct tracker_leaf *leaf = &t->leaves[p.leaf];
+  *now = *effect = 0;
+  for (uint32_t i = 0; i < p.slot; i++) {
+    *now += now_len(&leaf->spans[i]);
+    *effect += effect_len(&leaf->spans[i]);
+  }
+  uint32_t slot = leaf->slot, at = leaf->parent;
+  for (uint32_t h = t->height; h; h--) {
+    const struct tracker_node *n = &t->nodes[at];
+    for (uint32_t i = 0; i < slot; i++) {
+      *now += n->now[i];
+      *effect += n->effect[i];
+    }
+    slot = n->slot;
+    at = n->parent;
+  }
+}
+
+void tracker_isolate(struct tracker *t, struct place *p, uint32_t len) {
+  isolate(t, p, len);
+}
+
+void tracker_set_state(struct tracker *t, const struct place *p, uint32_t state) {
+  set_state(t, p, state);
 }
 
 /* ---- Checking ----------------------------------------------------------------------------------------------- */
@@ -506,5 +559,6 @@ int tracker_check(const struct tracker *t, bool deep) {
   if (!t->leaf_count || !deep) return 0;
   int error = check_node(t, t->root, t->height, counts, &next);
   if (error || next != TRACKER_NONE) return error ? error : DUNLIN_ECORRUPT;
-  return counts[0] == t->now && counts[1] == t->effect && counts[2] == BASE_LEN ? 0 : DUNLIN_ECORRUPT;
+  if (counts[0] != t->now || counts[1] != t->effect || counts[2] != BASE_LEN) return DUNLIN_ECORRUPT;
+  return tracker_moves_check(t);
 }

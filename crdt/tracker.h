@@ -15,9 +15,10 @@
 
 #include "crdt/env.h"
 
-#define TRACKER_BASE 0x80000000u /* items of the base are numbered from here */
-#define TRACKER_NONE UINT32_MAX  /* as an origin: the start or the end */
-#define TRACKER_GONE 0x80000000u /* in a state: not visible in effect */
+#define TRACKER_BASE 0x80000000u  /* items of the base are numbered from here */
+#define TRACKER_NONE UINT32_MAX   /* as an origin: the start or the end */
+#define TRACKER_GONE 0x80000000u  /* in a state: not visible in effect */
+#define TRACKER_MOVED 0x40000000u /* in a state: a slot of an element that was moved; such spans have one item */
 
 enum { TRACKER_SPANS = 32, TRACKER_FANOUT = 16 };
 
@@ -26,6 +27,7 @@ struct tracker_span {
   uint32_t left, right; /* origins of the first item; the others' left origin is the item before */
   uint32_t
       state; /* 0 not inserted at the prepare version, 1 inserted, n + 1 deleted n times; GONE: not visible in effect */
+  /* MOVED: 2 stands for all that is inserted and not visible, also because the element is in another slot. */
 };
 
 struct tracker_leaf {
@@ -55,6 +57,7 @@ struct tracker {
   /* Whether item `ord` goes before `other` when nothing else orders them. */
   bool (*before)(void *ctx, uint32_t ord, uint32_t other);
   void *ctx;
+  struct tracker_moves *moves; /* NULL: nothing was moved */
 };
 
 void tracker_init(struct tracker *tracker, const struct dunlin_env *env,
@@ -81,6 +84,20 @@ uint32_t tracker_delete(struct tracker *tracker, uint32_t ord, uint32_t at, uint
  * reserved, from the front, and gives how many operations that was. */
 uint32_t tracker_move_insert(struct tracker *tracker, uint32_t ord, uint32_t len, int by);
 uint32_t tracker_move_delete(struct tracker *tracker, uint32_t ord, uint32_t len, int by);
+
+/* A list's elements can be moved: an element then has several *slots*, items that each stand for it, and shows in the one that wins:
+ * of two moves the one that `wins` says, of a move and the insertion the move.  tracker_move.c
+ *
+ * Operation `ord` puts the item at index `at` of the prepare version before index `to` (not past tracker->now) of it, counted
+ * while the item is still where it was; `idle`: without effect. `*was` and `*is`: the index in effect at which the
+ * element was visible, and that at which it is once it was taken out there; TRACKER_NONE when nothing changes.
+ * Needs tracker_reserve_move() first, which is DUNLIN_ENOMEM or 0. */
+int tracker_reserve_move(struct tracker *tracker, uint32_t ord_end);
+void tracker_move(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t to, bool idle,
+                  bool (*wins)(void *ctx, uint32_t ord, uint32_t other), uint32_t *was, uint32_t *is);
+/* Where the item at index `at` of the prepare version, or the element that it stands for, is visible in effect; TRACKER_NONE when it
+ * is not. */
+uint32_t tracker_effect_index(const struct tracker *tracker, uint32_t at);
 
 /* The index at the prepare version that stands for index `at` of what is visible in effect: behind the item before it. TRACKER_NONE
  * for an item that is not visible at the prepare version, when `item`. */

@@ -304,8 +304,9 @@ int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunli
   error = list_prepare(doc, list, &op, &c);
   if (!error) error = list_item(doc, c, index, &op.a);
   if (error) return error;
-  uint32_t element = c->as.seq.items[seq_version_at(&c->as.seq, op.a)].element;
-  return is_settled_value(doc, &c->as.seq.elements[element].reg, &value) ? 0 : perform(doc, &op, NULL);
+  uint32_t element = list_element_at(c, op.a);
+  const struct reg *reg = element == LIST_NONE ? NULL : &c->as.list.list.elements[element];
+  return reg && is_settled_value(doc, reg, &value) ? 0 : perform(doc, &op, NULL);
 }
 
 int dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind, dunlin_obj *out) {

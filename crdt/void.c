@@ -45,35 +45,20 @@ static bool differs(const dunlin_doc *doc, const struct container *c) {
 
 uint32_t void_size(const dunlin_doc *doc, const struct container *c) {
   if (!differs(doc, c)) return version_size(doc, c);
-  return c->kind == DUNLIN_LIST ? (uint32_t)c->as.seq.shown : c->as.text.text.size;
+  return c->kind == DUNLIN_LIST ? c->as.list.list.size : c->as.text.text.size;
 }
 
-/* A place in a list: behind the slot that shows before it. */
-static uint32_t list_gap(const struct seq *seq, uint32_t at) {
-  bool visible;
-  if (!at) return 0;
-  size_t before = seq_version_before(seq, seq_shown_at(seq, at - 1), &visible);
-  return (uint32_t)before + visible;
-}
-
-/* The slot may be another one at the version, when a void change moved the element. */
-static uint32_t list_item(const struct seq *seq, uint32_t at) {
-  const struct seq_element *e = &seq->elements[seq->items[seq_shown_at(seq, at)].element];
-  bool visible = false;
-  size_t before = e->version_place == SEQ_NONE ? 0 : seq_version_before(seq, e->version_place, &visible);
-  return visible ? (uint32_t)before : VOID_UNNAMED;
+static uint32_t prepare_index(const struct container *c, uint32_t at, bool item) {
+  const struct walker *w = c->kind == DUNLIN_LIST ? &c->as.list.walker : &c->as.text.walker;
+  return tracker_prepare_index(&w->tracker, at, item);
 }
 
 uint32_t void_gap(const dunlin_doc *doc, const struct container *c, uint32_t at) {
-  if (!differs(doc, c)) return at;
-  return c->kind == DUNLIN_LIST ? list_gap(&c->as.seq, at)
-                                : tracker_prepare_index(&c->as.text.walker.tracker, at, false);
+  return differs(doc, c) ? prepare_index(c, at, false) : at;
 }
 
 uint32_t void_item(const dunlin_doc *doc, const struct container *c, uint32_t at) {
-  if (!differs(doc, c)) return at;
-  return c->kind == DUNLIN_LIST ? list_item(&c->as.seq, at)
-                                : tracker_prepare_index(&c->as.text.walker.tracker, at, true);
+  return differs(doc, c) ? prepare_index(c, at, true) : at;
 }
 
 uint32_t void_items(const dunlin_doc *doc, const struct container *c, uint32_t at, uint32_t *len) {
@@ -125,9 +110,11 @@ static int replay(dunlin_doc *from, dunlin_doc *to) {
 static void move_walkers(dunlin_doc *doc, const dunlin_doc *home) {
   for (size_t i = 0; i < doc->container_count; i++) {
     struct container *c = doc->containers[i];
-    if (c->kind != DUNLIN_TEXT) continue;
-    c->as.text.walker.graph = &home->graph;
-    c->as.text.walker.voids = &home->voids;
+    if (c->kind != DUNLIN_TEXT && c->kind != DUNLIN_LIST) continue;
+    struct walker *w = c->kind == DUNLIN_LIST ? &c->as.list.walker : &c->as.text.walker;
+    w->graph = &home->graph;
+    w->voids = &home->voids;
+    if (w->values) w->values = &home->values;
   }
 }
 

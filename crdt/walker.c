@@ -4,8 +4,9 @@
 
 static bool before(void *ctx, uint32_t ord, uint32_t other);
 
-void walker_init(struct walker *w, const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids) {
-  *w = (struct walker){.graph = graph, .log = log, .voids = voids};
+void walker_init(struct walker *w, const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
+                 const struct column *values) {
+  *w = (struct walker){.graph = graph, .log = log, .voids = voids, .values = values};
   tracker_init(&w->tracker, graph->env, before, w);
 }
 
@@ -17,7 +18,7 @@ void walker_stop(struct walker *w) {
   lv_ranges_free(&w->left, env);
   lv_ranges_free(&w->entered, env);
   walk_plan_free(&w->plan, env);
-  walker_init(w, w->graph, w->log, w->voids);
+  walker_init(w, w->graph, w->log, w->voids, w->values);
 }
 
 void walker_free(struct walker *w) {
@@ -68,10 +69,20 @@ static bool before(void *ctx, uint32_t ord, uint32_t other) {
   return graph_before(w->graph, lv_of(w, ord), lv_of(w, other));
 }
 
+static bool wins(void *ctx, uint32_t ord, uint32_t other) {
+  const struct walker *w = ctx;
+  return graph_wins(w->graph, lv_of(w, ord), lv_of(w, other));
+}
+
 /* ---- The prepare version ------------------------------------------------------------------------------------ */
 
+/* Writing to an element neither makes nor moves one. */
+static bool is_set(const struct op_run *run) {
+  return run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_CHILD;
+}
+
 static int move_piece(struct walker *w, const struct op_run *run, struct op_piece piece, int by) {
-  uint32_t done = run->idle ? piece.len : 0;
+  uint32_t done = run->idle || is_set(run) ? piece.len : 0;
   while (done < piece.len) {
     int error = tracker_reserve(&w->tracker, piece.ord + piece.len);
     if (error) return error;
@@ -135,12 +146,40 @@ static int apply_delete(struct walker *w, const struct op_run *run, struct op_pi
   return error;
 }
 
+/* The index before which a move puts its element. */
+static uint32_t move_target(const struct walker *w, const struct op_run *run) {
+  const uint8_t *start = column_at(w->values, run->at), *end = w->values->buf.data + w->values->buf.len;
+  struct mp_reader r = {start, end, 0};
+  return (uint32_t)mp_read_uint(&r, UINT32_MAX);
+}
+
+static int apply_move(struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
+                      const struct walker_sink *sink) {
+  uint32_t was, is;
+  int error = tracker_reserve_move(&w->tracker, piece.ord + 1);
+  if (error) return error;
+  tracker_move(&w->tracker, piece.ord, piece.a, move_target(w, run), is_void, wins, &was, &is);
+  return sink && was != is ? sink->move(sink->ctx, was, is) : 0;
+}
+
+static int apply_set(const struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
+                     const struct walker_sink *sink) {
+  if (!sink || is_void) return 0;
+  uint32_t pos = tracker_effect_index(&w->tracker, piece.a);
+  return pos == TRACKER_NONE ? 0 : sink->set(sink->ctx, pos, run);
+}
+
 int walker_apply(struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
                  const struct walker_sink *sink) {
   int error = tracker_reserve(&w->tracker, piece.ord + piece.len);
   if (error) return error;
-  return run->kind == OP_DELETE ? apply_delete(w, run, piece, is_void, sink)
-                                : apply_insert(w, run, piece, is_void, sink);
+  switch (run->kind) {
+    case OP_DELETE: return apply_delete(w, run, piece, is_void, sink);
+    case OP_LIST_MOVE: return apply_move(w, run, piece, is_void, sink);
+    case OP_LIST_SET:
+    case OP_LIST_SET_CHILD: return apply_set(w, run, piece, is_void, sink);
+    default: return apply_insert(w, run, piece, is_void, sink);
+  }
 }
 
 /* The LV at which being void changes, behind `lv`, and whether `lv` is. */

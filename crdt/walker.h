@@ -6,22 +6,27 @@
 #ifndef CRDT_WALKER_H
 #define CRDT_WALKER_H
 
+#include "crdt/column.h"
 #include "crdt/graph.h"
 #include "crdt/oplog.h"
 #include "crdt/walk_plan.h"
 #include "crdt/tracker.h"
 
-/* Where edits go.  `skipped` operations of the run come before those inserted.  A result other than 0 ends the walk. */
+/* Where edits go.  `skipped` operations of the run come before those inserted.  A result other than 0 ends the walk.  Those of a
+ * text need no `move` and `set`. */
 struct walker_sink {
   void *ctx;
   int (*insert)(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len);
   int (*erase)(void *ctx, uint32_t pos, uint32_t len);
+  int (*move)(void *ctx, uint32_t from, uint32_t to); /* taken out, then put in */
+  int (*set)(void *ctx, uint32_t pos, const struct op_run *run);
 };
 
 struct walker {
   const struct graph *graph;
   const struct oplog *log;
   const struct lv_ranges *voids; /* the operations of void changes, the latest first */
+  const struct column *values;   /* where moves say where to; NULL for a text */
   struct tracker tracker;
   bool is_live;
   uint32_t base, to; /* the operations from LV `base` on, up to `to`, are in the tracker */
@@ -33,7 +38,7 @@ struct walker {
 };
 
 void walker_init(struct walker *walker, const struct graph *graph, const struct oplog *log,
-                 const struct lv_ranges *voids);
+                 const struct lv_ranges *voids, const struct column *values);
 void walker_free(struct walker *walker);
 
 /* Begins at the critical version before `base`. DUNLIN_ENOMEM. */

@@ -115,7 +115,7 @@ static void fail_each_allocation(struct history *h) {
   record(h);
   OK(workload(&f, h, &expected));
   uint64_t all = f.allocations;
-  assert_true(all > 300);
+  assert_true(all > 200);
   for (int for_good = 0; for_good < 2; for_good++) {
     for (uint64_t n = 1; n <= all; n++) {
       f.allocations = 0;

@@ -1,0 +1,40 @@
+/* What tracker.c and tracker_move.c share. */
+#ifndef CRDT_TRACKER_PRIVATE_H
+#define CRDT_TRACKER_PRIVATE_H
+
+#include "crdt/tracker.h"
+
+struct place {
+  uint32_t leaf, slot, offset;
+  uint32_t effect; /* items visible in effect before it */
+};
+
+/* ---- tracker.c ---------------------------------------------------------------------------------------------- */
+
+struct tracker_span *tracker_span_at(const struct tracker *tracker, struct place place);
+/* The item visible at `index` of the prepare version; that of a number (`effect` is not set). */
+struct place tracker_find_now(const struct tracker *tracker, uint32_t index);
+struct place tracker_find_item(const struct tracker *tracker, uint32_t id);
+/* How many items before a place are visible. */
+void tracker_count_before(const struct tracker *tracker, struct place place, uint32_t *now, uint32_t *effect);
+/* Makes the `len` items from the place on a span of their own. */
+void tracker_isolate(struct tracker *tracker, struct place *place, uint32_t len);
+void tracker_set_state(struct tracker *tracker, const struct place *place, uint32_t state);
+/* Inserts items as tracker_insert() does, with that state. */
+uint32_t tracker_put(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, uint32_t state);
+
+/* ---- tracker_move.c, all for an item whose span is MOVED ---------------------------------------------------- */
+
+void tracker_moves_free(struct tracker *tracker);
+/* Its element is deleted at the prepare version; the index where it was visible in effect, TRACKER_NONE when it was not or
+ * when `idle`. */
+uint32_t tracker_moves_delete(struct tracker *tracker, uint32_t id, bool idle);
+/* The prepare version loses (`by` -1) or gains (1) a deletion of its element; the slot itself. */
+void tracker_moves_step_delete(struct tracker *tracker, uint32_t id, int by);
+void tracker_moves_step_slot(struct tracker *tracker, uint32_t id, int by);
+/* The index of its element at the prepare version, in effect; TRACKER_NONE. */
+uint32_t tracker_moves_now(const struct tracker *tracker, uint32_t id);
+uint32_t tracker_moves_effect(const struct tracker *tracker, uint32_t id);
+int tracker_moves_check(const struct tracker *tracker);
+
+#endif
