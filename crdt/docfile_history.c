@@ -125,6 +125,8 @@ static int read_run(struct history *h, struct docfile_actors *actors, struct run
   g->open.number = number;
   error = graph_settle_run(g, changes, end_of(h, ends, change + changes) - g->lvs);
   if (!error && g->run_count == before) error = DUNLIN_EFORMAT; /* it goes on with the one before */
+  /* An actor that does not fork has one newest change; each run costs time for each head. */
+  if (!error && !(h->file->flags & FLAG_PLAIN) && g->head_count > h->file->actor_count) error = DUNLIN_EFORMAT;
   docfile_actors_done(actors, change, changes, number);
   return error;
 }
