@@ -326,7 +326,16 @@ bool utf8_valid(const void *data, size_t len, size_t *scalars) {
 
 size_t utf8_skip(const void *data, size_t scalars) {
   const uint8_t *p = data, *at = p;
-  for (; scalars; scalars--) at += *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+  while (scalars) {
+    uint64_t eight; /* there are as many bytes as scalar values at least */
+    if (scalars >= sizeof eight && (memcpy(&eight, at, sizeof eight), !(eight & 0x8080808080808080u))) {
+      at += sizeof eight;
+      scalars -= sizeof eight;
+      continue;
+    }
+    at += *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+    scalars--;
+  }
   return (size_t)(at - p);
 }
 
