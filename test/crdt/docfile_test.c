@@ -112,6 +112,47 @@ static void a_text_comes_back(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* The example of docs/format.md, "Document". */
+static void the_format_is_the_documented_one(void **state) {
+  (void)state;
+  static const char documented[] =
+      "64756e6c696e20646f6301c42011111111111111111111111111111111111111111111111111111111111111110404cc92cc"
+      "923c3c010168656c6cc420aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb92020192020195"
+      "03070503009c010100000101000000010001c4406f7b7883964158569335886f4290b6a34ed0ba0fe93cc89235fcd2e2ee8b"
+      "cb0f488a305427fc15e27d8477720aca389378cddcde61c6fec6882ef764ec84dcccc4009400120200c4000101a174010106"
+      "00010604049200019202019200029100910190920102920501910291ce004c4b40920001920106910190912d912491019300"
+      "00019300010693040101c403a174006f";
+  struct dunlin_env env = *dunlin_env_default();
+  struct dunlin_id id;
+  struct dunlin_actor a, b;
+  dunlin_doc *doc, *other;
+  char hex[sizeof documented] = "";
+  env.compress = NULL;
+  memset(&id, 0x11, sizeof id);
+  memset(&a, 0xaa, sizeof a);
+  memset(&b, 0xbb, sizeof b);
+  OK(dunlin_doc_new(&env, &id, &a, &doc));
+  OK(dunlin_doc_new(&env, &id, &b, &other));
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, NULL));
+  OK(dunlin_text_splice(doc, child(doc, "t"), 0, 0, "helo", 4));
+  OK(dunlin_commit(doc, 0, NULL));
+  test_send(doc, other);
+  OK(dunlin_begin(other));
+  OK(dunlin_text_splice(other, child(other, "t"), 3, 1, "", 0));
+  OK(dunlin_commit(other, 5000000, NULL));
+  splice(doc, 3, 0, "l");
+  test_send(other, doc);
+  struct bytes file = saved(doc);
+  assert_int_equal(2 * file.len, sizeof documented - 1);
+  for (size_t i = 0; i < file.len; i++) snprintf(hex + 2 * i, 3, "%02x", ((const uint8_t *)file.data)[i]);
+  assert_string_equal(hex, documented);
+  free_bytes(file);
+  check_round_trip(doc);
+  dunlin_doc_free(other);
+  dunlin_doc_free(doc);
+}
+
 /* Two devices with one actor: their operations are told apart by ids, which are not known before the text is. */
 static void a_forked_actor_comes_back(void **state) {
   (void)state;
@@ -464,6 +505,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_empty_document_comes_back),
       cmocka_unit_test(a_text_comes_back),
+      cmocka_unit_test(the_format_is_the_documented_one),
       cmocka_unit_test(a_forked_actor_comes_back),
       cmocka_unit_test(random_documents_come_back),
       cmocka_unit_test(work_on_the_saved_version_decodes_nothing),
