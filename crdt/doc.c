@@ -427,6 +427,10 @@ int dunlin_doc_delta(const dunlin_doc *shown, const struct dunlin_id *since, siz
 
 /* ---- Asking about changes ----------------------------------------------------------------------------------- */
 
+struct dunlin_id dunlin_doc_id(const dunlin_doc *doc) {
+  return doc->id;
+}
+
 size_t dunlin_doc_changes(const dunlin_doc *doc) {
   return doc->graph.changes;
 }

@@ -25,6 +25,10 @@
 #define DOCFILE_LVS 0x20000000u   /* operations: what the walker can hold */
 #define DOCFILE_FREE_LVS 65536u   /* so many operations for nothing ... */
 #define DOCFILE_LVS_PER_BYTE 256u /* ... and so many more for each byte of the sections */
+/* A deletion takes no bytes of its own, so operations can be many more than bytes, but not without end. */
+static inline uint64_t docfile_most_lvs(uint64_t raw) {
+  return DOCFILE_FREE_LVS + raw * DOCFILE_LVS_PER_BYTE;
+}
 
 enum docfile_flag {
   FLAG_IDLE = 1, /* there are operations that have no effect, since a version did not know them */

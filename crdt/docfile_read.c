@@ -104,10 +104,9 @@ static int read_totals(dunlin_doc *doc, struct mp_reader *r) {
   uint64_t raw = 0, changes = 0;
   for (int i = 0; i < DOCFILE_SECTIONS; i++) raw += file->sections[i].raw;
   for (size_t i = 0; i < file->actor_count; i++) changes += doc->graph.actors[file->actors[i]].changes;
-  /* A deletion takes no bytes of its own, so operations can be many more than bytes, but not without end. */
   if (file->changes > file->lvs || !file->changes != !file->lvs || changes != file->changes) mp_fail(r);
   if (file->text_bytes > raw || file->values_bytes > raw) mp_fail(r);
-  if (!r->error && file->lvs > DOCFILE_FREE_LVS + raw * DOCFILE_LVS_PER_BYTE) return DUNLIN_ELIMIT;
+  if (!r->error && file->lvs > docfile_most_lvs(raw)) return DUNLIN_ELIMIT;
   return r->error;
 }
 

@@ -492,7 +492,9 @@ static int pack(struct writer *w, enum docfile_section section, struct buf *out)
 static int write_file(struct writer *w, struct buf *out) {
   const dunlin_doc *doc = w->doc;
   struct buf packed[DOCFILE_SECTIONS];
-  int error = 0;
+  uint64_t raw = 0;
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) raw += w->sections[i].len;
+  int error = doc->graph.lvs > docfile_most_lvs(raw) || doc->graph.lvs >= DOCFILE_LVS ? DUNLIN_ELIMIT : 0;
   for (int i = 0; i < DOCFILE_SECTIONS; i++) {
     buf_init(&packed[i], doc->env, SIZE_MAX / 2);
     if (w->sections[i].error) error = w->sections[i].error;

@@ -64,6 +64,7 @@ struct dunlin_value {
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id,
                                               const struct dunlin_actor *actor, dunlin_doc **out);
 DUNLIN_API void dunlin_doc_free(dunlin_doc *doc);
+DUNLIN_API struct dunlin_id dunlin_doc_id(const dunlin_doc *doc);
 
 /* A hash of the visible state (not of the history): equal documents have equal hashes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_hash(const dunlin_doc *doc, struct dunlin_id *out);
@@ -227,10 +228,11 @@ DUNLIN_API bool dunlin_doc_is_void(const dunlin_doc *doc, const struct dunlin_id
 /* ---- The compact form --------------------------------------------------------------------------------------- */
 
 /* All of the document, its history too, in few bytes; not what waits for a parent.  Two documents whose changes came in the same
- * order have the same bytes.  The caller frees them with dunlin_free(env, ...).  DUNLIN_ESTATE inside a transaction. */
+ * order have the same bytes.  The caller frees them with dunlin_free(env, ...).  DUNLIN_ESTATE inside a transaction;
+ * DUNLIN_ELIMIT when deletions outnumber the bytes too far (docs/limits.md). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_save(const dunlin_doc *doc, void **out, size_t *len);
 
-/* Opens a document from such bytes, which need not live on; its changes will be made by `actor`.  Only what the document shows
+/* Opens a document from such bytes (dunlin_doc_id() says which one it is), which need not live on; its changes will be made by `actor`.  Only what the document shows
  * is decoded, and its history when a call needs it: that call may then find out that the bytes were damaged
  * (DUNLIN_ECORRUPT), and asking about a change inside a transaction gives DUNLIN_ESTATE for as long as the history has not been decoded.
  * DUNLIN_EFORMAT; DUNLIN_ELIMIT; DUNLIN_ENEWER: a later version wrote them. */
