@@ -48,7 +48,8 @@ static int walk_in(dunlin_doc *doc, struct container *c) {
 int text_show(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
   if (c->kind != DUNLIN_TEXT || (!c->as.text.lost && !text_waits(c))) return 0;
-  if (doc->open.is_open && c->touched == doc->open.stamp) return 0; /* all was brought in before; what is new is its own */
+  if (doc->open.is_open && c->touched == doc->open.stamp)
+    return 0; /* all was brought in before; what is new is its own */
   int error = c->as.text.lost ? docfile_load(doc) : walk_in(doc, c);
   if (!error && c->as.text.lost) error = text_rebuild(doc, container);
   if (c->as.text.lost && doc->file) doc->file->wanted = true; /* before the next change */
