@@ -78,16 +78,15 @@ int text_tip_reserve(dunlin_doc *doc, struct container *c) {
 
 void text_tip(dunlin_doc *doc, struct container *c, uint32_t size) {
   struct text_state *t = &c->as.text;
-  struct graph *g = &doc->graph;
-  if (g->head_count == 1) t->tip_count = 0; /* no other version will be built on soon */
+  const struct graph *g = &doc->graph;
   size_t at = t->tip_count;
-  for (size_t i = 0; i < t->tip_count; i++)
-    if (g->open.parent_count == 1 && t->tips[i].lv == g->open.parents[0]) at = i; /* the tip moves on */
-  if (at == TIPS) {                                                               /* the oldest goes */
-    for (size_t i = 1; i < TIPS; i++) t->tips[i - 1] = t->tips[i];
-    at--;
-  } else if (at == t->tip_count) {
+  while (g->open.parent_count == 1 && at && t->tips[at - 1].lv != g->open.parents[0]) at--;
+  if (g->open.parent_count == 1 && at) {
+    t->tips[at - 1] = t->tips[t->tip_count - 1]; /* the tip moves on, and to the end, where it is found next time */
+  } else if (t->tip_count == TIPS) {
+    for (size_t i = 1; i < TIPS; i++) t->tips[i - 1] = t->tips[i]; /* the one that has not moved for longest goes */
+  } else {
     t->tip_count++;
   }
-  t->tips[at] = (struct text_tip){g->lvs - 1, size};
+  t->tips[t->tip_count - 1] = (struct text_tip){g->lvs - 1, size};
 }
