@@ -277,7 +277,7 @@ static void rebuild_refs(struct delta_reader *d, struct mp_reader *r) {
 }
 
 static void rebuild_containers(struct delta_reader *d, struct mp_reader *r) {
-  if (mp_peek(r) == MP_NIL) {
+  if (mp_is_nil(r)) {
     mp_read_nil(r);
     if (!d->done || d->repeat_count > DELTA_REPEAT) mp_fail(r);
     else mp_write_bin(d->change, d->repeat, d->repeat_count * sizeof *d->repeat);
@@ -304,7 +304,7 @@ static void skip_element(struct mp_reader *r) {
 static int rebuild_change(struct delta_reader *d, struct mp_reader *r) {
   buf_clear(d->change);
   size_t elements = mp_read_array(r, 8);
-  bool next = mp_peek(r) == MP_NIL;
+  bool next = mp_is_nil(r);
   size_t fixed = next ? 3 : 5;
   if (elements < fixed || elements > fixed + 3) mp_fail(r);
   mp_write_array(d->change, elements + (next ? 1 : 0) - (next ? 0 : 1));
@@ -370,7 +370,15 @@ int delta_read_with(const struct dunlin_env *env, const struct dunlin_id *doc, s
   size_t count = mp_read_array(&r, SIZE_MAX);
   if (r.error) return DUNLIN_EFORMAT;
   if (count > DUNLIN_MAX_DELTA_CHANGES) return DUNLIN_ELIMIT;
-  struct delta_reader d = {.env = env, .doc = doc, .count = count, .ids = &only, .change = bytes};
+  struct delta_reader d; /* `repeat` and `parsed` are large, and written before they are read */
+  d.env = env;
+  d.doc = doc;
+  d.count = count;
+  d.ids = &only;
+  d.done = 0;
+  d.number = d.operations = 0;
+  d.repeat_count = 0;
+  d.change = bytes;
   if (count == 1) return read_one(&d, r, each, ctx);
   d.ids = env_alloc(env, count * sizeof *d.ids);
   int error = d.ids ? read_changes(&d, r, NULL, NULL) : DUNLIN_ENOMEM;

@@ -77,14 +77,24 @@ bool mp_read_bool(struct mp_reader *r) {
 }
 
 uint64_t mp_read_long_uint(struct mp_reader *r, uint64_t max) {
-  const uint8_t *p = take(r, 1);
-  if (!p) return 0;
-  uint64_t v = *p;
-  if (v == 0xcc) v = take_shortest(r, 1, 0x7f);
-  else if (v == 0xcd) v = take_shortest(r, 2, 0xff);
-  else if (v == 0xce) v = take_shortest(r, 4, 0xffff);
-  else if (v == 0xcf) v = take_shortest(r, 8, 0xffffffff);
-  else if (v > 0x7f) mp_fail(r);
+  size_t left = (size_t)(r->end - r->at);
+  uint64_t v = 0;
+  if (left >= 2 && r->at[0] == 0xcc && r->at[1] > 0x7f) { /* the two that are read most */
+    v = r->at[1];
+    r->at += 2;
+  } else if (left >= 3 && r->at[0] == 0xcd && r->at[1]) {
+    v = (uint64_t)r->at[1] << 8 | r->at[2];
+    r->at += 3;
+  } else {
+    const uint8_t *p = take(r, 1);
+    if (!p) return 0;
+    v = *p;
+    if (v == 0xcc) v = take_shortest(r, 1, 0x7f);
+    else if (v == 0xcd) v = take_shortest(r, 2, 0xff);
+    else if (v == 0xce) v = take_shortest(r, 4, 0xffff);
+    else if (v == 0xcf) v = take_shortest(r, 8, 0xffffffff);
+    else if (v > 0x7f) mp_fail(r);
+  }
   if (v > max) mp_fail(r);
   return r->error ? 0 : v;
 }
@@ -151,7 +161,7 @@ struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max) {
   return mp_read_text(r, max, NULL);
 }
 
-struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max) {
+struct dunlin_bytes mp_read_long_bin(struct mp_reader *r, size_t max) {
   const uint8_t *p = take(r, 1);
   size_t len = 0;
   if (!p) return (struct dunlin_bytes){"", 0};
@@ -170,7 +180,7 @@ const uint8_t *mp_read_bin_exact(struct mp_reader *r, size_t len) {
   return zeros;
 }
 
-size_t mp_read_array(struct mp_reader *r, size_t max) {
+size_t mp_read_long_array(struct mp_reader *r, size_t max) {
   const uint8_t *p = take(r, 1);
   size_t count = 0;
   if (!p) return 0;
@@ -273,7 +283,8 @@ void mp_write_str(struct buf *out, const void *data, size_t len) {
 }
 
 void mp_write_bin_head(struct buf *out, size_t len) {
-  if (len <= 0xff) write_head(out, 0xc4, len, 1);
+  uint8_t head[2] = {0xc4, (uint8_t)len};
+  if (len <= 0xff) buf_append(out, head, sizeof head);
   else if (len <= 0xffff) write_head(out, 0xc5, len, 2);
   else write_head(out, 0xc6, len, 4);
 }

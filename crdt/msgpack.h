@@ -24,6 +24,9 @@ struct mp_reader mp_reader_of(const void *data, size_t len);
  * canonical msgpack does not use. */
 enum mp_type mp_peek(const struct mp_reader *r);
 void mp_fail(struct mp_reader *r);
+static inline bool mp_is_nil(const struct mp_reader *r) {
+  return r->at != r->end && *r->at == 0xc0; /* after an error nothing is left */
+}
 
 void mp_read_nil(struct mp_reader *r);
 bool mp_read_bool(struct mp_reader *r);
@@ -38,11 +41,24 @@ int64_t mp_read_time(struct mp_reader *r);
 struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max);
 struct dunlin_bytes mp_read_text(struct mp_reader *r, size_t max,
                                  size_t *scalars); /* a string, counting its characters */
-struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max);
+struct dunlin_bytes mp_read_long_bin(struct mp_reader *r, size_t max);
+static inline struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max) {
+  size_t left = (size_t)(r->end - r->at);
+  if (left < 2 || r->at[0] != 0xc4 || r->at[1] > max || r->at[1] > left - 2) return mp_read_long_bin(r, max);
+  struct dunlin_bytes bin = {r->at + 2, r->at[1]};
+  r->at += 2 + bin.len;
+  return bin;
+}
 /* Exactly `len` bytes. On an error gives a pointer to 64 zeros, so ids may be copied before the error is looked at. */
 const uint8_t *mp_read_bin_exact(struct mp_reader *r, size_t len);
 /* The number of elements; never more than the bytes that are left, and never more than `max`. */
-size_t mp_read_array(struct mp_reader *r, size_t max);
+size_t mp_read_long_array(struct mp_reader *r, size_t max);
+static inline size_t mp_read_array(struct mp_reader *r, size_t max) {
+  size_t count = r->at == r->end ? 16 : *r->at ^ 0x90u;
+  if (count > 15 || count > max || count > (size_t)(r->end - r->at) - 1) return mp_read_long_array(r, max);
+  r->at++;
+  return count;
+}
 /* Passes over anything but an array. */
 void mp_skip(struct mp_reader *r);
 /* 0 when everything was read without an error and nothing is left, else DUNLIN_EFORMAT. */
