@@ -418,6 +418,9 @@ int dunlin_doc_delta(const dunlin_doc *shown, const struct dunlin_id *since, siz
   struct buf delta;
   buf_init(&delta, doc->env, SIZE_MAX / 2);
   int error = changes_since(doc, since, count, &ranges);
+  /* What comes out of a file leads to the heads that the file names, or it is not given to others. */
+  bool old = ranges.count && graph_change_at(&doc->graph, ranges.list[ranges.count - 1].from) < doc->names.base;
+  if (!error && old) error = names_whole(doc);
   if (!error) error = history_delta(doc, &ranges, &delta);
   if (!error) error = buf_take(&delta, out, len);
   buf_free(&delta);

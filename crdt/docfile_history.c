@@ -255,7 +255,8 @@ static int read_log(struct history *h, uint32_t container, struct mp_reader *r) 
 
 static int read_indexes(struct history *h, uint32_t container, struct docfile_cursors *cursors, struct mp_reader *r) {
   struct container_history *ch = &h->containers[container];
-  bool is_text = h->doc->containers[container]->kind == DUNLIN_TEXT;
+  enum dunlin_kind kind = h->doc->containers[container]->kind;
+  bool walks = kind == DUNLIN_TEXT || kind == DUNLIN_LIST;
   docfile_cursors_begin(cursors);
   for (size_t i = 0; i < ch->log.count; i++) {
     struct op_run *run = &ch->log.runs[i];
@@ -266,7 +267,7 @@ static int read_indexes(struct history *h, uint32_t container, struct docfile_cu
     bool counts_end = code == CODE_BACKWARD || code == CODE_DELETE_BEFORE;
     int64_t a = *cursor + by - (counts_end ? run->len : 0);
     if (coded > 2 * (uint64_t)UINT32_MAX || a < 0 || a > UINT32_MAX) mp_fail(r);
-    if (is_text && !run->idle && a + run->len > DOCFILE_LVS) mp_fail(r); /* the walker has no more */
+    if (walks && !run->idle && a + run->len > DOCFILE_LVS) mp_fail(r); /* the walker has no more */
     if (r->error) return r->error;
     run->a = (uint32_t)a;
     *cursor = run->a + (code == CODE_INSERT ? run->len : 0);
@@ -522,6 +523,36 @@ static bool write_agrees(const struct history *h, uint32_t container, struct dun
   return false;
 }
 
+/* Likewise what an element of a list has. */
+static bool element_write_agrees(const struct history *h, uint32_t container, const struct reg_write *write) {
+  const struct oplog *log = &h->containers[container].log;
+  size_t at = oplog_from(log, write->lv);
+  if (at == log->count || log->runs[at].lv > write->lv || write->class) return false;
+  const struct op_run *run = &log->runs[at];
+  struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
+  for (uint32_t skip = write->lv - run->lv; skip; skip--) mp_skip(&r);
+  if (run->kind == OP_LIST_INSERT || run->kind == OP_LIST_SET) {
+    struct dunlin_value value = value_read(&r);
+    return value_same(&value, &write->value);
+  }
+  if (run->kind != OP_LIST_CHILD && run->kind != OP_LIST_SET_CHILD) return false;
+  if (write->value.kind != (enum dunlin_kind)mp_read_uint(&r, DUNLIN_COUNTER)) return false;
+  const struct lv_set *made = &h->containers[write->value.as.obj.index].made;
+  return made->count && made->lvs[0] == write->lv;
+}
+
+/* What is written to a list hangs on which of its elements an index means, so all of it has to be found out again. */
+static int check_list_state(const struct history *h, uint32_t container) {
+  const struct list *list = &h->doc->containers[container]->as.list.list;
+  for (uint32_t at = 0; at < list->size; at++) {
+    const struct reg *reg = &list->elements[list_get(list, at)];
+    for (uint32_t k = 0; k < reg->count; k++)
+      if (reg->writes[k].lv < h->file->lvs && !element_write_agrees(h, container, &reg->writes[k]))
+        return DUNLIN_ECORRUPT;
+  }
+  return list_agrees(list, &h->graph, &h->containers[container].log, &h->voids, &h->values);
+}
+
 static bool map_agrees(const struct history *h, uint32_t container) {
   const struct map *map = &h->doc->containers[container]->as.map;
   for (size_t i = 0; i < map->count; i++)
@@ -545,14 +576,17 @@ static bool counter_agrees(const struct history *h, uint32_t container) {
 }
 
 /* What can be told without replaying everything.  Texts agree by themselves: their history is put together from what they show. */
-static bool states_agree(const struct history *h) {
+static int states_agree(const struct history *h) {
   const dunlin_doc *doc = h->doc;
-  if (doc->void_count || h->file->flags & FLAG_IDLE) return true; /* that is replayed */
-  for (uint32_t i = 0; i < h->file->container_count; i++) {
-    if (doc->containers[i]->kind == DUNLIN_MAP && !map_agrees(h, i)) return false;
-    if (doc->containers[i]->kind == DUNLIN_COUNTER && !counter_agrees(h, i)) return false;
+  int error = 0;
+  if (doc->void_count || h->file->flags & FLAG_IDLE) return 0; /* that is replayed */
+  for (uint32_t i = 0; !error && i < h->file->container_count; i++) {
+    if (doc->open.is_open && doc->containers[i]->touched == doc->open.stamp) continue; /* it shows more already */
+    if (doc->containers[i]->kind == DUNLIN_MAP && !map_agrees(h, i)) error = DUNLIN_ECORRUPT;
+    if (doc->containers[i]->kind == DUNLIN_COUNTER && !counter_agrees(h, i)) error = DUNLIN_ECORRUPT;
+    if (doc->containers[i]->kind == DUNLIN_LIST) error = check_list_state(h, i);
   }
-  return true;
+  return error;
 }
 
 /* ---- All of it ---------------------------------------------------------------------------------------------- */
@@ -652,7 +686,7 @@ int docfile_load(dunlin_doc *doc) {
   if (!error && !utf8_valid(h.gone, sections[DOCFILE_GONE].raw, NULL)) error = DUNLIN_EFORMAT;
   if (!error) error = decode(&h, history);
   if (!error) error = add_new(&h);
-  if (!error && !states_agree(&h)) error = DUNLIN_ECORRUPT;
+  if (!error) error = states_agree(&h);
   env_free(doc->env, own_shown, sections[DOCFILE_TEXT].raw);
   env_free(doc->env, own_gone, sections[DOCFILE_GONE].raw);
   env_free(doc->env, own_history, sections[DOCFILE_HISTORY].raw);

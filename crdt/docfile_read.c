@@ -216,6 +216,32 @@ static int read_write(dunlin_doc *doc, struct reg *reg, uint32_t map, struct mp_
   return 0;
 }
 
+static int read_register(dunlin_doc *doc, struct reg *reg, uint32_t container, size_t writes, struct mp_reader *r) {
+  int error = 0;
+  for (size_t k = 0; !error && k < writes; k++) {
+    error = ENV_GROW(doc->env, reg->writes, reg->cap, reg->count + 1u);
+    if (!error) error = read_write(doc, reg, container, r);
+  }
+  return error;
+}
+
+static int read_list(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
+  struct list *list = &doc->containers[container]->as.list.list;
+  uint32_t size = (uint32_t)mp_read_uint(r, doc->containers[container]->log.ops);
+  for (uint32_t i = 0; i < size; i++) {
+    size_t writes = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
+    if (r->error || !writes) return DUNLIN_EFORMAT;
+    int error = list_reserve(list);
+    if (error) return error;
+    uint32_t element = list_new(list);
+    list_insert(list, i, element);
+    error = read_register(doc, &list->elements[element], container, writes, r);
+    if (error) return error;
+  }
+  doc->file->shown[container] = size;
+  return r->error;
+}
+
 static int read_map(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
   struct map *map = &doc->containers[container]->as.map;
   size_t entries = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
@@ -229,11 +255,7 @@ static int read_map(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
     if (entry != i) return DUNLIN_EFORMAT; /* twice */
     struct reg *reg = &map->entries[entry].reg;
     map->entries[entry].generation = (int64_t)generation - 1;
-    int error = 0;
-    for (size_t k = 0; !error && k < writes; k++) {
-      error = ENV_GROW(doc->env, reg->writes, reg->cap, reg->count + 1u);
-      if (!error) error = read_write(doc, reg, container, r);
-    }
+    int error = read_register(doc, reg, container, writes, r);
     if (error) return error;
   }
   return r->error;
@@ -263,6 +285,7 @@ static int name_containers(dunlin_doc *doc, struct mp_reader *ids) {
     struct container_id id;
     uint32_t place = c->entry;
     c->entry = 0;
+    if ((place == PLACE_NONE) != (c->kind == DUNLIN_NULL)) return DUNLIN_EFORMAT;
     if (place == PLACE_NONE) continue;
     if (place == PLACE_NAMED) {
       if ((size_t)(ids->end - ids->at) < sizeof id) return DUNLIN_EFORMAT;
@@ -292,6 +315,7 @@ static int read_contents(dunlin_doc *doc, struct mp_reader *r, const uint8_t *te
     c->log.ops = (uint32_t)mp_read_uint(r, doc->file->lvs);
     ops += doc->file->ops[i] = c->log.ops;
     if (c->kind == DUNLIN_MAP) error = read_map(doc, i, r);
+    if (c->kind == DUNLIN_LIST) error = read_list(doc, i, r);
     if (c->kind == DUNLIN_COUNTER) c->as.counter = mp_read_int(r);
     if (c->kind == DUNLIN_TEXT) error = read_text(doc, i, r, &text, end);
   }
@@ -339,12 +363,11 @@ static int read_state(dunlin_doc *doc) {
 
 /* ---- Documents that are opened whole ------------------------------------------------------------------------ */
 
-/* What only replaying brings back: lists, until they go through the walker too; void changes; operations without effect. */
+/* What only replaying brings back: void changes; operations without effect, or of kinds that are not known. */
 static bool must_replay(const dunlin_doc *doc) {
-  bool list = false;
-  for (size_t i = 0; i < doc->container_count; i++)
-    list |= doc->containers[i]->kind == DUNLIN_LIST || doc->containers[i]->kind == DUNLIN_NULL;
-  return list || doc->void_count || doc->file->flags & FLAG_IDLE;
+  bool unknown = false;
+  for (size_t i = 0; i < doc->container_count; i++) unknown |= doc->containers[i]->kind == DUNLIN_NULL;
+  return unknown || doc->void_count || doc->file->flags & FLAG_IDLE;
 }
 
 static int replay(dunlin_doc *doc, dunlin_doc *fresh) {

@@ -199,9 +199,18 @@ static int write_map(const dunlin_doc *doc, const struct map *map, struct buf *o
   return 0;
 }
 
+static void write_list(const dunlin_doc *doc, const struct list *list, struct buf *out) {
+  mp_write_uint(out, list->size);
+  for (uint32_t at = 0, count; at < list->size; at += count) {
+    const uint32_t *elements = list_run(list, at, &count);
+    for (uint32_t i = 0; i < count; i++) write_register(doc, &list->elements[elements[i]], out);
+  }
+}
+
 static int write_contents(struct writer *w, const struct container *c, struct buf *out) {
   mp_write_uint(out, c->log.ops);
   if (c->kind == DUNLIN_MAP) return write_map(w->doc, &c->as.map, out);
+  if (c->kind == DUNLIN_LIST) write_list(w->doc, &c->as.list.list, out);
   if (c->kind == DUNLIN_COUNTER) mp_write_int(out, c->as.counter);
   if (c->kind != DUNLIN_TEXT) return 0;
   size_t bytes = text_bytes(&c->as.text.text);

@@ -274,7 +274,9 @@ void history_containers(const dunlin_doc *doc, struct buf *out);
 
 /* ---- check.c ------------------------------------------------------------------------------------------------ */
 
-/* check_list.c */
+/* check_list.c: whether the list shows what this history says; DUNLIN_ECORRUPT, DUNLIN_ENOMEM. */
+int list_agrees(const struct list *list, const struct graph *graph, const struct oplog *log,
+                const struct lv_ranges *voids, const struct column *values);
 int check_list(dunlin_doc *doc, uint32_t container, bool deep);
 
 /* A change has become part of the document: builds with DUNLIN_CHECK look at all of it while it is small. */

@@ -475,6 +475,14 @@ uint32_t tracker_prepare_index(const struct tracker *t, uint32_t at, bool item) 
   return visible ? now + index + 1 : now;
 }
 
+bool tracker_base_untouched(const struct tracker *t, uint32_t *visible) {
+  uint32_t at = t->root;
+  for (uint32_t h = t->height; h; h--) at = t->nodes[at].child[t->nodes[at].count - 1];
+  const struct tracker_span *last = &t->leaves[at].spans[t->leaves[at].count - 1];
+  *visible = t->effect - BASE_LEN;
+  return last->id == TRACKER_BASE && last->len == BASE_LEN && last->state == 1;
+}
+
 /* ---- For tracker_move.c ------------------------------------------------------------------------------------- */
 
 struct tracker_span *tracker_span_at(const struct tracker *t, struct place p) {

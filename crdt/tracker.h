@@ -103,6 +103,9 @@ uint32_t tracker_effect_index(const struct tracker *tracker, uint32_t at);
  * for an item that is not visible at the prepare version, when `item`. */
 uint32_t tracker_prepare_index(const struct tracker *tracker, uint32_t at, bool item);
 
+/* Whether no operation has reached into the base; then how many items are visible in effect besides it. */
+bool tracker_base_untouched(const struct tracker *tracker, uint32_t *visible);
+
 /* 0, or DUNLIN_ECORRUPT when something in it contradicts itself. */
 int tracker_check(const struct tracker *tracker, bool deep);
 

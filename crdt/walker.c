@@ -155,10 +155,11 @@ static uint32_t move_target(const struct walker *w, const struct op_run *run) {
 
 static int apply_move(struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
                       const struct walker_sink *sink) {
-  uint32_t was, is;
+  uint32_t was, is, to = move_target(w, run);
+  if (to > w->tracker.now) return DUNLIN_ECORRUPT;
   int error = tracker_reserve_move(&w->tracker, piece.ord + 1);
   if (error) return error;
-  tracker_move(&w->tracker, piece.ord, piece.a, move_target(w, run), is_void, wins, &was, &is);
+  tracker_move(&w->tracker, piece.ord, piece.a, to, is_void, wins, &was, &is);
   return sink && was != is ? sink->move(sink->ctx, was, is) : 0;
 }
 

@@ -6,9 +6,9 @@
  * order and way the changes came: dunlin_doc_hash() is the proof.
  *
  * What merges how: a register keeps all writes that no other write has seen, and shows one of them, the same
- * everywhere (the highest class, then lamport, actor, change id); dunlin_map_conflict() reads the others.  Text and
- * lists keep every insertion (order: FugueMax, Weidner & Kleppmann, "The Art of the Fugue", 2023).  A list element
- * that two devices move ends in one place.  Deleting beats editing inside what is deleted, unless the editor also
+ * everywhere (the highest class, then lamport, actor, change id); dunlin_map_conflict() reads the others.  What is
+ * inserted into texts and lists at one place by several stands there side by side, each run whole (order: FugueMax, Weidner &
+ * Kleppmann, "The Art of the Fugue", 2023).  A list element that two devices move ends in one place.  Deleting beats editing inside what is deleted, unless the editor also
  * touched it (dunlin_map_touch).  Counters add up, modulo 2^64.
  */
 #ifndef DUNLIN_DOC_H
