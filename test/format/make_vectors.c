@@ -7,9 +7,13 @@
  *   counts   changes in the document, waiting, and refused by any of the deltas
  *   change   ids of the changes in the document, ascending
  *   hash     of the document's state
+ *   saved    its compact form, nothing compressed
+ *   packed   the same, compressed, where that makes it shorter
  *
  * Without an argument it writes documents through the public interface and prints them.  TEST_SEED and TEST_RUNS say which random programs.
- * With the argument "apply" it reads vectors from its input, takes `name`, `document` and `delta` from there, and prints what became of them. */
+ * With the argument "apply" it reads vectors from its input, takes `name`, `document` and `delta` from there, and prints what became of them.
+ * With the argument "load" it takes `name` and `file`, a compact form that may be damaged, and prints `result`, and of what was opened `change`
+ * and `hash`. */
 #include "test/format/scenes.h"
 
 static void print_hex(const char *word, const void *data, size_t len) {
@@ -47,9 +51,29 @@ struct outcome {
 
 static const struct dunlin_actor reader = {"nobody"};
 
+/* What the default does, but for compression: so that the bytes are the same with every version of zstd. */
+static const struct dunlin_env *plain_env(void) {
+  static struct dunlin_env env;
+  env = *dunlin_env_default();
+  env.compress = NULL;
+  env.decompress = NULL;
+  return &env;
+}
+
+static size_t print_saved(const char *word, const dunlin_doc *doc, const struct dunlin_env *env, size_t below) {
+  void *file;
+  size_t len;
+  int error = dunlin_doc_save(doc, &file, &len);
+  if (error == DUNLIN_ELIMIT) return 0; /* deletions outnumber the bytes too far */
+  OK(error);
+  if (len < below) print_hex(word, file, len);
+  dunlin_free(env, file, len);
+  return len;
+}
+
 static void begin_vector(struct outcome *o, const struct dunlin_id *id) {
   *o = (struct outcome){.id = *id, .result = "taken"};
-  OK(dunlin_doc_new(NULL, id, &reader, &o->doc));
+  OK(dunlin_doc_new(plain_env(), id, &reader, &o->doc));
   print_hex("document", id, sizeof *id);
 }
 
@@ -67,8 +91,8 @@ static void apply_delta(struct outcome *o, const void *delta, size_t len) {
   o->refused += applied.refused;
 }
 
-/* What the document gives out is what it was given: from other bytes other ids would follow. */
-static void check_given_out(const struct outcome *o) {
+/* What the document gives out is what it was given: from other bytes other ids would follow.  `saved`: the length of its compact form. */
+static void check_given_out(const struct outcome *o, size_t saved) {
   dunlin_doc *again;
   struct dunlin_applied applied;
   struct dunlin_change_info info;
@@ -82,6 +106,7 @@ static void check_given_out(const struct outcome *o) {
     OK(dunlin_doc_change_at(again, i, &info));
     OK(dunlin_doc_find_change(o->doc, &info.id, &info));
   }
+  print_saved("packed", again, NULL, saved);
   dunlin_free(NULL, delta, len);
   dunlin_doc_free(again);
 }
@@ -93,7 +118,7 @@ static void end_vector(struct outcome *o) {
   print_changes(o->doc);
   OK(dunlin_doc_hash(o->doc, &hash));
   print_hex("hash", &hash, sizeof hash);
-  check_given_out(o);
+  check_given_out(o, print_saved("saved", o->doc, plain_env(), SIZE_MAX));
   dunlin_doc_free(o->doc);
   o->doc = NULL;
 }
@@ -227,13 +252,54 @@ static void apply_vectors(FILE *in) {
   free(line);
 }
 
+static void load_file(const void *data, size_t len) {
+  dunlin_doc *doc = NULL;
+  struct dunlin_id hash;
+  void *delta = NULL;
+  size_t delta_len;
+  int error = dunlin_doc_load(NULL, data, len, &reader, &doc);
+  if (!error) error = dunlin_doc_delta(doc, NULL, 0, &delta, &delta_len); /* decodes the history */
+  bool malformed = error == DUNLIN_EFORMAT || error == DUNLIN_ECORRUPT || error == DUNLIN_ELIMIT;
+  if (error && !malformed && error != DUNLIN_ENEWER) fail_msg("%s", dunlin_error_name(error));
+  printf("result %s\n", malformed ? "malformed" : error ? "newer" : "taken");
+  if (!error) {
+    print_changes(doc);
+    OK(dunlin_doc_hash(doc, &hash));
+    print_hex("hash", &hash, sizeof hash);
+    dunlin_free(NULL, delta, delta_len);
+  }
+  dunlin_doc_free(doc);
+}
+
+static void load_files(FILE *in) {
+  char *line = NULL;
+  size_t cap = 0;
+  while (getline(&line, &cap, in) > 0) {
+    line[strcspn(line, "\n")] = 0;
+    if (!strncmp(line, "name ", 5)) puts(line);
+    if (strncmp(line, "file ", 5)) continue;
+    size_t size = strlen(line + 5) / 2;
+    unsigned char *bytes = malloc(size ? size : 1); /* exactly, for a sanitizer */
+    assert_non_null(bytes);
+    from_hex(line + 5, bytes);
+    puts(line);
+    load_file(bytes, size);
+    free(bytes);
+  }
+  free(line);
+}
+
 int main(int argc, char **argv) {
   if (argc == 2 && !strcmp(argv[1], "apply")) {
     apply_vectors(stdin);
     return 0;
   }
+  if (argc == 2 && !strcmp(argv[1], "load")) {
+    load_files(stdin);
+    return 0;
+  }
   if (argc > 1) {
-    fprintf(stderr, "usage: make_vectors [apply < vectors]\n");
+    fprintf(stderr, "usage: make_vectors [apply < vectors | load < files]\n");
     return 2;
   }
   print_scenes();

@@ -2,6 +2,7 @@
 
 import sys
 
+import agreement
 from delta import Newer, decode
 from msgpack import FormatError
 from state import Document
@@ -12,6 +13,7 @@ class Vector:
         self.name = name
         self.document = b''
         self.deltas = []
+        self.files = []  # (word, bytes): its compact forms
         self.lines = [f'name {name}']  # all of it, as it was read
 
     def verdict(self):
@@ -36,6 +38,8 @@ def parse(text):
             vector.document = bytes.fromhex(value)
         elif word == 'delta':
             vector.deltas.append(bytes.fromhex(value))
+        elif word in ('saved', 'packed', 'file'):
+            vector.files.append((word, bytes.fromhex(value)))
     return vectors
 
 
@@ -62,7 +66,25 @@ def judge(vector):
     lines.append(f'counts {len(document.accepted)} {len(document.pending)} {document.refused}')
     lines += [f'change {id.hex()}' for id in sorted(document.applied)]
     lines.append(f'hash {document.hash().hex()}')
+    for word, file in vector.files:  # there is no second writer: what is read must be this document
+        why = agreement.difference(file, document)
+        lines.append(f'{word} {why or file.hex()}')
     return lines
+
+
+def judge_file(vector):
+    """The lines of a vector that has a file alone, with results of this decoder."""
+    file = vector.files[0][1]
+    lines = [f'name {vector.name}', f'file {file.hex()}']
+    try:
+        document = agreement.open(file)
+    except FormatError:
+        return lines + ['result malformed']
+    except Newer:
+        return lines + ['result newer']
+    lines.append('result taken')
+    lines += [f'change {id.hex()}' for id in sorted(document.applied)]
+    return lines + [f'hash {document.hash().hex()}']
 
 
 def main():

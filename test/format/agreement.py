@@ -1,0 +1,88 @@
+"""Whether a saved document is the one that its changes make: its state is compared with the naive replay."""
+
+from change import COUNTER, LIST, MAP, TEXT
+from delta import Newer
+from document import IDLE, Saved
+from history import Ambiguous, History
+from msgpack import FormatError, need, write
+from state import Document, live
+
+
+def replayed(saved, history):
+    document = Document(saved.document)
+    for change in history.changes:
+        document.add(change)
+    need(len(document.accepted) == len(history.changes), 'a change that is not valid')
+    return document
+
+
+def writes_of(saved, history, writes):
+    """What a register in the state says, in the words of the replay."""
+    found = []
+    for x in writes:
+        made = next(made for made in history.graph.list if made.first <= x.lv < made.first + made.length)
+        child = saved.containers[x.child].id if x.child else None
+        found.append((history.changes[made.id].id, x.lv - made.first, x.priority, child, None if child else write(x.value)))
+    return found
+
+
+def map_of(saved, history, container):
+    return {key: (generation, writes_of(saved, history, writes)) for key, (generation, writes) in container.keys.items()}
+
+
+def replayed_writes(writes):
+    return [(x.change, x.index, x.priority, x.container, None if x.container else write(x.value)) for x in live(writes)]
+
+
+def replayed_map(container):
+    keys = {}
+    for key in sorted([*container.keys, *container.generations], key=str.encode):
+        writes = replayed_writes(container.keys.get(key, []))
+        generation = 1 + max((number for number, _ in container.generations.get(key, [])), default=-1)
+        if writes or generation:
+            keys[key] = generation, writes
+    return keys
+
+
+def check_state(saved, history, document):
+    """Maps, lists, texts and counters, one by one."""
+    for container in saved.containers:
+        need(not container.id or container.id in document.containers, 'a container that nothing makes')
+        there = document.containers.get(container.id)
+        if container.kind == TEXT and there:
+            shown = ''.join(place.item.content for place in there.sequence.visible(document.applied))
+            need(container.shown == shown, 'a text that shows something else')
+        elif container.kind == COUNTER and there:
+            need((container.sum - sum(there.adds)) % (1 << 64) == 0, 'another sum')
+        elif container.kind == LIST and there:
+            shown = [replayed_writes(place.item.writes) for place in there.sequence.visible(document.applied)]
+            need([writes_of(saved, history, writes) for writes in container.elements] == shown, 'a list that shows something else')
+        elif container.kind == MAP and there:
+            keys = map_of(saved, history, container)
+            need(list(keys.items()) == list(replayed_map(there).items()), 'a map of other registers')
+    ids = {container.id for container in saved.containers if container.id}
+    need(ids == set(document.containers), 'other containers')
+    unknown = any(container.unknown for container in document.containers.values())
+    need(not unknown or saved.flags & IDLE, 'unknown operations without the flag')
+
+
+def open(file):
+    """The document that a file says.  FormatError, Newer."""
+    saved = Saved(file)
+    history = History(saved)
+    document = replayed(saved, history)
+    check_state(saved, history, document)
+    return document
+
+
+def difference(file, document):
+    """Nothing, or how a file differs from a document."""
+    try:
+        found = open(file)
+    except Ambiguous:
+        return None  # a fork that is joined: what the file says is not enough for its ids
+    except (FormatError, Newer) as error:
+        return f'{type(error).__name__}: {error}'
+    if found.id != document.id or set(found.applied) != set(document.applied):
+        return 'other changes'
+    return None if found.hash() == document.hash() else 'another hash'

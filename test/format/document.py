@@ -1,0 +1,230 @@
+"""The compact form of a document ("Document" in docs/format.md): what its header and its state say, and the parts of its history.
+
+How changes are put together from the history is in history.py.
+"""
+
+import ctypes
+
+from change import COUNTER, KINDS, LIST, MAP, MAX_KEY, ROOT, TEXT, child_id, is_int64, is_scalar, is_uint
+from delta import Newer
+from msgpack import Reader, need
+
+MAGIC = b'dunlin doc'
+VERSION = 1
+MAX_SECTION = 1 << 30
+LIMIT = 1 << 31  # of numbers of changes and operations
+IDLE, PLAIN = 1, 2  # flags
+NO_ID, LISTED, KEYED = 0, 1, 2  # places
+
+
+def unpack(data, raw, prefix=b''):
+    """A zstd frame that must become `raw` bytes."""
+    zstd = ctypes.CDLL('libzstd.so.1')
+    size, pointer = ctypes.c_size_t, ctypes.c_void_p
+    zstd.ZSTD_createDCtx.restype = pointer
+    zstd.ZSTD_freeDCtx.argtypes = [pointer]
+    zstd.ZSTD_DCtx_refPrefix.argtypes = [pointer, ctypes.c_char_p, size]
+    zstd.ZSTD_decompressDCtx.argtypes = [pointer, pointer, size, ctypes.c_char_p, size]
+    zstd.ZSTD_decompressDCtx.restype = size
+    out, context = ctypes.create_string_buffer(raw), zstd.ZSTD_createDCtx()
+    if prefix:
+        zstd.ZSTD_DCtx_refPrefix(context, prefix, len(prefix))
+    found = zstd.ZSTD_decompressDCtx(context, out, raw, data, len(data))  # an error is a number over any length
+    zstd.ZSTD_freeDCtx(context)
+    need(found == raw, 'a section that is not the frame it should be')
+    return out.raw
+
+
+class Fields(Reader):
+    """Reads one field after the other."""
+
+    def number(self, limit=1 << 64):
+        value = self.value()
+        need(is_uint(value, limit), 'not a number, or too high')
+        return value
+
+    def numbers(self, limit=1 << 64):
+        column = self.value()
+        need(isinstance(column, list) and all(is_uint(number, limit) for number in column), 'not a column of numbers')
+        return column
+
+    def groups(self, size, limit=1 << 64):
+        column = self.numbers(limit)
+        need(len(column) % size == 0, 'a column of a wrong length')
+        return [column[i:i + size] for i in range(0, len(column), size)]
+
+    def integers(self):
+        column = self.value()
+        need(isinstance(column, list) and all(is_int64(number) for number in column), 'not a column of integers')
+        return column
+
+    def bytes(self):
+        value = self.value()
+        need(isinstance(value, bytes), 'not a bin')
+        return value
+
+    def ids(self, size):
+        data = self.bytes()
+        need(len(data) % size == 0, 'ids of a wrong length')
+        return [data[i:i + size] for i in range(0, len(data), size)]
+
+    def end(self):
+        need(self.at == len(self.data), 'trailing bytes')
+
+
+class SavedWrite:
+    """A live write: the operation, its class, and the scalar or the number of the container that it wrote."""
+
+    def __init__(self, lv, priority, child, value):
+        self.lv, self.priority, self.child, self.value = lv, priority, child, value
+
+
+class SavedContainer:
+    """`keys` of a map: key -> (generation, writes); `elements` of a list: their writes; `shown` of a text."""
+
+    def __init__(self, parent, kind, place, generation):
+        self.parent, self.kind, self.place, self.generation = parent, kind, place, generation
+        self.id, self.depth = None, 1
+        self.operations, self.keys, self.shown, self.sum = 0, {}, '', 0
+        self.elements = []
+
+
+class Head:
+    def __init__(self, numbers, totals, id):
+        changes, lvs = totals
+        after, lvs_after, self.length, self.actor, self.number, self.lamport = numbers
+        self.change, self.last = changes - 1 - after, lvs - 1 - lvs_after
+        self.length += 1
+        self.id = id
+        need(self.change >= 0 and self.last - self.length >= self.change - 1, 'a head before the first change')
+
+
+class Saved:
+    """A file, read but for what its history means."""
+
+    def __init__(self, data):
+        self._header(data)
+        self._state(Fields(self.sections[1]))
+
+    def _header(self, data):
+        need(data[:len(MAGIC)] == MAGIC, 'not a document')
+        header = Fields(data[len(MAGIC):])
+        version = header.number()
+        if version > VERSION:
+            raise Newer
+        need(version == VERSION, 'no such version')
+        self.document = header.bytes()
+        need(len(self.document) == 32, 'an id of another length')
+        lengths = [(header.number(MAX_SECTION + 1), header.number(MAX_SECTION + 1)) for _ in range(4)]
+        need(all(packed <= raw and (not raw or raw < 32768 * (packed + 1)) for raw, packed in lengths), 'sections of a wrong length')
+        packed = [header.take(length) for _, length in lengths]
+        header.end()
+        self.sections = []
+        for i, (raw, length) in enumerate(lengths):
+            prefix = self.sections[0] if i == 3 else b''
+            self.sections.append(packed[i] if length == raw else unpack(packed[i], raw, prefix))
+
+    # ---- State
+
+    def _state(self, fields):
+        self._actors(fields)
+        self._heads(fields)
+        self.void = fields.ids(32)
+        need(all(x < y for x, y in zip(self.void, self.void[1:])), 'void changes are not sorted')
+        self._containers(fields)
+        fields.end()
+
+    def _actors(self, fields):
+        self.actors = fields.ids(16)
+        self.counts, self.next_numbers = fields.numbers(LIMIT), fields.numbers(LIMIT)
+        need(len(set(self.actors)) == len(self.actors), 'an actor twice')
+        need(len(self.actors) == len(self.counts) == len(self.next_numbers), 'not one number for each actor')
+        need(all(0 < number <= count for number, count in zip(self.next_numbers, self.counts)), 'more numbers than changes')
+        totals = fields.numbers(1 << 32)
+        need(len(totals) == 5, 'not five totals')
+        self.changes, self.lvs, self.text_bytes, self.values_bytes, self.flags = totals
+        need(self.flags <= IDLE + PLAIN, 'flags that are not known')
+        need(self.changes == sum(self.counts) and self.changes <= self.lvs, 'totals that cannot be')
+        need(self.changes or not self.lvs, 'operations without changes')
+
+    def _heads(self, fields):
+        numbers, ids = fields.groups(6, 1 << 32), fields.ids(32)
+        need(len(numbers) == len(ids) and bool(ids) == bool(self.changes), 'not one id for each head')
+        self.heads = [Head(six, (self.changes, self.lvs), id) for six, id in zip(numbers, ids)]
+        need(all(x.change < y.change for x, y in zip(self.heads, self.heads[1:])), 'heads that are not in order')
+        need(all(head.actor < len(self.actors) for head in self.heads), 'a head of an actor that is not there')
+        if self.heads:
+            last = self.heads[-1]
+            need(last.change == self.changes - 1 and last.last == self.lvs - 1, 'the last change is not a head')
+
+    def _containers(self, fields):
+        self.containers = [SavedContainer(None, MAP, NO_ID, 0)]
+        self.containers[0].id = ROOT
+        for parent, kind, place, generation in fields.groups(4, 1 << 32):
+            need(parent < len(self.containers) and (kind in KINDS or not kind), 'a container that cannot be')
+            container = SavedContainer(parent, kind, place, generation)
+            container.depth = self.containers[parent].depth + 1
+            need(container.depth <= 32, 'a container that is too deep')
+            self.containers.append(container)
+        ids = fields.ids(16)
+        text = self.sections[0]
+        for container in self.containers:
+            text = self._contents(container, fields, text)
+        need(not text, 'text is left over')
+        need(sum(container.operations for container in self.containers) == self.lvs, 'operations on no container')
+        self._name(ids)
+
+    def _contents(self, container, fields, text):
+        container.operations = fields.number(self.lvs + 1)
+        if container.kind == MAP:
+            self._map(container, fields)
+        elif container.kind == LIST:
+            container.elements = [self._register(container, fields) for _ in range(fields.number(len(fields.data)))]
+            need(all(container.elements), 'an element without a value')
+        elif container.kind == TEXT:
+            scalars, length = fields.number(LIMIT), fields.number(len(text) + 1)
+            container.shown, text = Reader(text[:length]).string(length), text[length:]
+            need(len(container.shown) == scalars, 'a text of another length')
+        elif container.kind == COUNTER:
+            container.sum = fields.value()
+            need(is_int64(container.sum), 'a counter that is not a number')
+        return text
+
+    def _map(self, container, fields):
+        for _ in range(fields.number(len(fields.data))):
+            key = fields.value()
+            need(isinstance(key, str) and len(key.encode()) <= MAX_KEY and key not in container.keys, 'not a key')
+            generation = fields.number((1 << 32) + 1)
+            container.keys[key] = generation, self._register(container, fields)
+
+    def _register(self, container, fields):
+        return [self._write(container, fields) for _ in range(fields.number(len(fields.data)))]
+
+    def _write(self, container, fields):
+        lv = self.lvs - 1 - fields.number(self.lvs)
+        priority, child, value = fields.number(1 << 32), fields.number(len(self.containers)), None
+        if not child:
+            value = fields.value()
+            need(is_scalar(value), 'not a scalar')
+        else:
+            need(self.containers[self.containers[child].parent] is container, 'a child of another container')
+        return SavedWrite(lv, priority, child, value)
+
+    def _name(self, ids):
+        """The ids of containers: the parent's is always there first."""
+        for container in self.containers[1:]:
+            if container.place == NO_ID:
+                continue
+            if container.place == LISTED:
+                need(ids, 'too few ids of containers')
+                container.id = ids.pop(0)
+                need(container.id[0] == container.kind, 'an id of another kind')
+            else:
+                parent = self.containers[container.parent]
+                keys = list(parent.keys.items())
+                need(parent.id and container.place - KEYED < len(keys), 'a key that is not there')
+                key, (generation, _) = keys[container.place - KEYED]
+                need(generation > container.generation, 'a generation that is not there')
+                container.id = child_id(parent.id, container.kind, container.generation, key)
+        named = [container.id for container in self.containers if container.id]
+        need(not ids and len(set(named)) == len(named), 'ids of containers that are left over, or twice')
