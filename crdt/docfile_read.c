@@ -363,10 +363,14 @@ static int read_state(dunlin_doc *doc) {
 
 /* ---- Documents that are opened whole ------------------------------------------------------------------------ */
 
-/* What only replaying brings back: void changes; operations without effect, or of kinds that are not known. */
+/* What only replaying brings back: void changes; operations without effect, or of kinds that are not known; lists where actors have
+ * forked, since their order may hang on ids. */
 static bool must_replay(const dunlin_doc *doc) {
-  bool unknown = false;
-  for (size_t i = 0; i < doc->container_count; i++) unknown |= doc->containers[i]->kind == DUNLIN_NULL;
+  bool unknown = false, plain = doc->file->flags & FLAG_PLAIN;
+  for (size_t i = 0; i < doc->container_count; i++) {
+    unknown |= doc->containers[i]->kind == DUNLIN_NULL;
+    unknown |= plain && doc->containers[i]->kind == DUNLIN_LIST;
+  }
   return unknown || doc->void_count || doc->file->flags & FLAG_IDLE;
 }
 

@@ -301,15 +301,16 @@ static void put_parent(struct writer *w, struct docfile_actors *actors, uint32_t
   put_uint(&columns[4], actors->counts[actor] - 1 - (actors->firsts[run] + change - g->runs[run].change));
 }
 
-/* The parents of a run: the latest first, since the graph has them in the order in which they came. */
-static void put_parents(struct writer *w, struct docfile_actors *actors, const struct graph_run *run,
+/* The parents of a run: the latest first, which is shortest.  Where actors have forked they stay in the order in which they came: of two
+ * that are the actor's previous change, the first one is meant. */
+static void put_parents(struct writer *w, struct docfile_actors *actors, const struct graph_run *run, bool forked,
                         struct ints *columns) {
   const struct graph *g = &w->doc->graph;
   uint32_t parents[DUNLIN_MAX_PARENTS], own = 0;
   for (uint32_t k = 0; k < run->parent_count; k++) parents[k] = graph_change_at(g, g->parents[run->parents + k]);
-  if (run->parent_count > 1) qsort(parents, run->parent_count, sizeof *parents, latest_first);
+  if (run->parent_count > 1 && !forked) qsort(parents, run->parent_count, sizeof *parents, latest_first);
   for (uint32_t k = 0; k < run->parent_count; k++) {
-    if (parents[k] == actors->newest[actors->now]) own = 1;
+    if (parents[k] == actors->newest[actors->now] && (!k || !forked)) own = 1;
     else put_parent(w, actors, parents[k], columns);
   }
   put_uint(&columns[2], 2 * (run->parent_count - own) + own);
@@ -331,7 +332,7 @@ static int write_runs(struct writer *w, struct buf *out) {
     docfile_actors_turn(&actors, w->actors[run->actor], i);
     put_uint(&columns[0], actors.now);
     put_uint(&columns[1], count);
-    put_parents(w, &actors, run, columns);
+    put_parents(w, &actors, run, forked, columns);
     if (forked) put_uint(&columns[5], actors.numbers[actors.now] - run->number);
     docfile_actors_done(&actors, run->change, count, run->number);
   }

@@ -83,7 +83,7 @@ STATES = [
     ('a void change twice', 6, bytes(64)), ('a parent that comes later', 7, [1, 19, 2, 0]), ('an unknown kind', 7, [0, 15, 2, 0]),
     ('a kind too high', 7, [0, 20, 2, 0]), ('another kind', 7, [0, 16, 2, 0]), ('a key that is not there', 7, [0, 19, 3, 0]),
     ('a generation that is not there', 7, [0, 19, 2, 1]), ('too few ids', 7, [0, 19, 1, 0]), ('too many ids', 8, bytes(16)),
-    ('too few operations', 9, 0), ('two keys', 10, 2), ('two writes', 13, 2),
+    ('too few operations', 9, 0), ('two keys', 10, 2), ('another key', 11, 'd'), ('two writes', 13, 2),
     ('a write of another operation', 14, 0), ('a write before the first', 14, 2), ('a write of another class', 15, 1),
     ('a write of a container that is not there', 16, 2), ('another sum', 18, 6), ('a sum that is no number', 18, 'x'),
 ]
