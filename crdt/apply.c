@@ -540,7 +540,7 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
   if (error) return error;
   struct open_change *o = &doc->open;
   o->is_open = true;
-  o->is_local = o->is_void = false;
+  o->is_local = o->is_void = o->is_prepared = false;
   o->is_given = id;
   if (id) doc->graph.open.id = *id;
   o->lv = doc->graph.lvs;

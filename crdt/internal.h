@@ -102,6 +102,7 @@ struct undo {
 struct open_change {
   bool is_open, is_local, is_void;
   bool is_given;        /* graph.open.id is its id */
+  bool is_prepared;     /* names_prepare() has made room */
   uint32_t lv, index;   /* its first LV, and how many it has used so far */
   uint32_t calls;       /* operations, not counting how many each stands for */
   uint64_t stamp;       /* the touched ones have it */

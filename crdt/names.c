@@ -363,19 +363,22 @@ int names_prepare(dunlin_doc *doc) {
   const struct graph_actor *a = &g->actors[g->open.actor];
   bool goes_on = g->run_count && g->open.parent_count == 1 && g->open.parents[0] + 1 == g->lvs &&
                  g->runs[g->run_count - 1].actor == g->open.actor;
-  /* Room for the change itself: note() must not fail then. */
-  if (n->done < NAMES_RECENT && ENV_GROW(doc->env, n->recent, n->recent_cap, n->done + 1u)) return DUNLIN_ENOMEM;
-  int error = g->changes % NAMES_EVERY == NAMES_EVERY - 1 ? reserve(n, doc->env, 1) : 0;
-  if (error || goes_on) return error;
-  error = catch_up(doc);
-  if (!error) error = reserve(n, doc->env, g->open.parent_count + 2);
-  for (size_t i = 0; !error && i < g->open.parent_count; i++) {
+  int error = 0;
+  if (doc->open.is_prepared) return 0; /* nothing may ask for memory behind the commit hook */
+  if (!goes_on) error = catch_up(doc);
+  if (!error && !goes_on) error = reserve(n, doc->env, g->open.parent_count + 1);
+  for (size_t i = 0; !error && !goes_on && i < g->open.parent_count; i++) {
     uint32_t change = graph_change_at(g, g->open.parents[i]);
     struct dunlin_id id;
     error = names_id(doc, change, &id);
     if (!error) keep(n, change, &id);
   }
-  if (!error && a->run_count && a->last_known) keep(n, last_change(g, a), &a->last_id);
+  if (!error && !goes_on && a->run_count && a->last_known) keep(n, last_change(g, a), &a->last_id);
+  /* Room for the change itself: note() must not fail then. */
+  if (!error && g->changes % NAMES_EVERY == NAMES_EVERY - 1) error = reserve(n, doc->env, 1);
+  uint32_t room = n->base || g->changes >= NAMES_RECENT ? NAMES_RECENT : g->changes + 1;
+  if (!error) error = ENV_GROW(doc->env, n->recent, n->recent_cap, room);
+  doc->open.is_prepared = !error;
   return error;
 }
 
