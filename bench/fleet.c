@@ -142,7 +142,7 @@ void fleet_disconnect(struct fleet *fleet) {
 int device_type(struct device *d) {
   dunlin_obj text;
   int error = dunlin_begin(d->doc);
-  if (!error) error = dunlin_map_child(d->doc, DUNLIN_ROOT, "text", 4, DUNLIN_TEXT, &text);
+  if (!error) text = dunlin_map_child(d->doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
   if (!error) error = dunlin_text_splice(d->doc, text, dunlin_text_size(d->doc, text), 0, "x", 1);
   if (!error) error = dunlin_commit(d->doc, 0, NULL);
   return error < 0 ? error : 0;

@@ -5,18 +5,17 @@
 
 #include "crdt/doc.h"
 
-#define KEY "text", 4
-
 static int text_of(const dunlin_doc *doc, dunlin_obj *out) {
   struct dunlin_value value;
-  int error = dunlin_map_get(doc, DUNLIN_ROOT, KEY, &value);
+  int error = dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("text"), &value);
   if (!error) *out = value.as.obj;
   return error;
 }
 
 int history_begin(dunlin_doc *doc, dunlin_obj *out) {
   int error = dunlin_begin(doc);
-  return error ? error : dunlin_map_child(doc, DUNLIN_ROOT, KEY, DUNLIN_TEXT, out);
+  if (!error) *out = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
+  return error;
 }
 
 int history_check(const dunlin_doc *doc, const struct trace *trace) {

@@ -46,7 +46,7 @@ static dunlin_doc *new_doc(unsigned actor) {
 static void type(dunlin_doc *doc, size_t at) {
   dunlin_obj text;
   MUST(dunlin_begin(doc));
-  MUST(dunlin_map_child(doc, DUNLIN_ROOT, "text", 4, DUNLIN_TEXT, &text));
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
   MUST(dunlin_text_splice(doc, text, at, 0, "x", 1));
   MUST(dunlin_commit(doc, 0, NULL));
 }
@@ -55,7 +55,7 @@ static void put(dunlin_doc *doc, size_t i) {
   char key[16];
   int len = snprintf(key, sizeof key, "key%zu", i * 7919 % 500);
   MUST(dunlin_begin(doc));
-  MUST(dunlin_map_put(doc, DUNLIN_ROOT, key, (size_t)len,
+  MUST(dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){key, (size_t)len},
                       (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = (int64_t)i}));
   MUST(dunlin_commit(doc, 0, NULL));
 }
@@ -75,7 +75,7 @@ static void typed(struct work *w) {
 static void read_text(const dunlin_doc *doc) {
   static char out[4 * ROUNDS];
   struct dunlin_value text;
-  MUST(dunlin_map_get(doc, DUNLIN_ROOT, "text", 4, &text));
+  MUST(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("text"), &text));
   if (dunlin_text_read(doc, text.as.obj, out, sizeof out) < ROUNDS) must(DUNLIN_EREFUSED, "reading");
 }
 
@@ -156,7 +156,7 @@ static void map_remote(struct work *w) {
 static void list_doc(struct work *w) {
   w->doc = new_doc(1);
   MUST(dunlin_begin(w->doc));
-  MUST(dunlin_map_child(w->doc, DUNLIN_ROOT, "list", 4, DUNLIN_LIST, &w->obj));
+  w->obj = dunlin_map_child(w->doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
   for (size_t i = 0; i < ROUNDS; i++)
     MUST(dunlin_list_insert(w->doc, w->obj, i, (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = (int64_t)i}));
   MUST(dunlin_commit(w->doc, 0, NULL));

@@ -13,7 +13,7 @@ struct list {
 
 static int list_of(const dunlin_doc *doc, dunlin_obj *out) {
   struct dunlin_value value;
-  int error = dunlin_map_get(doc, DUNLIN_ROOT, "list", 4, &value);
+  int error = dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("list"), &value);
   if (!error) *out = value.as.obj;
   return error;
 }
@@ -23,7 +23,7 @@ static int build(struct list *l) {
   dunlin_obj list;
   int error = bench_doc(NULL, 1, &doc);
   if (!error) error = dunlin_begin(doc);
-  if (!error) error = dunlin_map_child(doc, DUNLIN_ROOT, "list", 4, DUNLIN_LIST, &list);
+  if (!error) list = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
   for (size_t i = 0; !error && i < ELEMENTS; i++) {
     struct dunlin_value v = {.kind = DUNLIN_INT, .as.integer = (int64_t)i};
     error = dunlin_list_insert(doc, list, i, v);

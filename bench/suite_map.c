@@ -14,7 +14,7 @@ static int set(dunlin_doc *doc, dunlin_obj map, size_t key, int64_t value) {
   char name[16];
   int len = snprintf(name, sizeof name, "key%zu", key);
   struct dunlin_value v = {.kind = DUNLIN_INT, .as.integer = value};
-  return dunlin_map_put(doc, map, name, (size_t)len, v);
+  return dunlin_map_put(doc, map, (struct dunlin_bytes){name, (size_t)len}, v);
 }
 
 static int set_all(dunlin_doc *doc, uint64_t seed, size_t sets_a_change) {
@@ -136,7 +136,7 @@ static int build_nested(void *ctx, double *ms) {
     char name[16];
     int len = snprintf(name, sizeof name, "record%zu", i);
     error = dunlin_begin(doc);
-    if (!error) error = dunlin_map_child(doc, DUNLIN_ROOT, name, (size_t)len, DUNLIN_MAP, &record);
+    if (!error) record = dunlin_map_child(doc, DUNLIN_ROOT, (struct dunlin_bytes){name, (size_t)len}, DUNLIN_MAP);
     for (size_t k = 0; !error && k < FIELDS; k++) error = set(doc, record, k, (int64_t)k);
     if (!error) error = dunlin_commit(doc, 0, NULL);
     if (error > 0) error = 0;

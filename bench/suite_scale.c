@@ -20,7 +20,7 @@ enum { AUTHOR_COUNT = 100 };
 static int type_at(dunlin_doc *doc, size_t at) {
   dunlin_obj text;
   int error = dunlin_begin(doc);
-  if (!error) error = dunlin_map_child(doc, DUNLIN_ROOT, "text", 4, DUNLIN_TEXT, &text);
+  if (!error) text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
   if (!error) error = dunlin_text_splice(doc, text, at, 0, "x", 1);
   if (!error) error = dunlin_commit(doc, 0, NULL);
   return error < 0 ? error : 0;
@@ -29,7 +29,7 @@ static int type_at(dunlin_doc *doc, size_t at) {
 static int set_key(dunlin_doc *doc, uint64_t key, int64_t value) {
   struct dunlin_value v = {.kind = DUNLIN_INT, .as.integer = value};
   int error = dunlin_begin(doc);
-  if (!error) error = dunlin_map_put(doc, DUNLIN_ROOT, &"0123456789"[key % 10], 1, v);
+  if (!error) error = dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){&"0123456789"[key % 10], 1}, v);
   if (!error) error = dunlin_commit(doc, 0, NULL);
   return error < 0 ? error : 0;
 }
@@ -57,7 +57,7 @@ static bool time_is_over(struct progress *p, double began) {
 /* Reading what was written belongs to it: edits may wait until then. */
 static int read_text(const dunlin_doc *doc, size_t expected) {
   struct dunlin_value text;
-  int error = dunlin_map_get(doc, DUNLIN_ROOT, "text", 4, &text);
+  int error = dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("text"), &text);
   char *out = error ? NULL : malloc(expected + 1);
   if (!error && !out) error = DUNLIN_ENOMEM;
   if (!error && dunlin_text_read(doc, text.as.obj, out, expected) != expected) error = DUNLIN_EREFUSED;

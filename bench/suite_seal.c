@@ -55,7 +55,7 @@ static int typed_delta(struct sealing *s) {
   int error = bench_doc(NULL, 1, &doc);
   for (uint32_t i = 0; !error && i < s->changes; i++) {
     error = dunlin_begin(doc);
-    if (!error) error = dunlin_map_child(doc, DUNLIN_ROOT, "text", 4, DUNLIN_TEXT, &text);
+    if (!error) text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
     if (!error) error = dunlin_text_splice(doc, text, i, 0, &"the quick brown fox "[i % 20], 1);
     if (!error) error = dunlin_commit(doc, 0, NULL);
     if (error > 0) error = 0;

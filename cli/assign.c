@@ -18,7 +18,7 @@ static int delete_unless_in(dunlin_doc *doc, dunlin_obj map, size_t i, const jso
   rc = DUNLIN_ENOMEM;
   if (name && copy) {
     if (key.len) memcpy(copy, key.data, key.len); /* the borrowed key ends with the map's change */
-    rc = json_object_getn(object, name, len) ? 0 : dunlin_map_delete(doc, map, copy, key.len);
+    rc = json_object_getn(object, name, len) ? 0 : dunlin_map_delete(doc, map, (struct dunlin_bytes){copy, key.len});
   }
   free(name);
   free(copy);

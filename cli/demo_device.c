@@ -161,14 +161,14 @@ static int register_actor(struct device *d, const char *key, dunlin_store_doc *h
   dunlin_doc *doc = dunlin_store_doc_get(d->agents);
   struct dunlin_actor actor = dunlin_store_doc_actor(handle);
   struct dunlin_value value;
-  int rc = dunlin_map_get(doc, DUNLIN_ROOT, key, strlen(key), &value);
+  int rc = dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &value);
   if (rc == 0 && (value.kind != DUNLIN_BYTES || value.as.string.len != sizeof actor ||
                   memcmp(value.as.string.data, &actor, sizeof actor) != 0))
     return complain(DUNLIN_ESTATE, "getting the writer slots of before", NULL);
   if (rc != DUNLIN_ENOENT) return rc;
   value = (struct dunlin_value){.kind = DUNLIN_BYTES, .as.string = {&actor, sizeof actor}};
   rc = dunlin_begin(doc);
-  if (rc == 0) dunlin_map_put(doc, DUNLIN_ROOT, key, strlen(key), value);
+  if (rc == 0) dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), value);
   if (rc == 0) rc = dunlin_commit(doc, 0, NULL);
   return rc < 0 ? complain(rc, "registering a writer", NULL) : 0;
 }
@@ -186,7 +186,7 @@ static int register_writers(struct device *d) {
 static bool look_up(struct device *d, const char *key, struct dunlin_actor *out, bool *known) {
   struct dunlin_value value;
   if (*known) return true;
-  if (dunlin_map_get(dunlin_store_doc_get(d->agents), DUNLIN_ROOT, key, strlen(key), &value)) return false;
+  if (dunlin_map_get(dunlin_store_doc_get(d->agents), DUNLIN_ROOT, dunlin_key(key), &value)) return false;
   if (value.kind != DUNLIN_BYTES || value.as.string.len != sizeof *out) return false;
   memcpy(out, value.as.string.data, sizeof *out);
   return *known = true;
@@ -228,7 +228,7 @@ static int give_hash(struct device *d) {
   struct dunlin_value text;
   int rc = dunlin_store_doc_pull(view(d), NULL);
   if (!rc) rc = dunlin_doc_hash(doc, &hash);
-  if (!rc) rc = dunlin_map_get(doc, DUNLIN_ROOT, "text", 4, &text);
+  if (!rc) rc = dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("text"), &text);
   if (rc) return complain(rc, "hashing", NULL);
   size_t len = dunlin_text_read(doc, text.as.obj, NULL, 0);
   char *read = malloc(len + 1), after[96];

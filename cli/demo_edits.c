@@ -14,7 +14,7 @@ static unsigned draw(uint64_t *state, size_t below) {
 
 static dunlin_obj child(const dunlin_doc *doc, const char *key) {
   struct dunlin_value value;
-  if (dunlin_map_get(doc, DUNLIN_ROOT, key, strlen(key), &value) || value.kind < DUNLIN_MAP) return DUNLIN_ROOT;
+  if (dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &value) || value.kind < DUNLIN_MAP) return DUNLIN_ROOT;
   return value.as.obj; /* a wrong kind shows at the first write */
 }
 
@@ -26,15 +26,14 @@ int edits_set_up(dunlin_doc *doc, const struct trace *trace) {
   static const char *const birds[] = {"dunlin", "knot",  "sanderling", "turnstone",
                                       "ruff",   "stint", "curlew",     "whimbrel"};
   static const char notes[] = "Notes that both devices write on.\n";
-  dunlin_obj text = DUNLIN_ROOT, more = text, list = text, keys = text, count = text;
   int rc = dunlin_begin(doc);
   if (rc) return rc;
   /* Errors stick to the transaction: the commit returns the first one. */
-  dunlin_map_child(doc, DUNLIN_ROOT, "text", 4, DUNLIN_TEXT, &text);
-  dunlin_map_child(doc, DUNLIN_ROOT, "notes", 5, DUNLIN_TEXT, &more);
-  dunlin_map_child(doc, DUNLIN_ROOT, "list", 4, DUNLIN_LIST, &list);
-  dunlin_map_child(doc, DUNLIN_ROOT, "keys", 4, DUNLIN_MAP, &keys);
-  dunlin_map_child(doc, DUNLIN_ROOT, "count", 5, DUNLIN_COUNTER, &count);
+  dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
+  dunlin_obj more = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("notes"), DUNLIN_TEXT);
+  dunlin_obj list = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
+  dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("keys"), DUNLIN_MAP);
+  dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("count"), DUNLIN_COUNTER);
   if (trace->start_len) dunlin_text_splice(doc, text, 0, 0, trace->start, trace->start_len);
   dunlin_text_splice(doc, more, 0, 0, notes, sizeof notes - 1);
   for (size_t i = 0; i < sizeof birds / sizeof *birds; i++) dunlin_list_insert(doc, list, i, string_value(birds[i]));
@@ -66,8 +65,8 @@ static void edit_keys(dunlin_doc *doc, const char *words, uint64_t *shared, uint
   dunlin_obj keys = child(doc, "keys");
   char key[16];
   int len = snprintf(key, sizeof key, "key %u", draw(shared, 6));
-  if (draw(own, 5) == 0) dunlin_map_delete(doc, keys, key, (size_t)len);
-  else dunlin_map_put(doc, keys, key, (size_t)len, string_value(words));
+  if (draw(own, 5) == 0) dunlin_map_delete(doc, keys, (struct dunlin_bytes){key, (size_t)len});
+  else dunlin_map_put(doc, keys, (struct dunlin_bytes){key, (size_t)len}, string_value(words));
 }
 
 int edits_make(dunlin_doc *doc, unsigned device, unsigned k, unsigned seed, const char *marker) {
@@ -84,7 +83,7 @@ int edits_make(dunlin_doc *doc, unsigned device, unsigned k, unsigned seed, cons
   }
   if (k == 0) {
     snprintf(words, sizeof words, "%s by device %c", marker, 'a' + (int)device);
-    dunlin_map_put(doc, child(doc, "keys"), marker, strlen(marker), string_value(words));
+    dunlin_map_put(doc, child(doc, "keys"), dunlin_key(marker), string_value(words));
   }
   /* Never 0, so every edit makes a change and the number of changes tells how far a device has come. */
   dunlin_counter_add(doc, child(doc, "count"), (int64_t)draw(&own, 100) + 1);

@@ -39,7 +39,7 @@ static int get_ready(struct writer *w) {
   struct dunlin_change_info info = {0};
   struct dunlin_actor actor = dunlin_store_doc_actor(w->handle);
   if (w->ready) return 1;
-  int rc = dunlin_map_get(w->doc, DUNLIN_ROOT, "text", 4, &value);
+  int rc = dunlin_map_get(w->doc, DUNLIN_ROOT, dunlin_key("text"), &value);
   if (rc == DUNLIN_ENOENT) return 0;
   if (rc == 0 && value.kind != DUNLIN_TEXT) rc = DUNLIN_EKIND;
   if (rc == 0 && w->next) rc = dunlin_doc_find_number(w->doc, &actor, w->next - 1, &info);

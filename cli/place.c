@@ -114,7 +114,7 @@ struct place place_root(void) {
 
 struct place place_key(const dunlin_doc *doc, dunlin_obj map, const void *key, size_t len) {
   struct place place = {.parent_kind = DUNLIN_MAP, .parent = map, .key = {key, len}};
-  place.exists = dunlin_map_get(doc, map, key, len, &place.value) == 0;
+  place.exists = dunlin_map_get(doc, map, (struct dunlin_bytes){key, len}, &place.value) == 0;
   return place;
 }
 
@@ -196,8 +196,7 @@ int place_find_value(struct app *app, dunlin_doc *doc, const struct pointer *poi
 
 int place_put(dunlin_doc *doc, const struct place *place, struct dunlin_value value) {
   if (place->root) return DUNLIN_EINVAL;
-  if (place->parent_kind == DUNLIN_MAP)
-    return dunlin_map_put(doc, place->parent, place->key.data, place->key.len, value);
+  if (place->parent_kind == DUNLIN_MAP) return dunlin_map_put(doc, place->parent, place->key, value);
   if (place->append) return dunlin_list_insert(doc, place->parent, place->index, value);
   return dunlin_list_set(doc, place->parent, place->index, value);
 }
@@ -205,16 +204,16 @@ int place_put(dunlin_doc *doc, const struct place *place, struct dunlin_value va
 int place_child(dunlin_doc *doc, const struct place *place, enum dunlin_kind kind, dunlin_obj *out) {
   *out = place->value.as.obj;
   if (place->root) return kind == DUNLIN_MAP ? 0 : DUNLIN_EINVAL;
-  if (place->parent_kind == DUNLIN_MAP) { /* also when it is there: this settles a conflict with something else */
-    return dunlin_map_child(doc, place->parent, place->key.data, place->key.len, kind, out);
-  }
-  if (place->exists && place->value.kind == kind) return 0;
-  if (place->append) return dunlin_list_insert_child(doc, place->parent, place->index, kind, out);
-  return dunlin_list_set_child(doc, place->parent, place->index, kind, out);
+  if (place->parent_kind == DUNLIN_MAP) /* also when it is there: this settles a conflict with something else */
+    *out = dunlin_map_child(doc, place->parent, place->key, kind);
+  else if (place->exists && place->value.kind == kind) return 0;
+  else if (place->append) *out = dunlin_list_insert_child(doc, place->parent, place->index, kind);
+  else *out = dunlin_list_set_child(doc, place->parent, place->index, kind);
+  return dunlin_txn_error(doc);
 }
 
 int place_delete(dunlin_doc *doc, const struct place *place) {
   if (place->root) return DUNLIN_EINVAL;
-  if (place->parent_kind == DUNLIN_MAP) return dunlin_map_delete(doc, place->parent, place->key.data, place->key.len);
+  if (place->parent_kind == DUNLIN_MAP) return dunlin_map_delete(doc, place->parent, place->key);
   return dunlin_list_delete(doc, place->parent, place->index, 1);
 }

@@ -44,7 +44,7 @@ int cmd_export(struct app *app) {
 /* Concurrent value `i` of a place. */
 static int value_at(const dunlin_doc *doc, const struct place *place, size_t i, struct dunlin_value *out) {
   if (place->parent_kind == DUNLIN_LIST) return dunlin_list_conflict(doc, place->parent, place->index, i, out);
-  return dunlin_map_conflict(doc, place->parent, place->key.data, place->key.len, i, out);
+  return dunlin_map_conflict(doc, place->parent, place->key, i, out);
 }
 
 /* The values of a place that differ, the winner first; several writes of one value are no conflict for a reader. */

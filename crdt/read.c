@@ -13,19 +13,19 @@ static struct map *map_of(const dunlin_doc *doc, dunlin_obj obj) {
   return c ? &c->as.map : NULL;
 }
 
-int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, size_t i,
+int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, size_t i,
                         struct dunlin_value *out) {
   const struct map *m = map_of(doc, map);
   if (!m) return DUNLIN_EKIND;
-  const struct map_entry *entry = map_find(m, (struct dunlin_bytes){key, key_len});
+  const struct map_entry *entry = map_find(m, key);
   const struct reg_write *write = entry ? reg_distinct(&entry->reg, i) : NULL;
   if (!write) return DUNLIN_ENOENT;
   *out = write->value;
   return 0;
 }
 
-int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, struct dunlin_value *out) {
-  return dunlin_map_conflict(doc, map, key, key_len, 0, out);
+int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value *out) {
+  return dunlin_map_conflict(doc, map, key, 0, out);
 }
 
 size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map) {

@@ -131,6 +131,10 @@ static int fail(dunlin_doc *doc, int error) {
   return error;
 }
 
+int dunlin_txn_error(const dunlin_doc *doc) {
+  return doc->open.is_open && doc->open.is_local ? doc->txn_error : DUNLIN_ESTATE;
+}
+
 /* What every write begins with. */
 static int writable(const dunlin_doc *doc) {
   if (!doc->open.is_open || !doc->open.is_local) return DUNLIN_ESTATE;
@@ -202,8 +206,8 @@ static bool is_settled_value(dunlin_doc *doc, const struct reg *reg, const struc
   return reg->count == 1 && has_seen_all(doc, reg) && value_same(&reg->writes[0].value, value);
 }
 
-int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, struct dunlin_value value) {
-  struct op op = {.kind = OP_MAP_SET, .container = map.index, .len = 1, .key = {key, key_len}, .value = value};
+int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value) {
+  struct op op = {.kind = OP_MAP_SET, .container = map.index, .len = 1, .key = key, .value = value};
   struct map_entry *entry;
   int error = map_prepare(doc, map, op.key, &entry);
   if (error) return error;
@@ -212,8 +216,8 @@ int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_
   return entry && is_settled_value(doc, &entry->reg, &value) ? 0 : perform(doc, &op, NULL);
 }
 
-int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len) {
-  struct op op = {.kind = OP_MAP_DELETE, .container = map.index, .len = 1, .key = {key, key_len}};
+int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
+  struct op op = {.kind = OP_MAP_DELETE, .container = map.index, .len = 1, .key = key};
   struct map_entry *entry;
   int error = map_prepare(doc, map, op.key, &entry);
   if (error) return error;
@@ -229,16 +233,15 @@ static uint32_t seen_child(dunlin_doc *doc, const struct map_entry *entry, enum 
   return IDMAP_NONE;
 }
 
-int dunlin_map_child(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, enum dunlin_kind kind,
-                     dunlin_obj *out) {
-  struct op op = {.kind = OP_MAP_CHILD, .container = map.index, .a = (uint32_t)kind, .len = 1, .key = {key, key_len}};
+static int map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind, dunlin_obj *out) {
+  struct op op = {.kind = OP_MAP_CHILD, .container = map.index, .a = (uint32_t)kind, .len = 1, .key = key};
   struct map_entry *entry;
   int error = map_prepare(doc, map, op.key, &entry);
   if (error) return error;
   if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
   uint32_t child = seen_child(doc, entry, kind);
   if (child != IDMAP_NONE) {
-    if (out) out->index = child;
+    out->index = child;
     if (!reg_distinct(&entry->reg, 1)) return 0;
     op.number = doc->containers[child]->generation;
     return perform(doc, &op, out);
@@ -249,8 +252,13 @@ int dunlin_map_child(dunlin_doc *doc, dunlin_obj map, const char *key, size_t ke
   return perform(doc, &op, out);
 }
 
-int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len) {
-  struct op op = {.kind = OP_MAP_CHILD, .container = map.index, .len = 1, .key = {key, key_len}};
+dunlin_obj dunlin_map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind) {
+  dunlin_obj child = DUNLIN_NONE;
+  return map_child(doc, map, key, kind, &child) ? DUNLIN_NONE : child;
+}
+
+int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
+  struct op op = {.kind = OP_MAP_CHILD, .container = map.index, .len = 1, .key = key};
   struct map_entry *entry;
   int error = map_prepare(doc, map, op.key, &entry);
   if (error) return error;
@@ -309,15 +317,16 @@ int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunli
   return reg && is_settled_value(doc, reg, &value) ? 0 : perform(doc, &op, NULL);
 }
 
-int dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind, dunlin_obj *out) {
+dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind) {
   struct op op = {.kind = OP_LIST_CHILD, .len = 1, .number = (uint32_t)kind};
+  dunlin_obj child = DUNLIN_NONE;
   int error = writable(doc);
-  if (error) return error;
-  if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
-  return list_insert_op(doc, list, &op, index, out);
+  if (!error && (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER)) error = fail(doc, DUNLIN_EINVAL);
+  if (!error) error = list_insert_op(doc, list, &op, index, &child);
+  return error ? DUNLIN_NONE : child;
 }
 
-int dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind, dunlin_obj *out) {
+static int list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind, dunlin_obj *out) {
   struct op op = {.kind = OP_LIST_SET_CHILD, .len = 1, .number = (uint32_t)kind};
   const struct container *c;
   int error = writable(doc);
@@ -326,6 +335,11 @@ int dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum d
   error = list_prepare(doc, list, &op, &c);
   if (!error) error = list_item(doc, c, index, &op.a);
   return error ? error : perform(doc, &op, out);
+}
+
+dunlin_obj dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind) {
+  dunlin_obj child = DUNLIN_NONE;
+  return list_set_child(doc, list, index, kind, &child) ? DUNLIN_NONE : child;
 }
 
 /* Deletes `count` items from `index` on of what shows, a row for each part that the change can name as one. */

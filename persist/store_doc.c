@@ -108,7 +108,8 @@ int doc_load(dunlin_store *store, dunlin_doc *doc, const struct dunlin_id *did, 
 
 int directory_names(const dunlin_doc *directory, dunlin_obj *out) {
   struct dunlin_value value;
-  int r = dunlin_map_get(directory, DUNLIN_ROOT, DIRECTORY_KEY, sizeof DIRECTORY_KEY - 1, &value);
+  int r =
+      dunlin_map_get(directory, DUNLIN_ROOT, (struct dunlin_bytes){DIRECTORY_KEY, sizeof DIRECTORY_KEY - 1}, &value);
   if (!r && value.kind != DUNLIN_MAP) r = DUNLIN_ENOENT;
   if (!r) *out = value.as.obj;
   return r;
@@ -174,7 +175,7 @@ static int is_listed(dunlin_store *store, const struct space *space, const char 
   pthread_mutex_lock(&store->directories.lock);
   int r = directory_of(store, space, &directory);
   if (!r) r = directory_names(directory, &names);
-  if (!r) r = dunlin_map_get(directory, names, name, len, &value);
+  if (!r) r = dunlin_map_get(directory, names, (struct dunlin_bytes){name, len}, &value);
   pthread_mutex_unlock(&store->directories.lock);
   return r;
 }
@@ -216,8 +217,8 @@ static int list_name(struct dunlin_store_doc *d, const char *name, size_t len) {
   if (!r) r = dunlin_begin(directory);
   if (!r) {
     struct dunlin_value lane = {.kind = DUNLIN_INT, .as.integer = LANE_NORMAL};
-    r = dunlin_map_child(directory, DUNLIN_ROOT, DIRECTORY_KEY, sizeof DIRECTORY_KEY - 1, DUNLIN_MAP, &names);
-    if (!r) r = dunlin_map_put(directory, names, name, len, lane);
+    names = dunlin_map_child(directory, DUNLIN_ROOT, dunlin_key(DIRECTORY_KEY), DUNLIN_MAP);
+    if (!r) r = dunlin_map_put(directory, names, (struct dunlin_bytes){name, len}, lane);
     if (r) dunlin_abort(directory);
     else r = dunlin_commit(directory, 0, NULL);
   }

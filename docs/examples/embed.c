@@ -7,7 +7,6 @@ int main(int argc, char **argv) {
   options.key = (struct dunlin_store_key){.passphrase = "correct horse", .passphrase_len = 13};
   dunlin_store *store = NULL;
   dunlin_store_doc *handle = NULL;
-  dunlin_obj trip = DUNLIN_ROOT, notes = DUNLIN_ROOT, visits = DUNLIN_ROOT;
   struct dunlin_id space;
   int64_t count = 0;
   char text[64] = "";
@@ -18,9 +17,9 @@ int main(int argc, char **argv) {
   if (!rc) rc = dunlin_store_doc_open(store, &space, "travel", 6, DUNLIN_CREATE, &handle);
   dunlin_doc *doc = rc ? NULL : dunlin_store_doc_get(handle);
   if (doc && !(rc = dunlin_begin(doc))) {
-    dunlin_map_child(doc, DUNLIN_ROOT, "lisbon", 6, DUNLIN_MAP, &trip);
-    dunlin_map_child(doc, trip, "notes", 5, DUNLIN_TEXT, &notes);
-    dunlin_map_child(doc, trip, "visits", 6, DUNLIN_COUNTER, &visits);
+    dunlin_obj trip = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("lisbon"), DUNLIN_MAP);
+    dunlin_obj notes = dunlin_map_child(doc, trip, dunlin_key("notes"), DUNLIN_TEXT);
+    dunlin_obj visits = dunlin_map_child(doc, trip, dunlin_key("visits"), DUNLIN_COUNTER);
     dunlin_text_splice(doc, notes, 0, dunlin_text_size(doc, notes), "Pack light.", 11);
     dunlin_counter_add(doc, visits, 1);
     rc = dunlin_commit(doc, 0, NULL); /* here comes out what went wrong above; when it returns, the change is on disk */

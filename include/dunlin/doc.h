@@ -29,6 +29,7 @@ typedef struct dunlin_obj {
   uint32_t index;
 } dunlin_obj;
 #define DUNLIN_ROOT ((dunlin_obj){0})
+#define DUNLIN_NONE ((dunlin_obj){UINT32_MAX}) /* no container: what cannot be made or found */
 
 enum dunlin_kind {
   DUNLIN_NULL = 0,
@@ -114,6 +115,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_begin_at(dunlin_doc *doc, const struct dun
  * as its author's claim; 0 stores none.  On an error the transaction is gone without a trace. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out);
 DUNLIN_API void dunlin_abort(dunlin_doc *doc);
+/* The first error of the open transaction, 0 while there is none; DUNLIN_ESTATE when no transaction is open. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_txn_error(const dunlin_doc *doc);
 
 /* Called inside dunlin_commit() with the finished change, before it counts.  A result other than 0 makes the commit
  * fail with it.  This is how a store makes commits durable. */
@@ -123,24 +126,22 @@ DUNLIN_API void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, 
 /* ---- Maps --------------------------------------------------------------------------------------------------- */
 
 /* Writes a plain value (not a container).  Writing what is there already does nothing. */
-DUNLIN_API int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len,
-                              struct dunlin_value value);
+DUNLIN_API int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value);
 /* Removes the key; does nothing when it is absent. */
-DUNLIN_API int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len);
+DUNLIN_API int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
 
 /* Gets the live child container of `kind` at the key, or creates it; settles a conflict with children of other
  * kinds and with values.  Two devices that create the same child while apart get one child. */
-DUNLIN_API int dunlin_map_child(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len, enum dunlin_kind kind,
-                                dunlin_obj *out);
+DUNLIN_API dunlin_obj dunlin_map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind);
 /* Writes the existing child again, so that it survives a concurrent deletion of the key. */
-DUNLIN_API int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len);
+DUNLIN_API int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
 
 /* The winning value; DUNLIN_ENOENT when the key is absent.  Strings are borrowed until the document changes. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, const char *key, size_t key_len,
+DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
                                               struct dunlin_value *out);
 /* Concurrent value `i` of the key in winner order: 0 is what dunlin_map_get gives.  DUNLIN_ENOENT past the last. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, const char *key,
-                                                   size_t key_len, size_t i, struct dunlin_value *out);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
+                                                   size_t i, struct dunlin_value *out);
 DUNLIN_API size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map);
 /* Key `i` in byte order and its winning value; borrowed until the document changes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin_bytes *key,
@@ -155,11 +156,9 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_list_conflict(const dunlin_doc *doc, dunli
                                                     struct dunlin_value *out);
 /* Inserts before `index` (size: at the end). */
 DUNLIN_API int dunlin_list_insert(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
-DUNLIN_API int dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind,
-                                        dunlin_obj *out);
+DUNLIN_API dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind);
 DUNLIN_API int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
-DUNLIN_API int dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind,
-                                     dunlin_obj *out);
+DUNLIN_API dunlin_obj dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind);
 DUNLIN_API int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index, size_t count);
 /* Takes the element at `from` out and puts it so that its index is `to`. */
 DUNLIN_API int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to);

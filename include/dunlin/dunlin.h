@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -90,11 +91,16 @@ struct dunlin_actor {
   uint8_t bytes[16];
 };
 
-/* Borrowed bytes. */
+/* Borrowed bytes: a key, a path, a string. */
 struct dunlin_bytes {
   const void *data;
   size_t len;
 };
+/* Those of a C string, without its NUL. */
+static inline struct dunlin_bytes dunlin_key(const char *text) {
+  struct dunlin_bytes bytes = {text, strlen(text)};
+  return bytes;
+}
 
 /* What the library needs from outside.  Every member is called with `ctx`.
  * realloc: as realloc(3), with the old size given; new_size 0 frees and gives NULL.

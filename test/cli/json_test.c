@@ -202,16 +202,16 @@ static void test_equal_texts_and_counters_stay(void **state) {
   dunlin_obj text, counter;
   struct dunlin_value value;
   assert_int_equal(dunlin_begin(doc), 0);
-  assert_int_equal(dunlin_map_child(doc, DUNLIN_ROOT, "t", 1, DUNLIN_TEXT, &text), 0);
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   assert_int_equal(dunlin_text_splice(doc, text, 0, 0, "abc", 3), 0);
-  assert_int_equal(dunlin_map_child(doc, DUNLIN_ROOT, "c", 1, DUNLIN_COUNTER, &counter), 0);
+  counter = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("c"), DUNLIN_COUNTER);
   assert_int_equal(dunlin_counter_add(doc, counter, 4), 0);
   assert_int_equal(dunlin_commit(doc, 0, NULL), 1);
   assert_int_equal(make_equal(doc, "{\"t\": \"abc\", \"c\": 4}"), 0);
   assert_int_equal(make_equal(doc, "{\"t\": \"abc\", \"c\": 4.0}"), 1);
-  assert_int_equal(dunlin_map_get(doc, DUNLIN_ROOT, "t", 1, &value), 0);
+  assert_int_equal(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("t"), &value), 0);
   assert_int_equal(value.kind, DUNLIN_TEXT);
-  assert_int_equal(dunlin_map_get(doc, DUNLIN_ROOT, "c", 1, &value), 0);
+  assert_int_equal(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("c"), &value), 0);
   assert_int_equal(value.kind, DUNLIN_FLOAT);
   dunlin_doc_free(doc);
 }

@@ -19,7 +19,7 @@ struct history {
 static void edit_text(dunlin_doc *doc, struct rng *rng) {
   dunlin_obj text;
   OK(dunlin_begin(doc));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   for (int i = 0; i < 3; i++) {
     size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
     size_t remove = rng_chance(rng, 1, 3) ? rng_below(rng, size - at < 5 ? size - at + 1 : 5) : 0;
@@ -32,7 +32,7 @@ static void edit_text(dunlin_doc *doc, struct rng *rng) {
 static void edit_little(dunlin_doc *doc, struct rng *rng) {
   dunlin_obj text;
   OK(dunlin_begin(doc));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   OK(dunlin_text_splice(doc, text, rng_below(rng, dunlin_text_size(doc, text) + 1), 0, "x", 1));
   OK(dunlin_commit(doc, 0, NULL));
 }
@@ -89,11 +89,11 @@ static int workload(struct seeded *f, const struct history *h, struct dunlin_id 
   if (!error) error = dunlin_begin(doc);
   if (!error) {
     dunlin_obj obj = {0};
-    (void)dunlin_map_child(doc, DUNLIN_ROOT, KEY("list"), DUNLIN_LIST, &obj);
+    obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
     for (size_t i = 0; i < 20; i++) (void)dunlin_list_insert(doc, obj, i, str_value("element"));
     (void)dunlin_list_move(doc, obj, 3, 9);
     (void)dunlin_list_delete(doc, obj, 2, 5);
-    (void)dunlin_map_child(doc, DUNLIN_ROOT, KEY("text"), DUNLIN_TEXT, &obj);
+    obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
     (void)dunlin_text_splice(doc, obj, 0, 0, "hello", 5);
     error = dunlin_commit(doc, 0, NULL);
     if (error < 0) {

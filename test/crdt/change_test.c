@@ -13,7 +13,7 @@ static int keep_bytes(void *ctx, const struct dunlin_id *id, struct dunlin_bytes
 
 static dunlin_obj text_of(dunlin_doc *doc) {
   dunlin_obj text;
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("text"), DUNLIN_TEXT, &text));
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
   return text;
 }
 
@@ -303,10 +303,10 @@ static void unknown_operation_is_kept(void **state) {
   apply_raw(a, newer, &applied);
   assert_int_equal(applied.applied, 1);
   OK(dunlin_begin(a));
-  FAILS(dunlin_map_put(a, DUNLIN_ROOT, KEY("x"), int_value(1)), DUNLIN_ENEWER);
+  FAILS(dunlin_map_put(a, DUNLIN_ROOT, dunlin_key("x"), int_value(1)), DUNLIN_ENEWER);
   FAILS(dunlin_commit(a, 0, NULL), DUNLIN_ENEWER);
   OK(dunlin_begin(b)); /* b does not know it yet, and writes */
-  OK(dunlin_map_put(b, DUNLIN_ROOT, KEY("x"), int_value(1)));
+  OK(dunlin_map_put(b, DUNLIN_ROOT, dunlin_key("x"), int_value(1)));
   OK(dunlin_commit(b, 0, NULL));
   test_sync(a, b);
   assert_int_equal(dunlin_doc_changes(a), 3);

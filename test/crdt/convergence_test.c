@@ -51,19 +51,19 @@ static void try_orders(struct orders *o, int depth, const void *base, size_t bas
 static void write_base(dunlin_doc *doc) {
   dunlin_obj obj;
   OK(dunlin_begin(doc));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, &obj));
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
   for (size_t i = 0; i < 4; i++) OK(dunlin_list_insert(doc, obj, i, int_value((int64_t)i)));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &obj));
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   OK(dunlin_text_splice(doc, obj, 0, 0, "abcdef", 6));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("c"), DUNLIN_COUNTER, &obj));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("m"), DUNLIN_MAP, &obj));
-  OK(dunlin_map_put(doc, obj, KEY("x"), int_value(1)));
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("c"), DUNLIN_COUNTER);
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("m"), DUNLIN_MAP);
+  OK(dunlin_map_put(doc, obj, dunlin_key("x"), int_value(1)));
   OK(dunlin_commit(doc, 0, NULL));
 }
 
 static dunlin_obj root_child(const dunlin_doc *doc, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &v));
   return v.as.obj;
 }
 
@@ -80,22 +80,22 @@ static void concurrent_edit(dunlin_doc *doc, int which) {
     case 1:
       OK(dunlin_list_move(doc, l, 0, 1));
       OK(dunlin_text_splice(doc, t, 2, 0, "YY", 2));
-      OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY("m")));
+      OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("m")));
       break;
     case 2:
       OK(dunlin_list_set(doc, l, 0, str_value("set")));
-      OK(dunlin_map_put(doc, root_child(doc, "m"), KEY("x"), int_value(2)));
-      OK(dunlin_map_touch(doc, DUNLIN_ROOT, KEY("m")));
+      OK(dunlin_map_put(doc, root_child(doc, "m"), dunlin_key("x"), int_value(2)));
+      OK(dunlin_map_touch(doc, DUNLIN_ROOT, dunlin_key("m")));
       OK(dunlin_counter_add(doc, c, 10));
       break;
     case 3:
       OK(dunlin_list_delete(doc, l, 0, 2));
       OK(dunlin_text_splice(doc, t, 0, 6, "", 0));
-      OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(3)));
+      OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), int_value(3)));
       break;
     case 4:
-      OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("k"), DUNLIN_MAP, &m));
-      OK(dunlin_list_insert_child(doc, l, 1, DUNLIN_TEXT, NULL));
+      m = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("k"), DUNLIN_MAP);
+      dunlin_list_insert_child(doc, l, 1, DUNLIN_TEXT);
       OK(dunlin_text_splice(doc, t, 2, 0, "Z", 1));
       break;
     case 5:
@@ -103,8 +103,8 @@ static void concurrent_edit(dunlin_doc *doc, int which) {
       OK(dunlin_text_splice(doc, t, 3, 0, "+", 1));
       break;
     default:
-      OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("m"), DUNLIN_MAP, &m));
-      OK(dunlin_map_put(doc, m, KEY("x"), int_value(9)));
+      m = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("m"), DUNLIN_MAP);
+      OK(dunlin_map_put(doc, m, dunlin_key("x"), int_value(9)));
       OK(dunlin_list_delete(doc, l, 1, 1));
   }
   OK(dunlin_commit(doc, 0, NULL));

@@ -4,14 +4,14 @@
 
 static dunlin_obj child(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
   dunlin_obj obj = {0};
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY(key), kind, &obj));
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), kind);
   return obj;
 }
 
 /* The container at a root key, outside a transaction. */
 static dunlin_obj at(const dunlin_doc *doc, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &v));
   assert_true(v.kind >= DUNLIN_MAP);
   return v.as.obj;
 }
@@ -22,7 +22,7 @@ static void commit(dunlin_doc *doc) {
 
 static void put(dunlin_doc *doc, const char *key, int64_t value) {
   OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY(key), int_value(value)));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value(value)));
   commit(doc);
 }
 
@@ -34,13 +34,13 @@ static void make(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
 
 static void drop(dunlin_doc *doc, const char *key) {
   OK(dunlin_begin(doc));
-  OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY(key)));
+  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key(key)));
   commit(doc);
 }
 
 static int64_t number_at(const dunlin_doc *doc, dunlin_obj map, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, map, KEY(key), &v));
+  OK(dunlin_map_get(doc, map, dunlin_key(key), &v));
   assert_int_equal(v.kind, DUNLIN_INT);
   return v.as.integer;
 }
@@ -60,27 +60,27 @@ static void transaction_is_atomic(void **state) {
   put(doc, "n", 1);
   OK(dunlin_begin(doc));
   FAILS(dunlin_begin(doc), DUNLIN_ESTATE);
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("n"), int_value(2)));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("n"), int_value(2)));
   assert_int_equal(number_at(doc, DUNLIN_ROOT, "n"), 2); /* reads its own writes */
   dunlin_abort(doc);
   OK(dunlin_doc_hash(doc, &before));
   OK(dunlin_begin(doc));
   dunlin_obj list = child(doc, "list", DUNLIN_LIST), inner;
   OK(dunlin_list_insert(doc, list, 0, str_value("x")));
-  OK(dunlin_list_insert_child(doc, list, 1, DUNLIN_MAP, &inner));
-  OK(dunlin_map_put(doc, inner, KEY("deep"), int_value(1)));
+  inner = dunlin_list_insert_child(doc, list, 1, DUNLIN_MAP);
+  OK(dunlin_map_put(doc, inner, dunlin_key("deep"), int_value(1)));
   OK(dunlin_list_move(doc, list, 0, 1));
   OK(dunlin_list_set(doc, list, 1, str_value("y")));
   OK(dunlin_text_splice(doc, at(doc, "t"), 1, 3, "XY", 2));
   OK(dunlin_counter_add(doc, child(doc, "c", DUNLIN_COUNTER), 7));
-  OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY("n")));
+  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("n")));
   FAILS(dunlin_text_splice(doc, at(doc, "t"), 99, 0, "z", 1), DUNLIN_ERANGE);
-  FAILS(dunlin_map_put(doc, DUNLIN_ROOT, KEY("q"), int_value(1)), DUNLIN_ERANGE); /* the first error sticks */
+  FAILS(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("q"), int_value(1)), DUNLIN_ERANGE); /* the first error sticks */
   FAILS(dunlin_commit(doc, 0, NULL), DUNLIN_ERANGE);
   OK(dunlin_doc_hash(doc, &after));
   assert_memory_equal(&before, &after, sizeof before);
   assert_text(doc, at(doc, "t"), "hello");
-  FAILS(dunlin_map_get(doc, DUNLIN_ROOT, KEY("list"), &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("list"), &v), DUNLIN_ENOENT);
   assert_int_equal(dunlin_doc_changes(doc), 2);
   FAILS(dunlin_commit(doc, 0, NULL), DUNLIN_ESTATE);
   dunlin_doc_free(doc);
@@ -91,8 +91,8 @@ static void nothing_to_commit(void **state) {
   dunlin_doc *doc = test_doc(1);
   put(doc, "n", 1);
   OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("n"), int_value(1)));
-  OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY("absent")));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("n"), int_value(1)));
+  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("absent")));
   assert_int_equal(dunlin_commit(doc, 0, NULL), 0);
   assert_int_equal(dunlin_doc_changes(doc), 1);
   dunlin_doc_free(doc);
@@ -118,7 +118,7 @@ static void all_kinds_of_values(void **state) {
   OK(dunlin_begin(a));
   dunlin_obj list = child(a, "l", DUNLIN_LIST);
   for (size_t i = 0; i < count; i++) OK(dunlin_list_insert(a, list, i, values[i]));
-  OK(dunlin_map_put(a, DUNLIN_ROOT, "\0k", 2, values[6]));
+  OK(dunlin_map_put(a, DUNLIN_ROOT, (struct dunlin_bytes){"\0k", 2}, values[6]));
   commit(a);
   test_send(a, b);
   assert_same_doc(a, b);
@@ -157,23 +157,23 @@ static void bad_arguments(void **state) {
   results[n].got = (call);                                                                                             \
   results[n++].expected = (error);                                                                                     \
   dunlin_abort(doc)
-  TRY(dunlin_map_put(doc, DUNLIN_ROOT, "\xff", 1, int_value(1)), DUNLIN_EUTF8);
-  TRY(dunlin_map_put(doc, DUNLIN_ROOT, KEY("a"), str_value("\xc0\x80")), DUNLIN_EUTF8);
-  TRY(dunlin_map_put(doc, DUNLIN_ROOT, large, DUNLIN_MAX_KEY + 1, int_value(1)), DUNLIN_ELIMIT);
-  TRY(dunlin_map_put(doc, DUNLIN_ROOT, large, DUNLIN_MAX_KEY, int_value(1)), 0);
-  TRY(dunlin_map_put(doc, DUNLIN_ROOT, KEY("a"), too_long), DUNLIN_ELIMIT);
-  TRY(dunlin_map_put(doc, DUNLIN_ROOT, KEY("a"), long_enough), 0);
-  TRY(dunlin_map_put(doc, DUNLIN_ROOT, KEY("a"), (struct dunlin_value){.kind = DUNLIN_MAP}), DUNLIN_EINVAL);
+  TRY(dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){"\xff", 1}, int_value(1)), DUNLIN_EUTF8);
+  TRY(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("a"), str_value("\xc0\x80")), DUNLIN_EUTF8);
+  TRY(dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){large, DUNLIN_MAX_KEY + 1}, int_value(1)), DUNLIN_ELIMIT);
+  TRY(dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){large, DUNLIN_MAX_KEY}, int_value(1)), 0);
+  TRY(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("a"), too_long), DUNLIN_ELIMIT);
+  TRY(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("a"), long_enough), 0);
+  TRY(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("a"), (struct dunlin_value){.kind = DUNLIN_MAP}), DUNLIN_EINVAL);
   TRY(dunlin_list_insert(doc, DUNLIN_ROOT, 0, int_value(1)), DUNLIN_EKIND);
   TRY(dunlin_list_insert(doc, child(doc, "l", DUNLIN_LIST), 1, int_value(1)), DUNLIN_ERANGE);
   TRY(dunlin_list_delete(doc, child(doc, "l", DUNLIN_LIST), 0, 1), DUNLIN_ERANGE);
   TRY(dunlin_list_move(doc, child(doc, "l", DUNLIN_LIST), 0, 0), DUNLIN_ERANGE);
   TRY(dunlin_text_splice(doc, child(doc, "t", DUNLIN_TEXT), 0, 1, "", 0), DUNLIN_ERANGE);
   TRY(dunlin_text_splice(doc, child(doc, "t", DUNLIN_TEXT), 0, 0, "\xed\xa0\x80", 3), DUNLIN_EUTF8);
-  TRY(dunlin_map_touch(doc, DUNLIN_ROOT, KEY("absent")), DUNLIN_ENOENT);
+  TRY(dunlin_map_touch(doc, DUNLIN_ROOT, dunlin_key("absent")), DUNLIN_ENOENT);
 #undef TRY
   for (size_t i = 0; i < n; i++) assert_int_equal(results[i].got, results[i].expected);
-  FAILS(dunlin_map_put(doc, DUNLIN_ROOT, KEY("a"), int_value(1)), DUNLIN_ESTATE);
+  FAILS(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("a"), int_value(1)), DUNLIN_ESTATE);
   assert_int_equal(dunlin_doc_changes(doc), 0);
   free(large);
   dunlin_doc_free(doc);
@@ -184,10 +184,11 @@ static void depth(void **state) {
   dunlin_doc *doc = test_doc(1);
   dunlin_obj obj = DUNLIN_ROOT;
   OK(dunlin_begin(doc));
-  for (unsigned i = 1; i < DUNLIN_MAX_DEPTH; i++) OK(dunlin_map_child(doc, obj, KEY("d"), DUNLIN_MAP, &obj));
+  for (unsigned i = 1; i < DUNLIN_MAX_DEPTH; i++) obj = dunlin_map_child(doc, obj, dunlin_key("d"), DUNLIN_MAP);
   commit(doc);
   OK(dunlin_begin(doc));
-  FAILS(dunlin_map_child(doc, obj, KEY("d"), DUNLIN_MAP, &obj), DUNLIN_ELIMIT);
+  assert_int_equal(dunlin_map_child(doc, obj, dunlin_key("d"), DUNLIN_MAP).index, DUNLIN_NONE.index);
+  FAILS(dunlin_txn_error(doc), DUNLIN_ELIMIT);
   FAILS(dunlin_commit(doc, 0, NULL), DUNLIN_ELIMIT);
   dunlin_doc_free(doc);
 }
@@ -200,15 +201,15 @@ static void conflict_is_kept_and_settled(void **state) {
   put(b, "k", 2);
   test_sync(a, b);
   assert_same_doc(a, b);
-  OK(dunlin_map_conflict(a, DUNLIN_ROOT, KEY("k"), 0, &v));
+  OK(dunlin_map_conflict(a, DUNLIN_ROOT, dunlin_key("k"), 0, &v));
   assert_int_equal(v.as.integer, 2); /* equal lamports: the higher actor */
-  OK(dunlin_map_conflict(a, DUNLIN_ROOT, KEY("k"), 1, &v));
+  OK(dunlin_map_conflict(a, DUNLIN_ROOT, dunlin_key("k"), 1, &v));
   assert_int_equal(v.as.integer, 1);
-  FAILS(dunlin_map_conflict(a, DUNLIN_ROOT, KEY("k"), 2, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(a, DUNLIN_ROOT, dunlin_key("k"), 2, &v), DUNLIN_ENOENT);
   put(a, "k", 1);
   test_sync(a, b);
   assert_same_doc(a, b);
-  FAILS(dunlin_map_conflict(b, DUNLIN_ROOT, KEY("k"), 1, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(b, DUNLIN_ROOT, dunlin_key("k"), 1, &v), DUNLIN_ENOENT);
   assert_int_equal(number_at(b, DUNLIN_ROOT, "k"), 1);
   dunlin_doc_free(a);
   dunlin_doc_free(b);
@@ -221,13 +222,13 @@ static void same_child_made_apart_is_one(void **state) {
   dunlin_doc *docs[] = {a, b};
   for (int i = 0; i < 2; i++) {
     OK(dunlin_begin(docs[i]));
-    OK(dunlin_map_put(docs[i], child(docs[i], "m", DUNLIN_MAP), KEY(i ? "b" : "a"), int_value(i)));
+    OK(dunlin_map_put(docs[i], child(docs[i], "m", DUNLIN_MAP), dunlin_key(i ? "b" : "a"), int_value(i)));
     commit(docs[i]);
   }
   test_sync(a, b);
   assert_same_doc(a, b);
   assert_int_equal(dunlin_map_size(a, at(a, "m")), 2);
-  FAILS(dunlin_map_conflict(a, DUNLIN_ROOT, KEY("m"), 1, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(a, DUNLIN_ROOT, dunlin_key("m"), 1, &v), DUNLIN_ENOENT);
   dunlin_doc_free(a);
   dunlin_doc_free(b);
 }
@@ -236,7 +237,7 @@ static void recreate_after_overwrite(void **state) {
   (void)state;
   dunlin_doc *doc = test_doc(1);
   OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, child(doc, "c", DUNLIN_MAP), KEY("x"), int_value(1)));
+  OK(dunlin_map_put(doc, child(doc, "c", DUNLIN_MAP), dunlin_key("x"), int_value(1)));
   commit(doc);
   put(doc, "c", 5);
   make(doc, "c", DUNLIN_MAP);
@@ -256,7 +257,7 @@ static void delete_on_both_recreate_on_both(void **state) {
   make(b, "c", DUNLIN_MAP);
   test_sync(a, b);
   assert_same_doc(a, b);
-  FAILS(dunlin_map_conflict(a, DUNLIN_ROOT, KEY("c"), 1, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(a, DUNLIN_ROOT, dunlin_key("c"), 1, &v), DUNLIN_ENOENT);
   dunlin_doc_free(a);
   dunlin_doc_free(b);
 }
@@ -268,15 +269,15 @@ static void kinds_in_conflict(void **state) {
   make(a, "k", DUNLIN_MAP);
   make(b, "k", DUNLIN_LIST);
   test_sync(a, b);
-  OK(dunlin_map_conflict(a, DUNLIN_ROOT, KEY("k"), 0, &v));
-  OK(dunlin_map_conflict(a, DUNLIN_ROOT, KEY("k"), 1, &w));
+  OK(dunlin_map_conflict(a, DUNLIN_ROOT, dunlin_key("k"), 0, &v));
+  OK(dunlin_map_conflict(a, DUNLIN_ROOT, dunlin_key("k"), 1, &w));
   assert_int_equal(v.kind + w.kind, DUNLIN_MAP + DUNLIN_LIST);
   OK(dunlin_begin(a));
   OK(dunlin_list_insert(a, child(a, "k", DUNLIN_LIST), 0, int_value(1)));
   commit(a);
   test_sync(a, b);
   assert_same_doc(a, b);
-  FAILS(dunlin_map_conflict(b, DUNLIN_ROOT, KEY("k"), 1, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(b, DUNLIN_ROOT, dunlin_key("k"), 1, &v), DUNLIN_ENOENT);
   assert_int_equal(dunlin_list_size(b, at(b, "k")), 1);
   dunlin_doc_free(a);
   dunlin_doc_free(b);
@@ -289,18 +290,18 @@ static void delete_against_edit(void **state) {
     dunlin_doc *a = test_doc(1), *b = test_doc(2);
     struct dunlin_value v;
     OK(dunlin_begin(a));
-    OK(dunlin_map_put(a, child(a, "c", DUNLIN_MAP), KEY("old"), int_value(1)));
+    OK(dunlin_map_put(a, child(a, "c", DUNLIN_MAP), dunlin_key("old"), int_value(1)));
     commit(a);
     test_sync(a, b);
     drop(a, "c");
     OK(dunlin_begin(b));
-    OK(dunlin_map_put(b, at(b, "c"), KEY("new"), int_value(2)));
-    if (touch) OK(dunlin_map_touch(b, DUNLIN_ROOT, KEY("c")));
+    OK(dunlin_map_put(b, at(b, "c"), dunlin_key("new"), int_value(2)));
+    if (touch) OK(dunlin_map_touch(b, DUNLIN_ROOT, dunlin_key("c")));
     commit(b);
     test_sync(a, b);
     assert_same_doc(a, b);
     if (touch) assert_int_equal(dunlin_map_size(a, at(a, "c")), 2); /* whole */
-    else FAILS(dunlin_map_get(a, DUNLIN_ROOT, KEY("c"), &v), DUNLIN_ENOENT);
+    else FAILS(dunlin_map_get(a, DUNLIN_ROOT, dunlin_key("c"), &v), DUNLIN_ENOENT);
     dunlin_doc_free(a);
     dunlin_doc_free(b);
   }
@@ -330,7 +331,7 @@ static void counter_and_delete(void **state) {
   drop(b, "c");
   test_sync(a, b);
   assert_same_doc(a, b);
-  FAILS(dunlin_map_get(a, DUNLIN_ROOT, KEY("c"), &v),
+  FAILS(dunlin_map_get(a, DUNLIN_ROOT, dunlin_key("c"), &v),
         DUNLIN_ENOENT); /* the rule: a deletion beats what it has not seen */
   OK(dunlin_begin(a));
   OK(dunlin_counter_add(a, child(a, "c", DUNLIN_COUNTER), 2));
@@ -464,11 +465,10 @@ static void element_moved_twice(void **state) {
 static void move_keeps_the_edit(void **state) {
   (void)state;
   dunlin_doc *a = test_doc(1), *b = test_doc(2);
-  dunlin_obj text;
   struct dunlin_value v;
   OK(dunlin_begin(a));
   dunlin_obj list = child(a, "l", DUNLIN_LIST);
-  OK(dunlin_list_insert_child(a, list, 0, DUNLIN_TEXT, &text));
+  dunlin_list_insert_child(a, list, 0, DUNLIN_TEXT);
   OK(dunlin_list_insert(a, list, 1, int_value(1)));
   commit(a);
   test_sync(a, b);
@@ -522,10 +522,10 @@ static void hook_can_refuse(void **state) {
   dunlin_doc_on_commit(doc, refuse_commit, &answer);
   for (int i = 0; i < 3; i++) {
     OK(dunlin_begin(doc));
-    OK(dunlin_map_put(doc, child(doc, "m", DUNLIN_MAP), KEY("x"), int_value(1)));
-    OK(dunlin_list_insert_child(doc, child(doc, "l", DUNLIN_LIST), 0, DUNLIN_MAP, NULL));
+    OK(dunlin_map_put(doc, child(doc, "m", DUNLIN_MAP), dunlin_key("x"), int_value(1)));
+    dunlin_list_insert_child(doc, child(doc, "l", DUNLIN_LIST), 0, DUNLIN_MAP);
     FAILS(dunlin_commit(doc, 0, NULL), DUNLIN_ENOSPC);
-    FAILS(dunlin_map_get(doc, DUNLIN_ROOT, KEY("m"), &v), DUNLIN_ENOENT);
+    FAILS(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("m"), &v), DUNLIN_ENOENT);
   }
   answer = 0;
   put(doc, "k", 1);
@@ -567,12 +567,12 @@ static void touched_where_it_was_made(void **state) {
   dunlin_doc *a = test_doc(1), *b = test_doc(2);
   dunlin_obj outer, inner, again;
   OK(dunlin_begin(a));
-  OK(dunlin_map_child(a, DUNLIN_ROOT, KEY("outer"), DUNLIN_MAP, &outer));
-  OK(dunlin_map_child(a, outer, KEY("inner"), DUNLIN_MAP, &inner));
-  OK(dunlin_map_touch(a, outer, KEY("inner")));
-  OK(dunlin_map_child(a, outer, KEY("other"), DUNLIN_LIST, NULL));
-  OK(dunlin_map_child(a, outer, KEY("inner"), DUNLIN_MAP, &again));
-  OK(dunlin_map_put(a, inner, KEY("x"), int_value(1)));
+  outer = dunlin_map_child(a, DUNLIN_ROOT, dunlin_key("outer"), DUNLIN_MAP);
+  inner = dunlin_map_child(a, outer, dunlin_key("inner"), DUNLIN_MAP);
+  OK(dunlin_map_touch(a, outer, dunlin_key("inner")));
+  dunlin_map_child(a, outer, dunlin_key("other"), DUNLIN_LIST);
+  again = dunlin_map_child(a, outer, dunlin_key("inner"), DUNLIN_MAP);
+  OK(dunlin_map_put(a, inner, dunlin_key("x"), int_value(1)));
   OK(dunlin_commit(a, 0, NULL));
   assert_int_equal(inner.index, again.index);
   OK(doc_check(a, true));

@@ -47,7 +47,7 @@ static bool is_lazy(const dunlin_doc *doc) {
 
 static dunlin_obj child(dunlin_doc *doc, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &v));
   return v.as.obj;
 }
 
@@ -61,7 +61,7 @@ static void splice(dunlin_doc *doc, size_t at, size_t remove, const char *text) 
 static dunlin_doc *written(void) {
   dunlin_doc *doc = test_doc(1), *other = test_doc(2);
   OK(dunlin_begin(doc));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, NULL));
+  dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   OK(dunlin_commit(doc, 1000, NULL));
   splice(doc, 0, 0, "the quick brown fox");
   test_send(doc, other);
@@ -97,7 +97,7 @@ static void an_empty_document_comes_back(void **state) {
   struct bytes file = saved(doc);
   dunlin_doc *again = opened(file, 2);
   OK(dunlin_begin(again));
-  OK(dunlin_map_put(again, DUNLIN_ROOT, KEY("k"), int_value(1)));
+  OK(dunlin_map_put(again, DUNLIN_ROOT, dunlin_key("k"), int_value(1)));
   OK(dunlin_commit(again, 0, NULL));
   check_round_trip(again);
   free_bytes(file);
@@ -134,7 +134,7 @@ static void the_format_is_the_documented_one(void **state) {
   OK(dunlin_doc_new(&env, &id, &a, &doc));
   OK(dunlin_doc_new(&env, &id, &b, &other));
   OK(dunlin_begin(doc));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, NULL));
+  dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   OK(dunlin_text_splice(doc, child(doc, "t"), 0, 0, "helo", 4));
   OK(dunlin_commit(doc, 0, NULL));
   test_send(doc, other);
@@ -292,7 +292,7 @@ static bool try_bytes(const struct dunlin_env *env, const uint8_t *data, size_t 
     return false;
   }
   if (!dunlin_begin(doc)) {
-    (void)dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(1));
+    (void)dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), int_value(1));
     (void)!dunlin_commit(doc, 0, NULL);
   }
   error = dunlin_doc_hash(doc, &hash);
@@ -394,10 +394,10 @@ static void a_state_that_is_not_the_history_s_is_found_out(void **state) {
     memory.env.compress = NULL;
     OK(dunlin_doc_new(&memory.env, &id, &actor, &doc));
     OK(dunlin_begin(doc));
-    OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), str_value("word")));
-    OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("c"), DUNLIN_COUNTER, &obj));
+    OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), str_value("word")));
+    obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("c"), DUNLIN_COUNTER);
     OK(dunlin_counter_add(doc, obj, 0x1111));
-    OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &obj));
+    obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
     OK(dunlin_text_splice(doc, obj, 0, 0, "the text", 8));
     OK(dunlin_commit(doc, 0, NULL));
     splice(doc, 8, 0, "."); /* a second change: the id of the first has to be found out */
@@ -427,7 +427,7 @@ static void others(struct bytes file, struct bytes deltas[3]) {
     memcpy(since, now, heads * sizeof *now);
     OK(dunlin_begin(doc));
     dunlin_obj text;
-    OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+    text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
     OK(dunlin_text_splice(doc, text, dunlin_text_size(doc, text) / 2, 0, "other", 5));
     OK(dunlin_commit(doc, 0, NULL));
     splice(doc, i, 2, "more");
@@ -446,7 +446,7 @@ static int work(struct seeded *memory, struct bytes file, const struct bytes del
   if (error) return error;
   error = dunlin_begin(doc);
   if (!error) {
-    (void)dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(1));
+    (void)dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), int_value(1));
     error = dunlin_commit(doc, 7, NULL);
   }
   bool written = error > 0;
@@ -462,7 +462,7 @@ static int work(struct seeded *memory, struct bytes file, const struct bytes del
     assert_int_equal(error, DUNLIN_ENOMEM);
     struct dunlin_value v;
     bool read_first = memory->allocations % 2; /* with the history still in the file, mostly */
-    if (read_first && !dunlin_map_get(doc, DUNLIN_ROOT, KEY("t"), &v))
+    if (read_first && !dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("t"), &v))
       assert_true(dunlin_text_read(doc, v.as.obj, text, sizeof text) != SIZE_MAX);
     for (int i = 0; i < 3; i++) OK(dunlin_doc_apply(doc, deltas[i].data, deltas[i].len, NULL));
     OK(dunlin_doc_hash(doc, &after));

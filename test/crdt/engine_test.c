@@ -124,7 +124,7 @@ static size_t write_list_once(struct run *run, dunlin_doc *doc, dunlin_obj list,
   if (at == size) at = 0, most = size;
   switch (what) {
     case 3: OK(dunlin_list_set(doc, list, at, str_value("set"))); return size;
-    case 4: OK(dunlin_list_set_child(doc, list, at, DUNLIN_TEXT, NULL)); return size;
+    case 4: dunlin_list_set_child(doc, list, at, DUNLIN_TEXT); return size;
     case 5: {
       size_t count = some_of(run, most, 5);
       OK(dunlin_list_delete(doc, list, at, count));
@@ -143,7 +143,7 @@ static void write_sequence(struct run *run, dunlin_doc *doc) {
   static const char *const keys[] = {"a", "b", "c"};
   const char *key = keys[rng_below(&run->rng, run->texts)];
   dunlin_obj obj;
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY(key), run->what == TEXTS ? DUNLIN_TEXT : DUNLIN_LIST, &obj));
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), run->what == TEXTS ? DUNLIN_TEXT : DUNLIN_LIST);
   OK(container_touch(doc, obj.index));
   size_t size = version_size(doc, doc->containers[obj.index]);
   if (run->what == TEXTS) write_text(run, doc, obj, size);
@@ -212,7 +212,7 @@ static bool make_refused(struct run *run, dunlin_doc *doc, struct buf *delta) {
   struct dunlin_change_info info;
   struct dunlin_value v;
   size_t changes = dunlin_doc_changes(doc);
-  if (!changes || dunlin_map_get(doc, DUNLIN_ROOT, KEY("a"), &v) || v.kind < DUNLIN_LIST || v.kind > DUNLIN_TEXT)
+  if (!changes || dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("a"), &v) || v.kind < DUNLIN_LIST || v.kind > DUNLIN_TEXT)
     return false;
   OK(dunlin_doc_change_at(doc, changes - 1 - rng_below(&run->rng, changes < 8 ? changes : 8), &info));
   struct buf change;
@@ -268,7 +268,7 @@ static void deletions_that_meet_late_are_one_row(void **state) {
     dunlin_doc *doc = test_doc(1), *other = test_doc(2);
     dunlin_obj text;
     OK(dunlin_begin(doc));
-    OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+    text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
     OK(dunlin_text_splice(doc, text, 0, 0, "0123456789", 10));
     OK(dunlin_commit(doc, 0, NULL));
     OK(dunlin_begin(doc));

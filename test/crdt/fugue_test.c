@@ -243,7 +243,7 @@ static void check_content(const struct history *h, const dunlin_doc *doc) {
   list_at(h, &v, &l);
   for (int i = 1; i < l.count; i++)
     if (!l.deleted[l.order[i]]) len += utf8_put((uint8_t *)expected + len, scalar_of(l.order[i]));
-  if (!dunlin_map_get(doc, DUNLIN_ROOT, KEY("s"), &seq))
+  if (!dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("s"), &seq))
     got_len = h->is_list ? read_list(doc, seq.as.obj, got) : dunlin_text_read(doc, seq.as.obj, got, sizeof got);
   assert_int_equal(got_len, len);
   assert_memory_equal(got, expected, len);
@@ -270,7 +270,7 @@ static void write_splice(const struct history *h, dunlin_doc *doc, size_t index,
   char utf8[4 * max_typed];
   size_t len = 0;
   dunlin_obj seq;
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("s"), h->is_list ? DUNLIN_LIST : DUNLIN_TEXT, &seq));
+  seq = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("s"), h->is_list ? DUNLIN_LIST : DUNLIN_TEXT);
   if (!h->is_list) {
     for (size_t i = 0; i < scalars; i++) len += utf8_put((uint8_t *)utf8 + len, inserted[i]);
     OK(dunlin_text_splice(doc, seq, index, remove, utf8, len));
@@ -514,7 +514,7 @@ static void random_histories(void **state) {
 static void type_at(dunlin_doc *doc, size_t index, const char *what) {
   dunlin_obj text;
   OK(dunlin_begin(doc));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &text));
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   OK(dunlin_text_splice(doc, text, index, 0, what, strlen(what)));
   OK(dunlin_commit(doc, 0, NULL));
 }
@@ -540,7 +540,7 @@ static void right_siblings_stand_in_reverse_order_of_right_origins(void **state)
     test_send(y, a);
     assert_same_doc(x, y);
     assert_same_doc(a, y);
-    OK(dunlin_map_get(x, DUNLIN_ROOT, KEY("t"), &text));
+    OK(dunlin_map_get(x, DUNLIN_ROOT, dunlin_key("t"), &text));
     assert_text(x, text.as.obj, "AXYBC");
     dunlin_doc_free(a);
     dunlin_doc_free(b);

@@ -26,7 +26,7 @@ static void write_once(struct run *run, dunlin_doc *doc, dunlin_obj list) {
 static void write_change(struct run *run, dunlin_doc *doc) {
   dunlin_obj list;
   OK(dunlin_begin(doc));
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, &list));
+  list = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
   for (size_t i = 1 + rng_below(&run->rng, 3); i; i--) write_once(run, doc, list);
   if (rng_chance(&run->rng, 1, 8)) dunlin_abort(doc);
   else if (dunlin_commit(doc, 0, NULL) == DUNLIN_EREFUSED) dunlin_abort(doc);
@@ -62,7 +62,7 @@ static void begin(struct run *run) {
   dunlin_obj list;
   for (size_t i = 0; i < run->replicas; i++) run->docs[i] = test_doc((uint8_t)(1 + i));
   OK(dunlin_begin(run->docs[0]));
-  OK(dunlin_map_child(run->docs[0], DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, &list));
+  list = dunlin_map_child(run->docs[0], DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
   for (size_t i = 1 + rng_below(&run->rng, 6); i; i--) OK(dunlin_list_insert(run->docs[0], list, 0, int_value(7)));
   OK(dunlin_commit(run->docs[0], 0, NULL));
   for (size_t i = 1; i < run->replicas; i++) test_send(run->docs[0], run->docs[i]);

@@ -36,12 +36,13 @@ static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
   struct dunlin_value v;
   switch (rng_below(rng, 8)) {
     case 0:
-    case 1: OK(dunlin_map_put(doc, map, KEY(key), any_value(rng))); break;
-    case 2: OK(dunlin_map_delete(doc, map, KEY(key))); break;
+    case 1: OK(dunlin_map_put(doc, map, dunlin_key(key), any_value(rng))); break;
+    case 2: OK(dunlin_map_delete(doc, map, dunlin_key(key))); break;
     case 3:
-      if (!dunlin_map_get(doc, map, KEY(key), &v) && v.kind >= DUNLIN_MAP) OK(dunlin_map_touch(doc, map, KEY(key)));
+      if (!dunlin_map_get(doc, map, dunlin_key(key), &v) && v.kind >= DUNLIN_MAP)
+        OK(dunlin_map_touch(doc, map, dunlin_key(key)));
       break;
-    default: OK(dunlin_map_child(doc, map, KEY(key), any_kind(rng), NULL));
+    default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng));
   }
 }
 
@@ -49,11 +50,11 @@ static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size);
   size_t what = rng_below(rng, size ? 8 : 2);
   switch (what) {
-    case 0: OK(dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng), NULL)); break;
+    case 0: dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng)); break;
     case 1:
     case 2: OK(dunlin_list_insert(doc, list, rng_below(rng, size + 1), any_value(rng))); break;
     case 3: OK(dunlin_list_set(doc, list, at, any_value(rng))); break;
-    case 4: OK(dunlin_list_set_child(doc, list, at, any_kind(rng), NULL)); break;
+    case 4: dunlin_list_set_child(doc, list, at, any_kind(rng)); break;
     case 5: OK(dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at < 3 ? size - at : 3))); break;
     default: OK(dunlin_list_move(doc, list, at, rng_below(rng, size)));
   }

@@ -11,25 +11,25 @@
 
 static inline dunlin_obj child(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
   dunlin_obj obj = {0};
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY(key), kind, &obj));
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), kind);
   return obj;
 }
 
 static inline dunlin_obj at(const dunlin_doc *doc, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &v));
   assert_true(v.kind >= DUNLIN_MAP);
   return v.as.obj;
 }
 
 static inline void absent(const dunlin_doc *doc, dunlin_obj map, const char *key) {
   struct dunlin_value v;
-  FAILS(dunlin_map_get(doc, map, KEY(key), &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_get(doc, map, dunlin_key(key), &v), DUNLIN_ENOENT);
 }
 
 static inline int64_t number_at(const dunlin_doc *doc, dunlin_obj map, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, map, KEY(key), &v));
+  OK(dunlin_map_get(doc, map, dunlin_key(key), &v));
   assert_int_equal(v.kind, DUNLIN_INT);
   return v.as.integer;
 }
@@ -40,14 +40,14 @@ static inline void commit(dunlin_doc *doc) {
 
 static inline void put(dunlin_doc *doc, const char *key, int64_t value) {
   OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY(key), int_value(value)));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value(value)));
   commit(doc);
 }
 
 /* Sets `key` in the child map `map`, which is made when it is not there. */
 static inline void put_in(dunlin_doc *doc, const char *map, const char *key, int64_t value) {
   OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, child(doc, map, DUNLIN_MAP), KEY(key), int_value(value)));
+  OK(dunlin_map_put(doc, child(doc, map, DUNLIN_MAP), dunlin_key(key), int_value(value)));
   commit(doc);
 }
 
@@ -59,7 +59,7 @@ static inline void make(dunlin_doc *doc, const char *key, enum dunlin_kind kind)
 
 static inline void drop(dunlin_doc *doc, const char *key) {
   OK(dunlin_begin(doc));
-  OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY(key)));
+  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key(key)));
   commit(doc);
 }
 

@@ -100,7 +100,7 @@ static dunlin_doc *every_type(void) {
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) OK(dunlin_list_insert(docs[0], list, 0, values[i]));
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     OK(dunlin_list_insert(docs[0], list, i, int_value(numbers[i])));
-  OK(dunlin_map_put(docs[0], map, KEY("k\xc3\xa9y"), str_value("\xe2\x82\xac uro")));
+  OK(dunlin_map_put(docs[0], map, dunlin_key("k\xc3\xa9y"), str_value("\xe2\x82\xac uro")));
   assert_int_equal(dunlin_commit(docs[0], 1234567, NULL), 1);
   test_send(docs[0], docs[1]);
   for (size_t i = 0; i < actor_count; i++)
@@ -231,7 +231,7 @@ static const int64_t times[actor_count] = {INT64_MAX, INT64_MIN, 0};
 
 static void put_at_time(dunlin_doc *doc, int64_t value, int64_t time) {
   OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("k"), int_value(value)));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), int_value(value)));
   OK(dunlin_text_splice(doc, child(doc, "t", DUNLIN_TEXT), 0, 0, (char[]){(char)('0' + value), 0}, 1));
   assert_int_equal(dunlin_commit(doc, time, NULL), 1);
 }
@@ -331,10 +331,9 @@ static void depth(void **state) {
     dunlin_obj obj = DUNLIN_ROOT;
     OK(dunlin_begin(docs[0]));
     for (size_t i = 1; i < 1000000; i++) {
-      int error = in_lists && i > 1
-                      ? dunlin_list_insert_child(docs[0], obj, 0, DUNLIN_LIST, &obj)
-                      : dunlin_map_child(docs[0], obj, KEY("d"), in_lists ? DUNLIN_LIST : DUNLIN_MAP, &obj);
-      assert_int_equal(error, i < DUNLIN_MAX_DEPTH ? 0 : DUNLIN_ELIMIT);
+      obj = in_lists && i > 1 ? dunlin_list_insert_child(docs[0], obj, 0, DUNLIN_LIST)
+                              : dunlin_map_child(docs[0], obj, dunlin_key("d"), in_lists ? DUNLIN_LIST : DUNLIN_MAP);
+      assert_int_equal(dunlin_txn_error(docs[0]), i < DUNLIN_MAX_DEPTH ? 0 : DUNLIN_ELIMIT);
     }
     FAILS(dunlin_commit(docs[0], 0, NULL), DUNLIN_ELIMIT);
     absent(docs[0], DUNLIN_ROOT, "d");

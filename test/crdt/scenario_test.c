@@ -95,10 +95,10 @@ static void range_move_and_edit(void **state) {
   three(docs);
   OK(dunlin_begin(docs[0]));
   list = child(docs[0], "l", DUNLIN_LIST);
-  OK(dunlin_list_insert_child(docs[0], list, 0, DUNLIN_TEXT, &inner));
+  inner = dunlin_list_insert_child(docs[0], list, 0, DUNLIN_TEXT);
   OK(dunlin_text_splice(docs[0], inner, 0, 0, "one", 3));
-  OK(dunlin_list_insert_child(docs[0], list, 1, DUNLIN_MAP, &inner));
-  OK(dunlin_map_put(docs[0], inner, KEY("n"), int_value(2)));
+  inner = dunlin_list_insert_child(docs[0], list, 1, DUNLIN_MAP);
+  OK(dunlin_map_put(docs[0], inner, dunlin_key("n"), int_value(2)));
   OK(dunlin_list_insert(docs[0], list, 2, str_value("c")));
   OK(dunlin_list_insert(docs[0], list, 3, str_value("d")));
   commit(docs[0]);
@@ -110,7 +110,7 @@ static void range_move_and_edit(void **state) {
   list_is(docs[0], "cd[one]2");
   OK(dunlin_begin(docs[1]));
   OK(dunlin_text_splice(docs[1], in_list(docs[1], 0), 3, 0, "!", 1));
-  OK(dunlin_map_put(docs[1], in_list(docs[1], 1), KEY("n"), int_value(7)));
+  OK(dunlin_map_put(docs[1], in_list(docs[1], 1), dunlin_key("n"), int_value(7)));
   OK(dunlin_list_set(docs[1], at(docs[1], "l"), 2, str_value("C")));
   commit(docs[1]);
   OK(dunlin_begin(docs[2]));
@@ -143,7 +143,7 @@ static void move_then_snapshot(void **state) {
   three(docs);
   make_list(docs[0], "abc");
   OK(dunlin_begin(docs[0]));
-  OK(dunlin_list_insert_child(docs[0], at(docs[0], "l"), 0, DUNLIN_TEXT, &text));
+  text = dunlin_list_insert_child(docs[0], at(docs[0], "l"), 0, DUNLIN_TEXT);
   OK(dunlin_text_splice(docs[0], text, 0, 0, "in", 2));
   commit(docs[0]);
   for (size_t from = 0; from < 4; from++)
@@ -179,7 +179,7 @@ static void counter_is(const dunlin_doc *doc, const void *what) {
 static void count_up(dunlin_doc *doc, int64_t amount, bool touch) {
   OK(dunlin_begin(doc));
   OK(dunlin_counter_add(doc, child(doc, "c", DUNLIN_COUNTER), amount));
-  if (touch) OK(dunlin_map_touch(doc, DUNLIN_ROOT, KEY("c")));
+  if (touch) OK(dunlin_map_touch(doc, DUNLIN_ROOT, dunlin_key("c")));
   commit(doc);
 }
 
@@ -209,7 +209,7 @@ static void counter_and_delete(void **state) {
 
 static void fresh_child(const dunlin_doc *doc, const void *what) {
   struct dunlin_value v;
-  FAILS(dunlin_map_conflict(doc, DUNLIN_ROOT, KEY("c"), 1, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(doc, DUNLIN_ROOT, dunlin_key("c"), 1, &v), DUNLIN_ENOENT);
   assert_int_equal(dunlin_map_size(doc, at(doc, "c")), *(const size_t *)what);
   absent(doc, at(doc, "c"), "x");
 }
@@ -258,13 +258,13 @@ static void kinds_are(const dunlin_doc *doc, const void *what) {
   struct dunlin_value v;
   size_t i = 0;
   for (; kinds[i]; i++) {
-    OK(dunlin_map_conflict(doc, DUNLIN_ROOT, KEY("k"), i, &v));
+    OK(dunlin_map_conflict(doc, DUNLIN_ROOT, dunlin_key("k"), i, &v));
     assert_int_equal(v.kind, kinds[i]);
     if (v.kind == DUNLIN_MAP) assert_int_equal(dunlin_map_size(doc, v.as.obj), 1);
     if (v.kind == DUNLIN_LIST) assert_int_equal(dunlin_list_size(doc, v.as.obj), 1);
     if (v.kind == DUNLIN_TEXT) assert_text(doc, v.as.obj, "t");
   }
-  FAILS(dunlin_map_conflict(doc, DUNLIN_ROOT, KEY("k"), i, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(doc, DUNLIN_ROOT, dunlin_key("k"), i, &v), DUNLIN_ENOENT);
 }
 
 static void kinds_in_conflict(void **state) {
@@ -283,7 +283,7 @@ static void kinds_in_conflict(void **state) {
       OK(dunlin_text_splice(docs[2], child(docs[2], "k", DUNLIN_TEXT), 0, 0, "t", 1));
       commit(docs[2]);
       all_end_with(docs, actor_count, 6, kinds_are, (enum dunlin_kind[]){DUNLIN_TEXT, DUNLIN_LIST, DUNLIN_MAP, 0});
-      OK(dunlin_map_conflict(docs[settler], DUNLIN_ROOT, KEY("k"), actor_count - 1 - kept, &v));
+      OK(dunlin_map_conflict(docs[settler], DUNLIN_ROOT, dunlin_key("k"), actor_count - 1 - kept, &v));
       OK(dunlin_begin(docs[settler]));
       assert_int_equal(child(docs[settler], "k", made[kept]).index, v.as.obj.index);
       commit(docs[settler]);
@@ -367,11 +367,11 @@ static void nested_wins_or_loses(const dunlin_doc *doc, const void *what) {
   struct dunlin_value v;
   (void)what;
   assert_true(number_at(doc, DUNLIN_ROOT, "k") == 7); /* equal lamports: the highest actor */
-  OK(dunlin_map_conflict(doc, DUNLIN_ROOT, KEY("k"), 1, &v));
+  OK(dunlin_map_conflict(doc, DUNLIN_ROOT, dunlin_key("k"), 1, &v));
   assert_int_equal(v.kind, DUNLIN_MAP);
   assert_true(number_at(doc, v.as.obj, "x") == 1);
   assert_true(number_at(doc, v.as.obj, "y") == 2); /* one child, though made by two */
-  FAILS(dunlin_map_conflict(doc, DUNLIN_ROOT, KEY("k"), 2, &v), DUNLIN_ENOENT);
+  FAILS(dunlin_map_conflict(doc, DUNLIN_ROOT, dunlin_key("k"), 2, &v), DUNLIN_ENOENT);
 }
 
 static void nested_and_scalar_in_every_order(void **state) {
@@ -402,14 +402,14 @@ static void delete_of_absent(void **state) {
     drop(maker, "k");
     drop(docs[roles[i][1]], "k");
     OK(dunlin_begin(docs[roles[i][2]]));
-    OK(dunlin_map_delete(docs[roles[i][2]], DUNLIN_ROOT, KEY("k")));
-    OK(dunlin_map_delete(docs[roles[i][2]], DUNLIN_ROOT, KEY("k")));
-    OK(dunlin_map_delete(docs[roles[i][2]], DUNLIN_ROOT, KEY("never")));
-    OK(dunlin_map_put(docs[roles[i][2]], DUNLIN_ROOT, KEY("other"), int_value(1)));
+    OK(dunlin_map_delete(docs[roles[i][2]], DUNLIN_ROOT, dunlin_key("k")));
+    OK(dunlin_map_delete(docs[roles[i][2]], DUNLIN_ROOT, dunlin_key("k")));
+    OK(dunlin_map_delete(docs[roles[i][2]], DUNLIN_ROOT, dunlin_key("never")));
+    OK(dunlin_map_put(docs[roles[i][2]], DUNLIN_ROOT, dunlin_key("other"), int_value(1)));
     commit(docs[roles[i][2]]);
     all_end_with(docs, actor_count, 6, key_is_absent, "k");
     OK(dunlin_begin(maker));
-    OK(dunlin_map_delete(maker, DUNLIN_ROOT, KEY("k")));
+    OK(dunlin_map_delete(maker, DUNLIN_ROOT, dunlin_key("k")));
     assert_int_equal(dunlin_commit(maker, 0, NULL), 0); /* nothing to do: no change */
     assert_int_equal(dunlin_doc_changes(maker), 4);
     free_all(docs);

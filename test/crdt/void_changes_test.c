@@ -41,26 +41,26 @@ static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
   struct dunlin_value v;
   switch (rng_below(rng, 8)) {
     case 0:
-    case 1: return dunlin_map_put(doc, map, KEY(key), int_value((int64_t)rng_below(rng, 9)));
-    case 2: return dunlin_map_delete(doc, map, KEY(key));
+    case 1: return dunlin_map_put(doc, map, dunlin_key(key), int_value((int64_t)rng_below(rng, 9)));
+    case 2: return dunlin_map_delete(doc, map, dunlin_key(key));
     case 3:
-      if (dunlin_map_get(doc, map, KEY(key), &v) || v.kind < DUNLIN_MAP) return 0;
-      return dunlin_map_touch(doc, map, KEY(key));
-    case 4: return dunlin_map_child(doc, map, KEY("l"), DUNLIN_LIST, NULL);
-    case 5: return dunlin_map_child(doc, map, KEY("t"), DUNLIN_TEXT, NULL);
-    default: return dunlin_map_child(doc, map, KEY(key), any_kind(rng), NULL);
+      if (dunlin_map_get(doc, map, dunlin_key(key), &v) || v.kind < DUNLIN_MAP) return 0;
+      return dunlin_map_touch(doc, map, dunlin_key(key));
+    case 4: dunlin_map_child(doc, map, dunlin_key("l"), DUNLIN_LIST); return dunlin_txn_error(doc);
+    case 5: dunlin_map_child(doc, map, dunlin_key("t"), DUNLIN_TEXT); return dunlin_txn_error(doc);
+    default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng)); return dunlin_txn_error(doc);
   }
 }
 
 static int edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size), room = size - at < 4 ? size - at : 4;
   switch (rng_below(rng, size ? 9 : 2)) {
-    case 0: return dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng), NULL);
+    case 0: dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng)); return dunlin_txn_error(doc);
     case 1:
     case 2:
     case 3: return dunlin_list_insert(doc, list, rng_below(rng, size + 1), int_value((int64_t)rng_below(rng, 50)));
     case 4: return dunlin_list_set(doc, list, at, int_value((int64_t)rng_below(rng, 50)));
-    case 5: return dunlin_list_set_child(doc, list, at, any_kind(rng), NULL);
+    case 5: dunlin_list_set_child(doc, list, at, any_kind(rng)); return dunlin_txn_error(doc);
     case 6: return dunlin_list_delete(doc, list, at, 1 + rng_below(rng, room));
     default: return dunlin_list_move(doc, list, at, rng_below(rng, size));
   }
@@ -231,7 +231,7 @@ static void write_late(dunlin_doc *doc[3]) {
   OK(dunlin_text_splice(doc[1], at(doc[1], "t"), 4, 3, "TWENTY", 6));
   OK(dunlin_list_move(doc[1], at(doc[1], "l"), 3, 10));
   OK(dunlin_list_delete(doc[1], at(doc[1], "l"), 5, 2));
-  OK(dunlin_map_put(doc[1], DUNLIN_ROOT, KEY("k"), int_value(1)));
+  OK(dunlin_map_put(doc[1], DUNLIN_ROOT, dunlin_key("k"), int_value(1)));
   OK(dunlin_counter_add(doc[1], child(doc[1], "c", DUNLIN_COUNTER), 100));
   commit(doc[1]);
   test_send(doc[1], doc[0]);
@@ -308,7 +308,7 @@ static void handles_hooks_and_actor_stay(void **state) {
   dunlin_doc_on_commit(s.third, count_commits, &commits);
   OK(dunlin_begin(s.third));
   dunlin_obj outer = child(s.third, "m", DUNLIN_MAP);
-  OK(dunlin_map_child(s.third, outer, KEY("x"), DUNLIN_TEXT, &inner));
+  inner = dunlin_map_child(s.third, outer, dunlin_key("x"), DUNLIN_TEXT);
   OK(dunlin_text_splice(s.third, inner, 0, 0, "duck", 4));
   commit(s.third);
   struct dunlin_id own = id_of(s.third, 3, 0);

@@ -58,8 +58,9 @@ static int put_three(dunlin_store_doc *handle, int number, struct rng *rng) {
   for (size_t i = 0; i < len; i++) bytes[i] = (uint8_t)rng_next(rng);
   int r = dunlin_begin(doc);
   if (r) return r;
-  for (int i = 0; i < 3; i++) dunlin_map_put(doc, DUNLIN_ROOT, keys[i], 1, int_value(number));
-  dunlin_map_put(doc, DUNLIN_ROOT, KEY("blob"), (struct dunlin_value){.kind = DUNLIN_BYTES, .as.string = {bytes, len}});
+  for (int i = 0; i < 3; i++) dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){keys[i], 1}, int_value(number));
+  dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("blob"),
+                 (struct dunlin_value){.kind = DUNLIN_BYTES, .as.string = {bytes, len}});
   return dunlin_commit(doc, 0, NULL);
 }
 
@@ -117,7 +118,7 @@ static int read_three(dunlin_store *store, const struct dunlin_id *space, const 
   if (r) return r == DUNLIN_ENOENT ? 0 : -1;
   for (int i = 0; i < 3; i++) {
     struct dunlin_value value = {.kind = DUNLIN_NULL};
-    r = dunlin_map_get(dunlin_store_doc_get(doc), DUNLIN_ROOT, keys[i], 1, &value);
+    r = dunlin_map_get(dunlin_store_doc_get(doc), DUNLIN_ROOT, (struct dunlin_bytes){keys[i], 1}, &value);
     int here = r ? 0 : (int)value.as.integer;
     if (i && here != number) number = -1;
     if (!i) number = here;

@@ -156,7 +156,7 @@ static void print_scenes(void) {
 static void edit_together(dunlin_doc *doc, struct rng *rng) {
   struct dunlin_value value;
   bool is_text = rng_chance(rng, 1, 2);
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(is_text ? "text" : "list"), &value));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(is_text ? "text" : "list"), &value));
   dunlin_obj obj = value.as.obj;
   size_t size = is_text ? dunlin_text_size(doc, obj) : dunlin_list_size(doc, obj), what = rng_below(rng, size ? 5 : 2);
   char letter[] = {(char)('a' + rng_below(rng, 26)), 0};
@@ -183,8 +183,8 @@ static void print_program(uint64_t seed, bool is_together) {
   size_t first_len = 0, heads = 0;
   for (size_t i = 0; i < replicas; i++) docs[i] = test_doc((uint8_t)(1 + i));
   OK(dunlin_begin(docs[0]));
-  OK(dunlin_map_child(docs[0], DUNLIN_ROOT, KEY("text"), DUNLIN_TEXT, NULL));
-  OK(dunlin_map_child(docs[0], DUNLIN_ROOT, KEY("list"), DUNLIN_LIST, NULL));
+  dunlin_map_child(docs[0], DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
+  dunlin_map_child(docs[0], DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
   OK(dunlin_commit(docs[0], 0, NULL));
   for (size_t i = 1; i < replicas; i++) test_send(docs[0], docs[i]);
   for (size_t step = 0; step < steps; step++) {

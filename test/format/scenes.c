@@ -31,7 +31,7 @@ static void commit(dunlin_doc *doc) {
 
 static dunlin_obj child(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
   dunlin_obj obj;
-  OK(dunlin_map_child(doc, DUNLIN_ROOT, KEY(key), kind, &obj));
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), kind);
   return obj;
 }
 
@@ -54,13 +54,13 @@ static dunlin_obj numbers(dunlin_doc *doc, int64_t count) {
 /* A handle of this document's list or other child, outside a transaction. */
 static dunlin_obj the(const dunlin_doc *doc, const char *key) {
   struct dunlin_value value;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &value));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &value));
   return value.as.obj;
 }
 
 static void put(dunlin_doc *doc, const char *key, struct dunlin_value value) {
   OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY(key), value));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), value));
   commit(doc);
 }
 
@@ -86,7 +86,7 @@ static dunlin_doc *integers(void) {
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
     char key[8];
     snprintf(key, sizeof key, "%zu", i);
-    OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY(key), int_value(values[i])));
+    OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value(values[i])));
   }
   commit(doc);
   return doc;
@@ -141,9 +141,9 @@ static dunlin_doc *map_rows(void) {
   put(doc, "z", int_value(2));
   put(doc, "gone", int_value(3));
   OK(dunlin_begin(doc));
-  OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY("gone")));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("z"), int_value(4)));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, KEY("z"), int_value(5)));
+  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("gone")));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("z"), int_value(4)));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("z"), int_value(5)));
   OK(dunlin_commit(doc, -1, NULL));
   return doc;
 }
@@ -155,11 +155,11 @@ static dunlin_doc *generations(void) {
     OK(dunlin_begin(doc));
     dunlin_obj map = child(doc, "k", i % 2 ? DUNLIN_LIST : DUNLIN_MAP);
     if (i % 2) OK(dunlin_list_insert(doc, map, 0, int_value(i)));
-    else OK(dunlin_map_put(doc, map, KEY("x"), int_value(i)));
+    else OK(dunlin_map_put(doc, map, dunlin_key("x"), int_value(i)));
     commit(doc);
     OK(dunlin_begin(doc));
-    if (i < 3) OK(dunlin_map_delete(doc, DUNLIN_ROOT, KEY("k")));
-    else OK(dunlin_map_touch(doc, DUNLIN_ROOT, KEY("k")));
+    if (i < 3) OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("k")));
+    else OK(dunlin_map_touch(doc, DUNLIN_ROOT, dunlin_key("k")));
     commit(doc);
   }
   return doc;
@@ -171,11 +171,11 @@ static dunlin_doc *nested(void) {
   dunlin_obj obj = DUNLIN_ROOT;
   OK(dunlin_begin(doc));
   for (unsigned depth = 2; depth < DUNLIN_MAX_DEPTH; depth++) {
-    if (depth % 2) OK(dunlin_list_insert_child(doc, obj, 0, DUNLIN_MAP, &obj));
-    else OK(dunlin_map_child(doc, obj, KEY("down"), DUNLIN_LIST, &obj));
+    if (depth % 2) obj = dunlin_list_insert_child(doc, obj, 0, DUNLIN_MAP);
+    else obj = dunlin_map_child(doc, obj, dunlin_key("down"), DUNLIN_LIST);
   }
-  if (dunlin_obj_kind(doc, obj) == DUNLIN_MAP) OK(dunlin_map_child(doc, obj, KEY("text"), DUNLIN_TEXT, &obj));
-  else OK(dunlin_list_insert_child(doc, obj, 0, DUNLIN_TEXT, &obj));
+  if (dunlin_obj_kind(doc, obj) == DUNLIN_MAP) obj = dunlin_map_child(doc, obj, dunlin_key("text"), DUNLIN_TEXT);
+  else obj = dunlin_list_insert_child(doc, obj, 0, DUNLIN_TEXT);
   OK(dunlin_text_splice(doc, obj, 0, 0, "deep", 4));
   commit(doc);
   return doc;
@@ -186,10 +186,10 @@ static dunlin_doc *list_rows(void) {
   dunlin_obj list = numbers(doc, 6), inner;
   OK(dunlin_begin(doc));
   OK(dunlin_list_set(doc, list, 1, str_value("set")));
-  OK(dunlin_list_insert_child(doc, list, 2, DUNLIN_COUNTER, &inner));
+  inner = dunlin_list_insert_child(doc, list, 2, DUNLIN_COUNTER);
   OK(dunlin_counter_add(doc, inner, -5));
-  OK(dunlin_list_set_child(doc, list, 4, DUNLIN_MAP, &inner));
-  OK(dunlin_map_put(doc, inner, KEY("in"), int_value(1)));
+  inner = dunlin_list_set_child(doc, list, 4, DUNLIN_MAP);
+  OK(dunlin_map_put(doc, inner, dunlin_key("in"), int_value(1)));
   OK(dunlin_list_delete(doc, list, 5, 2));
   OK(dunlin_list_move(doc, list, 0, 4));
   OK(dunlin_list_move(doc, list, 4, 0));
@@ -247,7 +247,7 @@ static dunlin_doc *children_in_conflict(void) {
   for (size_t i = 0; i < 3; i++) {
     OK(dunlin_begin(docs[i]));
     dunlin_obj map = child(docs[i], "shape", DUNLIN_MAP);
-    OK(dunlin_map_put(docs[i], map, KEY("x"), int_value((int64_t)i)));
+    OK(dunlin_map_put(docs[i], map, dunlin_key("x"), int_value((int64_t)i)));
     child(docs[i], "mixed", i == 1 ? DUNLIN_TEXT : DUNLIN_COUNTER);
     commit(docs[i]);
   }
@@ -257,18 +257,18 @@ static dunlin_doc *children_in_conflict(void) {
 static dunlin_doc *delete_against_touch(void) {
   struct trio t = trio_new();
   OK(dunlin_begin(t.a));
-  OK(dunlin_map_put(t.a, child(t.a, "kept", DUNLIN_MAP), KEY("x"), int_value(1)));
-  OK(dunlin_map_put(t.a, child(t.a, "gone", DUNLIN_MAP), KEY("x"), int_value(1)));
+  OK(dunlin_map_put(t.a, child(t.a, "kept", DUNLIN_MAP), dunlin_key("x"), int_value(1)));
+  OK(dunlin_map_put(t.a, child(t.a, "gone", DUNLIN_MAP), dunlin_key("x"), int_value(1)));
   commit(t.a);
   trio_share(t);
   OK(dunlin_begin(t.b));
-  OK(dunlin_map_delete(t.b, DUNLIN_ROOT, KEY("kept")));
-  OK(dunlin_map_delete(t.b, DUNLIN_ROOT, KEY("gone")));
+  OK(dunlin_map_delete(t.b, DUNLIN_ROOT, dunlin_key("kept")));
+  OK(dunlin_map_delete(t.b, DUNLIN_ROOT, dunlin_key("gone")));
   commit(t.b);
   OK(dunlin_begin(t.c));
-  OK(dunlin_map_touch(t.c, DUNLIN_ROOT, KEY("kept")));
-  OK(dunlin_map_put(t.c, the(t.c, "kept"), KEY("y"), int_value(2)));
-  OK(dunlin_map_put(t.c, the(t.c, "gone"), KEY("y"), int_value(2)));
+  OK(dunlin_map_touch(t.c, DUNLIN_ROOT, dunlin_key("kept")));
+  OK(dunlin_map_put(t.c, the(t.c, "kept"), dunlin_key("y"), int_value(2)));
+  OK(dunlin_map_put(t.c, the(t.c, "gone"), dunlin_key("y"), int_value(2)));
   commit(t.c);
   return trio_join(t);
 }
@@ -357,7 +357,7 @@ static dunlin_doc *elements_in_conflict(void) {
   OK(dunlin_list_set(t.a, the(t.a, "list"), 1, str_value("a")));
   commit(t.a);
   OK(dunlin_begin(t.b));
-  OK(dunlin_list_set_child(t.b, the(t.b, "list"), 1, DUNLIN_TEXT, NULL));
+  dunlin_list_set_child(t.b, the(t.b, "list"), 1, DUNLIN_TEXT);
   OK(dunlin_list_delete(t.b, the(t.b, "list"), 2, 1));
   commit(t.b);
   OK(dunlin_begin(t.c));

@@ -37,7 +37,7 @@ static void write_to(dunlin_doc *doc) {
   int error = dunlin_begin(doc);
   CHECK(!error || error == DUNLIN_EINVAL); /* the actor has forked */
   if (error) return;
-  (void)dunlin_map_put(doc, DUNLIN_ROOT, "written", 7, v);
+  (void)dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("written"), v);
   error = dunlin_commit(doc, 0, NULL);
   CHECK(error >= 0 || error == DUNLIN_ELIMIT || error == DUNLIN_ENEWER || error == DUNLIN_ECORRUPT);
 }
@@ -116,7 +116,7 @@ static void emit_text(fuzz_emit *emit, void *ctx, const char *name, bool packed)
   for (size_t i = 0; i < 12; i++) {
     dunlin_doc *doc = docs[i % 3];
     CHECK(!dunlin_begin(doc));
-    CHECK(!dunlin_map_child(doc, DUNLIN_ROOT, "t", 1, DUNLIN_TEXT, &text));
+    text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
     size_t size = dunlin_text_size(doc, text);
     CHECK(!dunlin_text_splice(doc, text, size / 2, size / 7, words + i, 40));
     CHECK(dunlin_commit(doc, (int64_t)i, NULL) > 0);

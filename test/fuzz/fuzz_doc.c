@@ -38,9 +38,9 @@ static void read_map(const dunlin_doc *doc, dunlin_obj map, unsigned depth) {
     CHECK(!dunlin_map_at(doc, map, i, &key, &value));
     read_bytes(key);
     CHECK(key.len <= DUNLIN_MAX_KEY);
-    CHECK(!dunlin_map_get(doc, map, key.data, key.len, &same) && same.kind == value.kind);
+    CHECK(!dunlin_map_get(doc, map, key, &same) && same.kind == value.kind);
     size_t k = 0;
-    for (; !dunlin_map_conflict(doc, map, key.data, key.len, k, &value); k++) read_value(doc, &value, depth);
+    for (; !dunlin_map_conflict(doc, map, key, k, &value); k++) read_value(doc, &value, depth);
     CHECK(k > 0);
   }
   CHECK(dunlin_map_at(doc, map, size, &key, &value) == DUNLIN_ENOENT);
@@ -125,21 +125,21 @@ static void write_base(dunlin_doc *doc) {
   struct dunlin_value text = {.kind = DUNLIN_STRING, .as.string = {"word", 4}},
                       at = {.kind = DUNLIN_TIME, .as.time = 7};
   CHECK(!dunlin_begin(doc));
-  dunlin_map_put(doc, DUNLIN_ROOT, KEY("s"), text);
-  dunlin_map_put(doc, DUNLIN_ROOT, KEY("at"), at);
-  dunlin_map_child(doc, DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, &obj);
+  dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("s"), text);
+  dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("at"), at);
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
   for (size_t i = 0; i < 4; i++)
     dunlin_list_insert(doc, obj, i, (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = (int64_t)i - 2});
-  dunlin_map_child(doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &obj);
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   dunlin_text_splice(doc, obj, 0, 0, "ab\xc3\xa9\xf0\x9f\xa6\x86z", 9);
-  dunlin_map_child(doc, DUNLIN_ROOT, KEY("c"), DUNLIN_COUNTER, &obj);
+  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("c"), DUNLIN_COUNTER);
   dunlin_counter_add(doc, obj, -3);
   CHECK(dunlin_commit(doc, 1000000, NULL) == 1);
 }
 
 static dunlin_obj child(dunlin_doc *doc, const char *key) {
   struct dunlin_value value;
-  CHECK(!dunlin_map_get(doc, DUNLIN_ROOT, key, 1, &value));
+  CHECK(!dunlin_map_get(doc, DUNLIN_ROOT, (struct dunlin_bytes){key, 1}, &value));
   return value.as.obj;
 }
 
@@ -149,23 +149,23 @@ static void write_apart(dunlin_doc *doc, int side) {
   CHECK(!dunlin_begin(doc));
   dunlin_list_move(doc, list, 0, side ? 3 : 2);
   dunlin_list_set(doc, list, 1, (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = side + 0.5});
-  dunlin_list_insert_child(doc, list, 2, side ? DUNLIN_TEXT : DUNLIN_MAP, NULL);
+  dunlin_list_insert_child(doc, list, 2, side ? DUNLIN_TEXT : DUNLIN_MAP);
   dunlin_text_splice(doc, text, 2, 1, side ? "right" : "left", side ? 5 : 4);
-  dunlin_map_put(doc, DUNLIN_ROOT, KEY("s"), (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = side});
-  dunlin_map_child(doc, DUNLIN_ROOT, KEY("m"), DUNLIN_MAP, &map);
-  dunlin_map_put(doc, map, KEY("x"), (struct dunlin_value){.kind = DUNLIN_BYTES, .as.string = {"\0\1", 2}});
+  dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("s"), (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = side});
+  map = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("m"), DUNLIN_MAP);
+  dunlin_map_put(doc, map, dunlin_key("x"), (struct dunlin_value){.kind = DUNLIN_BYTES, .as.string = {"\0\1", 2}});
   CHECK(dunlin_commit(doc, 0, NULL) == 1);
   CHECK(!dunlin_begin(doc));
-  if (side) dunlin_map_delete(doc, DUNLIN_ROOT, KEY("l"));
-  else dunlin_map_touch(doc, DUNLIN_ROOT, KEY("l"));
-  dunlin_list_set_child(doc, list, 0, DUNLIN_COUNTER, NULL);
+  if (side) dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("l"));
+  else dunlin_map_touch(doc, DUNLIN_ROOT, dunlin_key("l"));
+  dunlin_list_set_child(doc, list, 0, DUNLIN_COUNTER);
   dunlin_list_delete(doc, list, 3, 1);
   CHECK(dunlin_commit(doc, 0, NULL) == 1);
 }
 
 static void write_together(dunlin_doc *doc) {
   CHECK(!dunlin_begin(doc));
-  dunlin_map_delete(doc, DUNLIN_ROOT, KEY("s"));
+  dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("s"));
   dunlin_counter_add(doc, child(doc, "c"), INT64_MAX);
   CHECK(dunlin_commit(doc, 5, NULL) == 1);
 }

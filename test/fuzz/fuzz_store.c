@@ -49,7 +49,7 @@ static void write_doc(const struct dunlin_id *space) {
   dunlin_doc *doc = dunlin_store_doc_get(handle);
   for (int i = 0; i < 3; i++) {
     CHECK(!dunlin_begin(doc));
-    dunlin_map_put(doc, DUNLIN_ROOT, "k", 1, (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = i});
+    dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = i});
     CHECK(dunlin_commit(doc, 0, NULL) == 1);
   }
   dunlin_store_doc_close(handle);
@@ -123,7 +123,7 @@ struct dunlin_bytes fuzz_guest_delta(const struct fuzz_store *s, const struct lo
   size_t len;
   CHECK(!dunlin_doc_new(NULL, &id, &log->actor, &doc));
   CHECK(!dunlin_begin(doc));
-  dunlin_map_child(doc, DUNLIN_ROOT, "t", 1, DUNLIN_TEXT, &text);
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   dunlin_text_splice(doc, text, 0, 0, "word", 4);
   CHECK(dunlin_commit(doc, 5, NULL) == 1);
   CHECK(!dunlin_begin(doc));

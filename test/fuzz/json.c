@@ -18,7 +18,7 @@ static json_t *through_document(const json_t *json) {
   CHECK(error ? committed == error : committed == 1 || committed == DUNLIN_ELIMIT);
   if (committed == 1) {
     fuzz_read_doc(doc);
-    CHECK(!dunlin_map_get(doc, DUNLIN_ROOT, "v", 1, &value));
+    CHECK(!dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("v"), &value));
     out = json_from_value(doc, &value, TEXTS_PLAIN);
     CHECK(out);
   }

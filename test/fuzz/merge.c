@@ -56,14 +56,15 @@ static struct dunlin_value any_value(struct fuzz_in *in) {
 static void edit_map(dunlin_doc *doc, dunlin_obj map, struct fuzz_in *in) {
   const char *key = keys[fuzz_below(in, 4)];
   switch (fuzz_below(in, 5)) {
-    case 0: dunlin_map_put(doc, map, key, 1, any_value(in)); break;
-    case 1: dunlin_map_delete(doc, map, key, 1); break;
+    case 0: dunlin_map_put(doc, map, (struct dunlin_bytes){key, 1}, any_value(in)); break;
+    case 1: dunlin_map_delete(doc, map, (struct dunlin_bytes){key, 1}); break;
     case 2: {
       struct dunlin_value v;
-      if (!dunlin_map_get(doc, map, key, 1, &v) && v.kind >= DUNLIN_MAP) dunlin_map_touch(doc, map, key, 1);
+      if (!dunlin_map_get(doc, map, (struct dunlin_bytes){key, 1}, &v) && v.kind >= DUNLIN_MAP)
+        dunlin_map_touch(doc, map, (struct dunlin_bytes){key, 1});
       break;
     }
-    default: dunlin_map_child(doc, map, key, 1, any_kind(in), NULL);
+    default: dunlin_map_child(doc, map, (struct dunlin_bytes){key, 1}, any_kind(in));
   }
 }
 
@@ -71,9 +72,9 @@ static void edit_list(dunlin_doc *doc, dunlin_obj list, struct fuzz_in *in) {
   size_t size = dunlin_list_size(doc, list), what = fuzz_below(in, size ? 7 : 2), at = fuzz_below(in, size);
   switch (what) {
     case 0: dunlin_list_insert(doc, list, fuzz_below(in, size + 1), any_value(in)); break;
-    case 1: dunlin_list_insert_child(doc, list, fuzz_below(in, size + 1), any_kind(in), NULL); break;
+    case 1: dunlin_list_insert_child(doc, list, fuzz_below(in, size + 1), any_kind(in)); break;
     case 2: dunlin_list_set(doc, list, at, any_value(in)); break;
-    case 3: dunlin_list_set_child(doc, list, at, any_kind(in), NULL); break;
+    case 3: dunlin_list_set_child(doc, list, at, any_kind(in)); break;
     case 4: dunlin_list_delete(doc, list, at, 1 + fuzz_below(in, size - at)); break;
     default: dunlin_list_move(doc, list, at, fuzz_below(in, size));
   }

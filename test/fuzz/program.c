@@ -66,7 +66,7 @@ static void write_list(struct world *w, dunlin_doc *doc, dunlin_obj list, size_t
   size_t at = fuzz_below(&w->in, size + 1), what = fuzz_below(&w->in, 8);
   switch (what) {
     case 0: dunlin_list_set(doc, list, at, value); break;
-    case 1: dunlin_list_insert_child(doc, list, at, DUNLIN_TEXT, NULL); break;
+    case 1: dunlin_list_insert_child(doc, list, at, DUNLIN_TEXT); break;
     case 2: dunlin_list_delete(doc, list, at, fuzz_below(&w->in, size - at + 1)); break;
     case 3:
     case 4: dunlin_list_move(doc, list, at, fuzz_below(&w->in, size + 1)); break;
@@ -94,7 +94,8 @@ static void edit(struct world *w, dunlin_doc *doc, bool old) {
   for (size_t writes = 1 + fuzz_below(&w->in, 4); writes; writes--) {
     dunlin_obj obj;
     const char *key = fuzz_byte(&w->in) & 1 ? "a" : "b";
-    if (dunlin_map_child(doc, DUNLIN_ROOT, key, 1, w->lists ? DUNLIN_LIST : DUNLIN_TEXT, &obj)) break;
+    obj = dunlin_map_child(doc, DUNLIN_ROOT, (struct dunlin_bytes){key, 1}, w->lists ? DUNLIN_LIST : DUNLIN_TEXT);
+    if (dunlin_txn_error(doc)) break;
     CHECK(!container_touch(doc, obj.index));
     size_t size = version_size(doc, doc->containers[obj.index]);
     if (w->lists) write_list(w, doc, obj, size);

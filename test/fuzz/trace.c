@@ -23,7 +23,8 @@ static void check_references(const struct trace *t) {
 static void replay(const struct trace *t) {
   dunlin_doc *doc = fuzz_doc(NULL, 1);
   dunlin_obj text;
-  CHECK(!dunlin_begin(doc) && !dunlin_map_child(doc, DUNLIN_ROOT, "t", 1, DUNLIN_TEXT, &text));
+  CHECK(!dunlin_begin(doc));
+  text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   CHECK(!dunlin_text_splice(doc, text, 0, 0, t->start, t->start_len));
   for (size_t i = 0; i < t->patch_count; i++) {
     const struct trace_patch *p = &t->patches[i];

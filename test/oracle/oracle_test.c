@@ -131,7 +131,7 @@ static void random_programs_hash_alike(void **state) {
 
 static dunlin_obj root_child(const dunlin_doc *doc, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &v));
   return v.as.obj;
 }
 
@@ -172,8 +172,8 @@ static void sequences_one(uint64_t seed) {
   struct replica r[replicas];
   open_replicas(r);
   OK(dunlin_begin(r[0].doc));
-  OK(dunlin_map_child(r[0].doc, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, NULL));
-  OK(dunlin_map_child(r[0].doc, DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, NULL));
+  dunlin_map_child(r[0].doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
+  dunlin_map_child(r[0].doc, DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
   OK(dunlin_commit(r[0].doc, 0, NULL));
   exchange_all(r);
   for (size_t i = 0; i < 120; i++) {

@@ -51,7 +51,7 @@ static void then_void(struct scene *s) {
 
 static dunlin_obj root_child(const dunlin_doc *doc, const char *key) {
   struct dunlin_value v;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, KEY(key), &v));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &v));
   return v.as.obj;
 }
 
@@ -76,7 +76,7 @@ static void assert_oracle_text(const struct scene *s, const char *expected) {
 static void write_text(struct scene *s, const char *text) {
   dunlin_obj t;
   scene_open(s);
-  OK(dunlin_map_child(s->first, DUNLIN_ROOT, KEY("t"), DUNLIN_TEXT, &t));
+  t = dunlin_map_child(s->first, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
   OK(dunlin_text_splice(s->first, t, 0, 0, text, strlen(text)));
 }
 
@@ -114,12 +114,12 @@ static void void_write_neither_lives_nor_overwrites(void **state) {
   (void)state;
   struct scene s;
   scene_open(&s);
-  OK(dunlin_map_put(s.first, DUNLIN_ROOT, KEY("written"), int_value(1)));
-  OK(dunlin_map_put(s.first, DUNLIN_ROOT, KEY("deleted"), int_value(1)));
+  OK(dunlin_map_put(s.first, DUNLIN_ROOT, dunlin_key("written"), int_value(1)));
+  OK(dunlin_map_put(s.first, DUNLIN_ROOT, dunlin_key("deleted"), int_value(1)));
   then_second(&s);
-  OK(dunlin_map_put(s.second, DUNLIN_ROOT, KEY("written"), int_value(2)));
-  OK(dunlin_map_put(s.second, DUNLIN_ROOT, KEY("new"), int_value(2)));
-  OK(dunlin_map_delete(s.second, DUNLIN_ROOT, KEY("deleted")));
+  OK(dunlin_map_put(s.second, DUNLIN_ROOT, dunlin_key("written"), int_value(2)));
+  OK(dunlin_map_put(s.second, DUNLIN_ROOT, dunlin_key("new"), int_value(2)));
+  OK(dunlin_map_delete(s.second, DUNLIN_ROOT, dunlin_key("deleted")));
   then_third(&s);
   then_void(&s);
   assert_shows_like(s.oracle, s.first);
@@ -130,11 +130,11 @@ static void later_write_overwrites_all_it_has_seen(void **state) {
   (void)state;
   struct scene s;
   scene_open(&s);
-  OK(dunlin_map_put(s.first, DUNLIN_ROOT, KEY("k"), int_value(1)));
+  OK(dunlin_map_put(s.first, DUNLIN_ROOT, dunlin_key("k"), int_value(1)));
   then_second(&s);
-  OK(dunlin_map_put(s.second, DUNLIN_ROOT, KEY("k"), int_value(2)));
+  OK(dunlin_map_put(s.second, DUNLIN_ROOT, dunlin_key("k"), int_value(2)));
   then_third(&s);
-  OK(dunlin_map_put(s.third, DUNLIN_ROOT, KEY("k"), int_value(3)));
+  OK(dunlin_map_put(s.third, DUNLIN_ROOT, dunlin_key("k"), int_value(3)));
   then_void(&s);
   assert_shows_like(s.oracle, s.third);
   scene_close(&s);
@@ -145,12 +145,12 @@ static void void_child_is_not_there_unless_touched(void **state) {
   for (int touched = 0; touched < 2; touched++) {
     struct scene s;
     scene_open(&s);
-    OK(dunlin_map_put(s.first, DUNLIN_ROOT, KEY("other"), int_value(1)));
+    OK(dunlin_map_put(s.first, DUNLIN_ROOT, dunlin_key("other"), int_value(1)));
     then_second(&s);
-    OK(dunlin_map_child(s.second, DUNLIN_ROOT, KEY("m"), DUNLIN_MAP, NULL));
+    dunlin_map_child(s.second, DUNLIN_ROOT, dunlin_key("m"), DUNLIN_MAP);
     then_third(&s);
-    OK(dunlin_map_put(s.third, root_child(s.third, "m"), KEY("x"), int_value(1)));
-    if (touched) OK(dunlin_map_touch(s.third, DUNLIN_ROOT, KEY("m")));
+    OK(dunlin_map_put(s.third, root_child(s.third, "m"), dunlin_key("x"), int_value(1)));
+    if (touched) OK(dunlin_map_touch(s.third, DUNLIN_ROOT, dunlin_key("m")));
     then_void(&s);
     assert_shows_like(s.oracle, touched ? s.third : s.first);
     scene_close(&s);
@@ -161,7 +161,7 @@ static void void_addition_adds_nothing(void **state) {
   (void)state;
   struct scene s;
   scene_open(&s);
-  OK(dunlin_map_child(s.first, DUNLIN_ROOT, KEY("c"), DUNLIN_COUNTER, NULL));
+  dunlin_map_child(s.first, DUNLIN_ROOT, dunlin_key("c"), DUNLIN_COUNTER);
   OK(dunlin_counter_add(s.first, root_child(s.first, "c"), 5));
   then_second(&s);
   OK(dunlin_counter_add(s.second, root_child(s.second, "c"), 100));
@@ -178,7 +178,7 @@ static void void_addition_adds_nothing(void **state) {
 static void write_list(struct scene *s, int64_t count) {
   dunlin_obj list;
   scene_open(s);
-  OK(dunlin_map_child(s->first, DUNLIN_ROOT, KEY("l"), DUNLIN_LIST, &list));
+  list = dunlin_map_child(s->first, DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
   for (int64_t i = 0; i < count; i++) OK(dunlin_list_insert(s->first, list, (size_t)i, int_value(i)));
 }
 
@@ -216,7 +216,7 @@ static void void_set_gives_the_value_before_it(void **state) {
   write_list(&s, 2);
   then_second(&s);
   OK(dunlin_list_set(s.second, root_child(s.second, "l"), 1, int_value(7)));
-  OK(dunlin_list_set_child(s.second, root_child(s.second, "l"), 0, DUNLIN_TEXT, NULL));
+  dunlin_list_set_child(s.second, root_child(s.second, "l"), 0, DUNLIN_TEXT);
   then_third(&s);
   then_void(&s);
   assert_shows_like(s.oracle, s.first);

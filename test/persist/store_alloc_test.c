@@ -46,9 +46,9 @@ static int write_some(struct life *l, dunlin_store_doc *handle, int from, int co
     dunlin_obj list;
     int r = dunlin_begin(doc);
     if (r) return r;
-    dunlin_map_put(doc, DUNLIN_ROOT, KEY("last"), int_value(i));
-    dunlin_map_put(doc, DUNLIN_ROOT, key, strlen(key), str_value("value"));
-    dunlin_map_child(doc, DUNLIN_ROOT, KEY("list"), DUNLIN_LIST, &list);
+    dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("last"), int_value(i));
+    dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), str_value("value"));
+    list = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
     if (i % 7 == 0) dunlin_list_insert(doc, list, 0, int_value(i));
     r = dunlin_commit(doc, 0, NULL);
     if (r < 0) return r;

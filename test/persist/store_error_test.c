@@ -20,8 +20,8 @@ static int put_number(dunlin_store_doc *handle, int number) {
   dunlin_doc *doc = dunlin_store_doc_get(handle);
   int r = dunlin_begin(doc);
   if (r) return r;
-  dunlin_map_put(doc, DUNLIN_ROOT, KEY("a"), int_value(number));
-  dunlin_map_put(doc, DUNLIN_ROOT, KEY("b"), int_value(number));
+  dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("a"), int_value(number));
+  dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("b"), int_value(number));
   return dunlin_commit(doc, 0, NULL);
 }
 

@@ -130,7 +130,7 @@ static void killed(void **state) {
     store = place_open(&place);
     doc = doc_open(store, &space, "x", 0);
     struct dunlin_value value;
-    int r = dunlin_map_get(dunlin_store_doc_get(doc), DUNLIN_ROOT, KEY("n"), &value);
+    int r = dunlin_map_get(dunlin_store_doc_get(doc), DUNLIN_ROOT, dunlin_key("n"), &value);
     int64_t held = r ? 0 : value.as.integer;
     /* One may be durable that nobody could be told of any more. */
     if (held != told && held != told + 1) fail_msg("round %d: acknowledged %d, found %d", round, (int)told, (int)held);
@@ -241,7 +241,7 @@ static int use_damaged(const struct place *place, const struct dunlin_id *space)
     struct dunlin_value value;
     char key[16];
     snprintf(key, sizeof key, "k%d", i);
-    if (dunlin_map_get(dunlin_store_doc_get(doc), DUNLIN_ROOT, KEY(key), &value)) return WRONG;
+    if (dunlin_map_get(dunlin_store_doc_get(doc), DUNLIN_ROOT, dunlin_key(key), &value)) return WRONG;
     if (value.kind != DUNLIN_INT || value.as.integer != i * 7) return WRONG;
   }
   if (dunlin_map_size(dunlin_store_doc_get(doc), DUNLIN_ROOT) != DAMAGE_KEYS + 1) return WRONG;
@@ -338,7 +338,7 @@ static void nothing_in_clear(void **state) {
   OK(dunlin_space_new(store, markers[1], &space));
   dunlin_store_doc *doc = doc_open(store, &space, markers[2], DUNLIN_CREATE);
   OK(dunlin_begin(dunlin_store_doc_get(doc)));
-  OK(dunlin_map_put(dunlin_store_doc_get(doc), DUNLIN_ROOT, KEY(markers[3]), str_value(markers[4])));
+  OK(dunlin_map_put(dunlin_store_doc_get(doc), DUNLIN_ROOT, dunlin_key(markers[3]), str_value(markers[4])));
   OK(dunlin_commit(dunlin_store_doc_get(doc), 0, NULL));
   OK(dunlin_invite(store, &space, "MarkerDevice:1", 1000000000, line));
   OK(nftw(place.root, look_for_markers, 16, FTW_PHYS)); /* open */

@@ -90,13 +90,13 @@ static inline int put_int(dunlin_store_doc *handle, const char *key, int64_t val
   dunlin_doc *doc = dunlin_store_doc_get(handle);
   int r = dunlin_begin(doc);
   if (r) return r;
-  dunlin_map_put(doc, DUNLIN_ROOT, key, strlen(key), int_value(value));
+  dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value(value));
   return dunlin_commit(doc, 0, NULL);
 }
 
 static inline int64_t get_int(dunlin_store_doc *handle, const char *key) {
   struct dunlin_value value;
-  OK(dunlin_map_get(dunlin_store_doc_get(handle), DUNLIN_ROOT, key, strlen(key), &value));
+  OK(dunlin_map_get(dunlin_store_doc_get(handle), DUNLIN_ROOT, dunlin_key(key), &value));
   assert_int_equal(value.kind, DUNLIN_INT);
   return value.as.integer;
 }
@@ -110,7 +110,7 @@ static inline int put_blob(dunlin_store_doc *handle, const char *key, struct rng
   int r = dunlin_begin(doc);
   if (!r) {
     struct dunlin_value value = {.kind = DUNLIN_BYTES, .as.string = {bytes, len}};
-    dunlin_map_put(doc, DUNLIN_ROOT, key, strlen(key), value);
+    dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), value);
     r = dunlin_commit(doc, 0, NULL);
   }
   free(bytes);

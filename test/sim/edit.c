@@ -29,18 +29,19 @@ static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
   int len = snprintf(key, sizeof key, "key %zu", rng_below(rng, 24));
   dunlin_obj child;
   switch (rng_below(rng, 8)) {
-    case 0: dunlin_map_delete(doc, map, key, (size_t)len); break;
+    case 0: dunlin_map_delete(doc, map, (struct dunlin_bytes){key, (size_t)len}); break;
     case 1:
-      if (!dunlin_map_child(doc, map, KEY("child"), DUNLIN_MAP, &child))
-        dunlin_map_put(doc, child, key, (size_t)len, any_value(rng, scratch));
+      child = dunlin_map_child(doc, map, dunlin_key("child"), DUNLIN_MAP);
+      dunlin_map_put(doc, child, (struct dunlin_bytes){key, (size_t)len}, any_value(rng, scratch));
       break;
-    case 2: dunlin_map_delete(doc, map, KEY("child")); break;
+    case 2: dunlin_map_delete(doc, map, dunlin_key("child")); break;
     case 3: {
       struct dunlin_value v;
-      if (!dunlin_map_get(doc, map, KEY("child"), &v) && v.kind == DUNLIN_MAP) dunlin_map_touch(doc, map, KEY("child"));
+      if (!dunlin_map_get(doc, map, dunlin_key("child"), &v) && v.kind == DUNLIN_MAP)
+        dunlin_map_touch(doc, map, dunlin_key("child"));
       break;
     }
-    default: dunlin_map_put(doc, map, key, (size_t)len, any_value(rng, scratch));
+    default: dunlin_map_put(doc, map, (struct dunlin_bytes){key, (size_t)len}, any_value(rng, scratch));
   }
 }
 
@@ -52,8 +53,8 @@ static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
     case 0:
     case 1: dunlin_list_insert(doc, list, rng_below(rng, size + 1), any_value(rng, scratch)); break;
     case 2:
-      if (!dunlin_list_insert_child(doc, list, at, DUNLIN_MAP, &child))
-        dunlin_map_put(doc, child, KEY("title"), any_value(rng, scratch));
+      child = dunlin_list_insert_child(doc, list, at, DUNLIN_MAP);
+      dunlin_map_put(doc, child, dunlin_key("title"), any_value(rng, scratch));
       break;
     case 3: dunlin_list_set(doc, list, at, any_value(rng, scratch)); break;
     case 4:
@@ -77,22 +78,14 @@ static void edit_counter(dunlin_doc *doc, dunlin_obj counter, struct rng *rng) {
 }
 
 static void edit_something(dunlin_doc *doc, struct rng *rng) {
-  dunlin_obj obj;
   switch (rng_below(rng, 8)) {
     case 0: edit_map(doc, DUNLIN_ROOT, rng); break;
     case 1:
-    case 2:
-      if (!dunlin_map_child(doc, DUNLIN_ROOT, KEY("map"), DUNLIN_MAP, &obj)) edit_map(doc, obj, rng);
-      break;
+    case 2: edit_map(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("map"), DUNLIN_MAP), rng); break;
     case 3:
-    case 4:
-      if (!dunlin_map_child(doc, DUNLIN_ROOT, KEY("list"), DUNLIN_LIST, &obj)) edit_list(doc, obj, rng);
-      break;
-    case 5:
-      if (!dunlin_map_child(doc, DUNLIN_ROOT, KEY("count"), DUNLIN_COUNTER, &obj)) edit_counter(doc, obj, rng);
-      break;
-    default:
-      if (!dunlin_map_child(doc, DUNLIN_ROOT, KEY("text"), DUNLIN_TEXT, &obj)) edit_text(doc, obj, rng);
+    case 4: edit_list(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST), rng); break;
+    case 5: edit_counter(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("count"), DUNLIN_COUNTER), rng); break;
+    default: edit_text(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT), rng);
   }
 }
 

@@ -157,7 +157,7 @@ static void assert_equal(struct fleet *f) {
 
 static bool has_key(const struct party *m, const char *key) {
   struct dunlin_value value;
-  return !dunlin_map_get(dunlin_store_doc_get(m->doc), DUNLIN_ROOT, key, strlen(key), &value);
+  return !dunlin_map_get(dunlin_store_doc_get(m->doc), DUNLIN_ROOT, dunlin_key(key), &value);
 }
 
 static size_t most_branches(const struct party *m, const struct dunlin_id *space) {
@@ -346,7 +346,7 @@ static void make_changes(const struct forger *forger, int value, size_t from, st
     snprintf(key, sizeof key, "forged %zu", i);
     dunlin_doc_on_commit(doc, take_change, &out[i]);
     OK(dunlin_begin(doc));
-    dunlin_map_put(doc, DUNLIN_ROOT, key, strlen(key), int_value(i < from ? 1 : value));
+    dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value(i < from ? 1 : value));
     OK(dunlin_commit(doc, 0, NULL));
   }
   dunlin_doc_free(doc);

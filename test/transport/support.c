@@ -69,7 +69,7 @@ static dunlin_store_doc *open_doc(struct device *d, const struct dunlin_id *spac
 static void put(dunlin_doc *doc, const char *key, const char *value, size_t len) {
   struct dunlin_value v = {.kind = DUNLIN_STRING, .as.string = {value, len}};
   assert_int_equal(dunlin_begin(doc), 0);
-  assert_int_equal(dunlin_map_put(doc, DUNLIN_ROOT, key, strlen(key), v), 0);
+  assert_int_equal(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), v), 0);
   int result = dunlin_commit(doc, 0, NULL);
   if (result < 0) fail_msg("commit: %s", dunlin_error_name(result));
 }
@@ -99,7 +99,7 @@ bool device_has(struct device *d, const struct dunlin_id *space, const char *doc
   dunlin_store_doc *handle = open_doc(d, space, doc, DUNLIN_READONLY);
   if (!handle) return false;
   struct dunlin_value v;
-  int error = dunlin_map_get(dunlin_store_doc_get(handle), DUNLIN_ROOT, key, strlen(key), &v);
+  int error = dunlin_map_get(dunlin_store_doc_get(handle), DUNLIN_ROOT, dunlin_key(key), &v);
   bool has = !error && v.kind == DUNLIN_STRING && v.as.string.len == strlen(value) &&
              !memcmp(v.as.string.data, value, v.as.string.len);
   dunlin_store_doc_close(handle);
