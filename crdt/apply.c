@@ -305,14 +305,16 @@ static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op)
 
 static int write_entry(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
   struct map *map = &doc->containers[op->container]->as.map;
-  uint32_t entry = map_entry_of(map, op->key);
+  uint32_t entry = map_entry_of(map, op->key, op->entry);
   if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
-  struct undo undo = {.what = UNDO_MAP_WRITE, .container = op->container, .entry = entry, .first = open_lv(doc)};
   if (doc->open.is_void) return 0;
-  int error = reg_apply(&map->entries[entry].reg, &doc->graph, write, &undo.reg);
-  if (error) return error;
-  map_changed(map);
-  push_undo(doc, undo);
+  struct reg *reg = &map->entries[entry].reg;
+  bool was = reg->count;
+  struct undo undo = {.what = UNDO_MAP_WRITE, .container = op->container, .entry = entry};
+  int error = reg_apply(reg, &doc->graph, write, &undo.reg);
+  if (error < 0) return error;
+  map_changed(map, was, reg->count);
+  if (error) push_undo(doc, undo);
   return 0;
 }
 
@@ -348,7 +350,7 @@ int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *e
 static uint32_t live_child(const dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind,
                            uint32_t generation) {
   for (uint32_t i = 0; entry && i < entry->reg.count; i++) {
-    const struct dunlin_value *value = &entry->reg.writes[i].value;
+    const struct dunlin_value *value = &reg_writes(&entry->reg)[i].value;
     if (value->kind == kind && doc->containers[value->as.obj.index]->generation == generation)
       return value->as.obj.index;
   }
@@ -358,7 +360,7 @@ static uint32_t live_child(const dunlin_doc *doc, const struct map_entry *entry,
 static int apply_map_child(dunlin_doc *doc, const struct op *op, uint32_t *made) {
   enum dunlin_kind kind = (enum dunlin_kind)op->a;
   struct container *parent = doc->containers[op->container];
-  uint32_t entry = map_entry_of(&parent->as.map, op->key);
+  uint32_t entry = map_entry_of(&parent->as.map, op->key, op->entry);
   if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
   int error;
   if (parent->provisional) {
@@ -567,15 +569,19 @@ static void revert_log(dunlin_doc *doc, const struct undo *u) {
   if (c->as.text.walks) walker_stop(&c->as.text.walker);
 }
 
+static void revert_write(const dunlin_doc *doc, struct map *map, struct undo *u) {
+  struct reg *reg = &map->entries[u->entry].reg;
+  bool was = reg->count;
+  reg_revert(reg, &doc->graph, &u->reg);
+  map_changed(map, was, reg->count);
+}
+
 static void revert_step(dunlin_doc *doc, struct undo *u) {
   struct container *c = doc->containers[u->container];
   switch (u->what) {
     case UNDO_LOG: revert_log(doc, u); break;
-    case UNDO_MAP_WRITE:
-      reg_revert(&c->as.map.entries[u->entry].reg, &doc->graph, u->first, &u->reg);
-      map_changed(&c->as.map);
-      break;
-    case UNDO_LIST_WRITE: reg_revert(&c->as.list.list.elements[u->entry], &doc->graph, u->first, &u->reg); break;
+    case UNDO_MAP_WRITE: revert_write(doc, &c->as.map, u); break;
+    case UNDO_LIST_WRITE: reg_revert(&c->as.list.list.elements[u->entry], &doc->graph, &u->reg); break;
     case UNDO_COUNTER: c->as.counter = (int64_t)((uint64_t)c->as.counter - (uint64_t)u->amount); break;
     case UNDO_CONTAINER: container_drop_last(doc); break;
     case UNDO_MADE: c->made.count--; break;
@@ -626,7 +632,9 @@ int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {
   if (error) return error;
   names_add(doc, id);
   for (size_t i = 0; i < o->touched_count; i++) settle_container(doc, doc->containers[o->touched[i]]);
-  for (size_t i = 0; i < o->undo_count; i++) reg_undo_free(&o->undos[i].reg, doc->env);
+  for (size_t i = 0; i < o->undo_count; i++)
+    if (o->undos[i].what == UNDO_MAP_WRITE || o->undos[i].what == UNDO_LIST_WRITE)
+      reg_undo_free(&o->undos[i].reg, doc->env);
   o->undo_count = 0;
   o->is_open = false;
   return 0;

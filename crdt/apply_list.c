@@ -64,9 +64,9 @@ static int put_element(void *ctx, uint32_t pos, const struct op_run *run, uint32
   uint32_t element = list_new(l->list);
   struct reg_undo nothing;
   error = reg_apply(&l->list->elements[element], &l->doc->graph, l->write, &nothing);
-  if (error) list_drop(l->list, element);
+  if (error < 0) list_drop(l->list, element);
   else list_insert(l->list, pos, element);
-  return error;
+  return error < 0 ? error : 0;
 }
 
 static int take_elements(void *ctx, uint32_t pos, uint32_t len) {
@@ -90,10 +90,11 @@ static int write_element(void *ctx, uint32_t pos, const struct op_run *run) {
   struct list_ctx *l = ctx;
   (void)run;
   uint32_t element = list_get(l->list, pos);
-  struct undo undo = {.what = UNDO_LIST_WRITE, .container = l->container, .entry = element, .first = l->write->lv};
+  struct undo undo = {.what = UNDO_LIST_WRITE, .container = l->container, .entry = element};
   int error = reg_apply(&l->list->elements[element], &l->doc->graph, l->write, &undo.reg);
-  if (!error) l->doc->open.undos[l->doc->open.undo_count++] = undo; /* apply_op() has made room */
-  return error;
+  if (error <= 0) return error;
+  l->doc->open.undos[l->doc->open.undo_count++] = undo; /* apply_op() has made room */
+  return 0;
 }
 
 /* Whether the indexes lie in the list at the open change's version. */

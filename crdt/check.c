@@ -144,6 +144,7 @@ static int check_container(dunlin_doc *doc, uint32_t at, bool deep) {
   if (c->unknown_now > c->unknown.count || c->provisional != (c->kind == DUNLIN_NULL)) return DUNLIN_ECORRUPT;
   if (!c->provisional && container_find(doc, &c->id) != at) return DUNLIN_ECORRUPT;
   int error = check_log(doc, &c->log);
+  if (!error && c->kind == DUNLIN_MAP) error = map_check(&c->as.map);
   if (!error && c->kind == DUNLIN_LIST) error = check_list(doc, at, deep);
   return !error && c->kind == DUNLIN_TEXT ? check_text(doc, at, deep) : error;
 }

@@ -549,7 +549,7 @@ static int check_list_state(const struct history *h, uint32_t container) {
   for (uint32_t at = 0; at < list->size; at++) {
     const struct reg *reg = &list->elements[list_get(list, at)];
     for (uint32_t k = 0; k < reg->count; k++)
-      if (reg->writes[k].lv < h->file->lvs && !element_write_agrees(h, container, &reg->writes[k]))
+      if (reg_writes(reg)[k].lv < h->file->lvs && !element_write_agrees(h, container, &reg_writes(reg)[k]))
         return DUNLIN_ECORRUPT;
   }
   return list_agrees(list, &h->graph, &h->containers[container].log, &h->voids, &h->values);
@@ -559,7 +559,7 @@ static bool map_agrees(const struct history *h, uint32_t container) {
   const struct map *map = &h->doc->containers[container]->as.map;
   for (size_t i = 0; i < map->count; i++)
     for (uint32_t k = 0; k < map->entries[i].reg.count; k++) {
-      const struct reg_write *write = &map->entries[i].reg.writes[k];
+      const struct reg_write *write = &reg_writes(&map->entries[i].reg)[k];
       if (write->lv < h->file->lvs && !write_agrees(h, container, map->entries[i].key, write)) return false;
     }
   return true;

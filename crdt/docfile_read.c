@@ -205,23 +205,12 @@ static int read_write(dunlin_doc *doc, struct reg *reg, uint32_t map, struct mp_
     if (c->parent != map || c->kind < DUNLIN_MAP) return DUNLIN_EFORMAT;
     write.value = (struct dunlin_value){.kind = c->kind, .as.obj = {child}};
   }
-  struct dunlin_bytes *s = &write.value.as.string;
-  if (write.value.kind == DUNLIN_STRING || write.value.kind == DUNLIN_BYTES) {
-    void *copy = env_alloc(doc->env, s->len);
-    if (!copy) return DUNLIN_ENOMEM;
-    if (s->len) memcpy(copy, s->data, s->len);
-    s->data = copy;
-  }
-  reg->writes[reg->count++] = write; /* the caller has made room */
-  return 0;
+  return reg_append(reg, doc->env, &write);
 }
 
 static int read_register(dunlin_doc *doc, struct reg *reg, uint32_t container, size_t writes, struct mp_reader *r) {
   int error = 0;
-  for (size_t k = 0; !error && k < writes; k++) {
-    error = ENV_GROW(doc->env, reg->writes, reg->cap, reg->count + 1u);
-    if (!error) error = read_write(doc, reg, container, r);
-  }
+  for (size_t k = 0; !error && k < writes; k++) error = read_write(doc, reg, container, r);
   return error;
 }
 
@@ -250,12 +239,13 @@ static int read_map(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
     uint64_t generation = mp_read_uint(r, (uint64_t)UINT32_MAX + 1);
     size_t writes = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
     if (r->error) return r->error;
-    uint32_t entry = map_entry_of(map, key);
+    uint32_t entry = map_entry_of(map, key, UINT32_MAX);
     if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
     if (entry != i) return DUNLIN_EFORMAT; /* twice */
     struct reg *reg = &map->entries[entry].reg;
     map->entries[entry].generation = (int64_t)generation - 1;
     int error = read_register(doc, reg, container, writes, r);
+    map_changed(map, false, reg->count);
     if (error) return error;
   }
   return r->error;

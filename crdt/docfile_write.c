@@ -176,7 +176,7 @@ static const struct map_entry **sorted_entries(const struct map *map, size_t *co
 static void write_register(const dunlin_doc *doc, const struct reg *reg, struct buf *out) {
   mp_write_uint(out, reg->count);
   for (uint32_t i = 0; i < reg->count; i++) {
-    const struct reg_write *write = &reg->writes[i];
+    const struct reg_write *write = &reg_writes(reg)[i];
     bool scalar = write->value.kind < DUNLIN_MAP;
     mp_write_uint(out, doc->graph.lvs - 1 - write->lv);
     mp_write_uint(out, write->class);

@@ -7,7 +7,7 @@ static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out
 static void write_register(dunlin_doc *doc, const struct reg *reg, struct buf *out) {
   mp_write_array(out, reg->count);
   for (uint32_t i = 0; i < reg->count; i++) {
-    const struct reg_write *w = &reg->writes[i];
+    const struct reg_write *w = &reg_writes(reg)[i];
     struct graph_op op = graph_op(&doc->graph, w->lv);
     struct dunlin_id id;
     int error = names_id(doc, op.change, &id);

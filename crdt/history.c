@@ -7,10 +7,8 @@
 
 /* Passes over the values of `count` operations from offset `at` on. */
 static uint32_t skip_operations(const struct column *values, uint32_t at, uint8_t kind, uint32_t count) {
-  uint32_t left = column_end(values) - at;
-  struct mp_reader r = mp_reader_of(column_at(values, at), left);
-  for (uint32_t i = (uint32_t)(kind & OP_VALUES) * count; i; i--) mp_skip(&r);
-  return at + (left - (uint32_t)(r.end - r.at));
+  const uint8_t *from = column_at(values, at);
+  return at + (uint32_t)(mp_pass(from, (size_t)(kind & OP_VALUES) * count) - from);
 }
 
 uint32_t history_text_at(const dunlin_doc *doc, uint32_t at, uint32_t scalars) {

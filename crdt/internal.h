@@ -73,6 +73,7 @@ struct op {
   uint32_t container, a, len;
   uint32_t at, bytes; /* where its text or values begin in their column; bytes of text */
   struct dunlin_bytes key;
+  uint32_t entry; /* perhaps that of the key */
   struct dunlin_value value;
   uint32_t number; /* OP_MAP_CHILD: generation; OP_LIST_MOVE: target; child's kind */
   int64_t amount;
@@ -93,9 +94,11 @@ struct undo {
   uint32_t container;
   uint32_t entry; /* map entry or list element */
   uint32_t first, count;
-  int64_t amount;
-  struct reg_undo reg;
-  struct op_run run; /* the last one of the log */
+  union {
+    int64_t amount;
+    struct reg_undo reg; /* of the two writes */
+    struct op_run run;   /* the last one of the log */
+  };
 };
 
 /* The change that is being made: by a transaction, or from elsewhere. */

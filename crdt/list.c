@@ -372,7 +372,7 @@ static int check_node(const struct list *l, uint32_t height, uint32_t node, uint
 static int check_handles(const struct list *l, uint8_t *seen) {
   size_t used = l->size;
   for (uint32_t e = l->spare_element; e != LIST_NONE; e = l->elements[e].count, used++)
-    if (e >= l->element_count || seen[e]++ || l->elements[e].writes) return DUNLIN_ECORRUPT;
+    if (e >= l->element_count || seen[e]++ || l->elements[e].cap) return DUNLIN_ECORRUPT;
   for (size_t i = 0; i < l->undo_count; i++)
     if (l->undos[i].what == LIST_ERASED && seen[l->undos[i].element]++) return DUNLIN_ECORRUPT;
     else used += l->undos[i].what == LIST_ERASED;

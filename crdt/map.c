@@ -54,7 +54,8 @@ static int grow_slots(struct map *map) {
   return 0;
 }
 
-uint32_t map_entry_of(struct map *map, struct dunlin_bytes key) {
+uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess) {
+  if (guess < map->count && same_key(map->entries[guess].key, key)) return guess;
   struct map_entry *found = map_find(map, key);
   if (found) return (uint32_t)(found - map->entries);
   if (map->count >= UINT32_MAX - 1) return UINT32_MAX;
@@ -68,7 +69,10 @@ uint32_t map_entry_of(struct map *map, struct dunlin_bytes key) {
   return (uint32_t)map->count++;
 }
 
-void map_changed(struct map *map) {
+void map_changed(struct map *map, bool was_live, bool is_live) {
+  if (was_live == is_live) return;
+  map->live += is_live;
+  map->live -= was_live;
   map->is_sorted = false;
 }
 
@@ -89,19 +93,28 @@ static int sort_live(struct map *map) {
   for (size_t i = 0; !error && i < count; i++) map->sorted[i] = (uint32_t)(live[i] - map->entries);
   env_free(map->env, live, map->count * sizeof *live);
   if (error) return error;
-  map->live = count;
   map->is_sorted = true;
   return 0;
-}
-
-size_t map_size(struct map *map) {
-  if (map->is_sorted) return map->live;
-  size_t live = 0;
-  for (size_t i = 0; i < map->count; i++) live += map->entries[i].reg.count != 0;
-  return live;
 }
 
 const struct map_entry *map_nth(struct map *map, size_t i) {
   if (!map->is_sorted && sort_live(map)) return NULL;
   return i < map->live ? &map->entries[map->sorted[i]] : NULL;
+}
+
+int map_check(const struct map *map) {
+  size_t live = 0;
+  for (size_t i = 0; i < map->count; i++) {
+    const struct map_entry *entry = &map->entries[i];
+    live += entry->reg.count != 0;
+    if (map_find(map, entry->key) != entry || (entry->reg.cap && entry->reg.count > entry->reg.cap))
+      return DUNLIN_ECORRUPT;
+  }
+  if (live != map->live) return DUNLIN_ECORRUPT;
+  for (size_t i = 0; map->is_sorted && i < live; i++) {
+    const struct map_entry *entry = &map->entries[map->sorted[i]],
+                           *next = &map->entries[map->sorted[i + (i + 1 < live)]];
+    if (!entry->reg.count || (entry != next && by_key(&entry, &next) >= 0)) return DUNLIN_ECORRUPT;
+  }
+  return 0;
 }

@@ -207,6 +207,34 @@ void mp_skip(struct mp_reader *r) {
   }
 }
 
+const uint8_t *mp_pass(const uint8_t *at, size_t count) {
+  for (; count; count--) {
+    uint8_t b = *at;
+    if (b <= 0x7f || b >= 0xe0) at += 1;
+    else if (b >= 0xa0 && b <= 0xbf) at += 1 + (b & 31u);
+    else switch (b) {
+        case 0xc4:
+        case 0xd9: at += 2 + at[1]; break;
+        case 0xc5:
+        case 0xda: at += 3 + ((size_t)at[1] << 8 | at[2]); break;
+        case 0xc6:
+        case 0xdb: at += 5 + (size_t)get_be32(at + 1); break;
+        case 0xcc:
+        case 0xd0: at += 2; break;
+        case 0xcd:
+        case 0xd1: at += 3; break;
+        case 0xce:
+        case 0xd2: at += 5; break;
+        case 0xcb:
+        case 0xcf:
+        case 0xd3: at += 9; break;
+        case 0xd7: at += 10; break;
+        default: at += 1; /* nil, booleans */
+      }
+  }
+  return at;
+}
+
 int mp_end(const struct mp_reader *r) {
   return r->error || r->at != r->end ? DUNLIN_EFORMAT : 0;
 }
@@ -316,9 +344,32 @@ static size_t sequence(const uint8_t *p, size_t left) {
   return len;
 }
 
+/* Whether no byte has its highest bit; a few loads, which may overlap, for what is short. */
+static bool all_ascii(const uint8_t *p, size_t len) {
+  uint64_t eight, any = 0;
+  uint32_t first, last;
+  if (len < sizeof first) return !len || !((p[0] | p[len / 2] | p[len - 1]) & 0x80);
+  if (len < sizeof eight) {
+    memcpy(&first, p, sizeof first);
+    memcpy(&last, p + len - sizeof last, sizeof last);
+    return !((first | last) & 0x80808080u);
+  }
+  for (size_t i = 0; i + sizeof eight < len; i += sizeof eight) {
+    memcpy(&eight, p + i, sizeof eight);
+    any |= eight;
+  }
+  memcpy(&eight, p + len - sizeof eight, sizeof eight);
+  return !((any | eight) & 0x8080808080808080u);
+}
+
 bool utf8_valid(const void *data, size_t len, size_t *scalars) {
   const uint8_t *p = data;
   size_t count = 0;
+  enum { is_short = 64 }; /* what is longer and not ASCII is not gone through twice */
+  if (len <= is_short && all_ascii(p, len)) {
+    if (scalars) *scalars = len;
+    return true;
+  }
   for (size_t i = 0; i < len;) {
     uint64_t eight;
     if (len - i >= sizeof eight && (memcpy(&eight, p + i, sizeof eight), !(eight & 0x8080808080808080u))) {

@@ -61,6 +61,8 @@ static inline size_t mp_read_array(struct mp_reader *r, size_t max) {
 }
 /* Passes over anything but an array. */
 void mp_skip(struct mp_reader *r);
+/* Behind so many values that were read once and found to be in form (no arrays): they are not looked at again. */
+const uint8_t *mp_pass(const uint8_t *at, size_t count);
 /* 0 when everything was read without an error and nothing is left, else DUNLIN_EFORMAT. */
 int mp_end(const struct mp_reader *r);
 

@@ -40,7 +40,7 @@ int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin
   const struct map_entry *entry = map_nth(m, i);
   if (!entry) return i < map_size(m) ? DUNLIN_ENOMEM : DUNLIN_ENOENT;
   *key = entry->key;
-  *value = entry->reg.writes[0].value;
+  *value = reg_writes(&entry->reg)[0].value;
   return 0;
 }
 

@@ -11,9 +11,47 @@ static void write_free(struct reg_write *write, const struct dunlin_env *env) {
     env_free(env, (void *)(uintptr_t)write->value.as.string.data, write->value.as.string.len);
 }
 
+static struct reg_write *writes_of(struct reg *reg) {
+  return reg->cap ? reg->as.many : &reg->as.one;
+}
+
 void reg_free(struct reg *reg, const struct dunlin_env *env) {
-  for (uint32_t i = 0; i < reg->count; i++) write_free(&reg->writes[i], env);
-  ENV_FREE_ARRAY(env, reg->writes, reg->cap);
+  for (uint32_t i = 0; i < reg->count; i++) write_free(&writes_of(reg)[i], env);
+  if (reg->cap) ENV_FREE_ARRAY(env, reg->as.many, reg->cap);
+  *reg = (struct reg){0};
+}
+
+/* Makes room for `need` writes. */
+static int reserve(struct reg *reg, const struct dunlin_env *env, uint32_t need) {
+  if (need <= (reg->cap ? reg->cap : 1)) return 0;
+  if (need > UINT32_MAX / 2) return DUNLIN_ENOMEM;
+  struct reg_write *many = reg->cap ? reg->as.many : NULL;
+  size_t cap = reg->cap;
+  if (ENV_GROW(env, many, cap, need)) return DUNLIN_ENOMEM;
+  if (!reg->cap && reg->count) many[0] = reg->as.one;
+  reg->as.many = many;
+  reg->cap = (uint32_t)cap;
+  return 0;
+}
+
+/* A write with bytes of its own. */
+static int copy_write(const struct dunlin_env *env, const struct reg_write *write, struct reg_write *copy) {
+  *copy = *write;
+  if (!owns_bytes(&write->value)) return 0;
+  const struct dunlin_bytes *from = &write->value.as.string;
+  void *data = env_alloc(env, from->len);
+  if (!data) return DUNLIN_ENOMEM;
+  if (from->len) memcpy(data, from->data, from->len);
+  copy->value.as.string.data = data;
+  return 0;
+}
+
+int reg_append(struct reg *reg, const struct dunlin_env *env, const struct reg_write *write) {
+  struct reg_write copy;
+  int error = reserve(reg, env, reg->count + 1);
+  if (!error) error = copy_write(env, write, &copy);
+  if (!error) writes_of(reg)[reg->count++] = copy;
+  return error;
 }
 
 static bool wins(const struct graph *graph, const struct reg_write *a, const struct reg_write *b) {
@@ -23,70 +61,98 @@ static bool wins(const struct graph *graph, const struct reg_write *a, const str
 
 /* Puts a write in its place; there is room. */
 static void place(struct reg *reg, const struct graph *graph, struct reg_write write) {
+  struct reg_write *writes = writes_of(reg);
   uint32_t at = reg->count++;
-  for (; at && wins(graph, &write, &reg->writes[at - 1]); at--) reg->writes[at] = reg->writes[at - 1];
-  reg->writes[at] = write;
+  for (; at && wins(graph, &write, &writes[at - 1]); at--) writes[at] = writes[at - 1];
+  writes[at] = write;
+}
+
+/* What the open change has written to the register itself; `count` when nothing. */
+static uint32_t own_write(const struct reg *reg, const struct graph *graph) {
+  const struct reg_write *writes = reg_writes(reg);
+  uint32_t i = 0;
+  while (i < reg->count && writes[i].lv < graph->lvs) i++;
+  return i;
+}
+
+static void remove_at(struct reg *reg, uint32_t at) {
+  struct reg_write *writes = writes_of(reg);
+  reg->count--;
+  memmove(&writes[at], &writes[at + 1], (reg->count - at) * sizeof *writes);
+}
+
+/* Takes what the open change has seen out of a register, into `removed`; leaves room for one more write. */
+static int remove_seen(struct reg *reg, struct graph *graph, struct reg *removed) {
+  uint32_t kept = 0, seen = 0;
+  for (uint32_t i = 0; i < reg->count; i++) seen += graph_seen(graph, reg_writes(reg)[i].lv);
+  if (seen == reg->count) { /* mostly: then all of it can go as it is */
+    *removed = *reg;
+    *reg = (struct reg){0};
+    return 0;
+  }
+  if (reserve(reg, graph->env, reg->count + 1) || reserve(removed, graph->env, seen)) return DUNLIN_ENOMEM;
+  struct reg_write *writes = writes_of(reg);
+  for (uint32_t i = 0; i < reg->count; i++) {
+    if (graph_seen(graph, writes[i].lv)) writes_of(removed)[removed->count++] = writes[i];
+    else writes[kept++] = writes[i];
+  }
+  reg->count = kept;
+  return 0;
 }
 
 int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo) {
   const struct dunlin_env *env = graph->env;
-  struct reg_write copy = {0};
-  *undo = (struct reg_undo){.added = write};
-  if (write) copy = *write;
-  if (write && owns_bytes(&write->value)) {
-    void *data = env_alloc(env, write->value.as.string.len);
-    if (!data) return DUNLIN_ENOMEM;
-    if (write->value.as.string.len) memcpy(data, write->value.as.string.data, write->value.as.string.len);
-    copy.value.as.string.data = data;
+  struct reg_write copy;
+  uint32_t own = own_write(reg, graph);
+  *undo = (struct reg_undo){0};
+  if (write && copy_write(env, write, &copy)) return DUNLIN_ENOMEM;
+  if (own < reg->count) { /* that had replaced all else that the change has seen */
+    write_free(&writes_of(reg)[own], env);
+    remove_at(reg, own);
+    if (write) place(reg, graph, copy);
+    return 0;
   }
-  if (ENV_GROW(env, reg->writes, reg->cap, reg->count + 1u) ||
-      (reg->count && ENV_GROW(env, undo->removed, undo->removed_cap, reg->count))) {
-    write_free(&copy, env);
-    return DUNLIN_ENOMEM;
+  int error = remove_seen(reg, graph, &undo->removed);
+  if (error) {
+    if (write) write_free(&copy, env);
+    return error;
   }
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < reg->count; i++) {
-    if (graph_seen(graph, reg->writes[i].lv)) undo->removed[undo->removed_count++] = reg->writes[i];
-    else reg->writes[kept++] = reg->writes[i];
-  }
-  reg->count = kept;
   if (write) place(reg, graph, copy);
-  return 0;
+  return 1;
 }
 
-void reg_revert(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo) {
-  for (uint32_t i = 0; undo->added && i < reg->count; i++) {
-    if (reg->writes[i].lv != lv) continue;
-    write_free(&reg->writes[i], graph->env);
-    reg->count--;
-    memmove(&reg->writes[i], &reg->writes[i + 1], (reg->count - i) * sizeof *reg->writes);
-    break;
+void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *undo) {
+  struct reg *removed = &undo->removed;
+  uint32_t own = own_write(reg, graph);
+  if (own < reg->count) {
+    write_free(&writes_of(reg)[own], graph->env);
+    remove_at(reg, own);
   }
-  /* They come in their order; to find it again may need history. */
-  if (!reg->count)
-    for (size_t i = 0; i < undo->removed_count; i++) reg->writes[reg->count++] = undo->removed[i];
-  else
-    for (size_t i = 0; i < undo->removed_count; i++) place(reg, graph, undo->removed[i]);
-  undo->removed_count = 0;
+  if (!reg->count) { /* They come in their order; to find it again may need history. */
+    reg_free(reg, graph->env);
+    *reg = *removed;
+    *removed = (struct reg){0};
+  }
+  for (uint32_t i = 0; i < removed->count; i++) place(reg, graph, writes_of(removed)[i]);
+  removed->count = 0;
   reg_undo_free(undo, graph->env);
 }
 
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env) {
-  for (size_t i = 0; i < undo->removed_count; i++) write_free(&undo->removed[i], env);
-  ENV_FREE_ARRAY(env, undo->removed, undo->removed_cap);
-  *undo = (struct reg_undo){0};
+  reg_free(&undo->removed, env);
 }
 
 /* Whether a write of the same container comes before write `i`: two devices that created or touched one child. */
 static bool repeated(const struct reg *reg, uint32_t i) {
-  if (reg->writes[i].value.kind < DUNLIN_MAP) return false;
+  const struct reg_write *writes = reg_writes(reg);
+  if (writes[i].value.kind < DUNLIN_MAP) return false;
   for (uint32_t k = 0; k < i; k++)
-    if (value_same(&reg->writes[k].value, &reg->writes[i].value)) return true;
+    if (value_same(&writes[k].value, &writes[i].value)) return true;
   return false;
 }
 
 const struct reg_write *reg_distinct(const struct reg *reg, size_t i) {
   for (uint32_t k = 0; k < reg->count; k++)
-    if (!repeated(reg, k) && i-- == 0) return &reg->writes[k];
+    if (!repeated(reg, k) && i-- == 0) return &reg_writes(reg)[k];
   return NULL;
 }

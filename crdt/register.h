@@ -11,26 +11,36 @@ struct reg_write {
   struct dunlin_value value; /* strings and bytes are owned by the write */
 };
 
+/* Nearly all registers have one write: that lies in the register itself.  All zeros is an empty one. */
 struct reg {
-  struct reg_write *writes;
   uint32_t count;
-  size_t cap;
+  uint32_t cap; /* of `many`; 0: there is `one` */
+  union {
+    struct reg_write one;
+    struct reg_write *many;
+  } as;
 };
+
+static inline const struct reg_write *reg_writes(const struct reg *reg) {
+  return reg->cap ? reg->as.many : &reg->as.one;
+}
 
 /* What a write or deletion took out, so that it can be undone. */
 struct reg_undo {
-  struct reg_write *removed;
-  size_t removed_count, removed_cap;
-  bool added; /* whether there was a write to add */
+  struct reg removed;
 };
 
 void reg_free(struct reg *reg, const struct dunlin_env *env);
 
-/* Removes the writes that the open change has seen, and adds `write` (NULL: a deletion), whose value is copied.  0 or
- * DUNLIN_ENOMEM.  The undo record is to be given to exactly one of reg_revert() and reg_undo_free(). */
+/* Puts a write behind the others; its value is copied.  For reading registers back in the order in which they were.  DUNLIN_ENOMEM. */
+int reg_append(struct reg *reg, const struct dunlin_env *env, const struct reg_write *write);
+
+/* Removes the writes that the open change has seen, and adds `write` (NULL: a deletion), whose value is copied.  1: it can be taken
+ * back with the undo record, which is to be given to exactly one of reg_revert() and reg_undo_free(); 0: there is nothing to undo that
+ * an earlier record of this change does not undo; DUNLIN_ENOMEM. */
 int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo);
-/* `lv` names the write that was added. */
-void reg_revert(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo);
+/* Takes back all that the open change has written since the record. */
+void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *undo);
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env);
 
 /* Write `i` in winner order, passing over writes of a container that came before; NULL past the last. */

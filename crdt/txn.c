@@ -186,30 +186,31 @@ static int check_value(const struct dunlin_value *v) {
 /* ---- Maps --------------------------------------------------------------------------------------------------- */
 
 /* The entry of the key, NULL when it never was written; also checks the arguments of a write. */
-static int map_prepare(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct map_entry **entry) {
+static int map_prepare(dunlin_doc *doc, struct op *op, struct map_entry **entry) {
   int error = writable(doc);
   if (error) return error;
-  const struct container *c = container_of(doc, map, DUNLIN_MAP);
-  error = c ? check_string(key, DUNLIN_MAX_KEY, true) : DUNLIN_EKIND;
+  const struct container *c = container_of(doc, (dunlin_obj){op->container}, DUNLIN_MAP);
+  error = c ? check_string(op->key, DUNLIN_MAX_KEY, true) : DUNLIN_EKIND;
   if (error) return fail(doc, error);
-  *entry = map_find(&c->as.map, key);
+  *entry = map_find(&c->as.map, op->key);
+  if (*entry) op->entry = (uint32_t)(*entry - c->as.map.entries);
   return 0;
 }
 
 static bool has_seen_all(dunlin_doc *doc, const struct reg *reg) {
   for (uint32_t i = 0; i < reg->count; i++)
-    if (!graph_seen(&doc->graph, reg->writes[i].lv)) return false;
+    if (!graph_seen(&doc->graph, reg_writes(reg)[i].lv)) return false;
   return true;
 }
 
 static bool is_settled_value(dunlin_doc *doc, const struct reg *reg, const struct dunlin_value *value) {
-  return reg->count == 1 && has_seen_all(doc, reg) && value_same(&reg->writes[0].value, value);
+  return reg->count == 1 && has_seen_all(doc, reg) && value_same(&reg_writes(reg)[0].value, value);
 }
 
 int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value) {
   struct op op = {.kind = OP_MAP_SET, .container = map.index, .len = 1, .key = key, .value = value};
   struct map_entry *entry;
-  int error = map_prepare(doc, map, op.key, &entry);
+  int error = map_prepare(doc, &op, &entry);
   if (error) return error;
   error = check_value(&value);
   if (error) return fail(doc, error);
@@ -219,7 +220,7 @@ int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, str
 int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   struct op op = {.kind = OP_MAP_DELETE, .container = map.index, .len = 1, .key = key};
   struct map_entry *entry;
-  int error = map_prepare(doc, map, op.key, &entry);
+  int error = map_prepare(doc, &op, &entry);
   if (error) return error;
   return entry && entry->reg.count ? perform(doc, &op, NULL) : 0;
 }
@@ -227,7 +228,7 @@ int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) 
 /* The winner among the live children of that kind that the walking version has seen; IDMAP_NONE. */
 static uint32_t seen_child(dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind) {
   for (uint32_t i = 0; entry && i < entry->reg.count; i++) {
-    const struct reg_write *write = &entry->reg.writes[i];
+    const struct reg_write *write = &reg_writes(&entry->reg)[i];
     if (write->value.kind == kind && graph_seen(&doc->graph, write->lv)) return write->value.as.obj.index;
   }
   return IDMAP_NONE;
@@ -236,7 +237,7 @@ static uint32_t seen_child(dunlin_doc *doc, const struct map_entry *entry, enum 
 static int map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind, dunlin_obj *out) {
   struct op op = {.kind = OP_MAP_CHILD, .container = map.index, .a = (uint32_t)kind, .len = 1, .key = key};
   struct map_entry *entry;
-  int error = map_prepare(doc, map, op.key, &entry);
+  int error = map_prepare(doc, &op, &entry);
   if (error) return error;
   if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
   uint32_t child = seen_child(doc, entry, kind);
@@ -260,10 +261,10 @@ dunlin_obj dunlin_map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes
 int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   struct op op = {.kind = OP_MAP_CHILD, .container = map.index, .len = 1, .key = key};
   struct map_entry *entry;
-  int error = map_prepare(doc, map, op.key, &entry);
+  int error = map_prepare(doc, &op, &entry);
   if (error) return error;
   if (!entry || !entry->reg.count) return fail(doc, DUNLIN_ENOENT);
-  const struct dunlin_value *value = &entry->reg.writes[0].value;
+  const struct dunlin_value *value = &reg_writes(&entry->reg)[0].value;
   if (value->kind < DUNLIN_MAP) return fail(doc, DUNLIN_EKIND);
   op.a = (uint32_t)value->kind;
   op.number = doc->containers[value->as.obj.index]->generation;
