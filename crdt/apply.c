@@ -64,12 +64,11 @@ struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunli
 
 void container_free(dunlin_doc *doc, struct container *c) {
   if (c->kind == DUNLIN_MAP) map_free(&c->as.map);
-  if (c->kind == DUNLIN_LIST) list_state_free(c);
-  if (c->kind == DUNLIN_TEXT) {
-    text_free(&c->as.text.text);
-    walker_free(&c->as.text.walker);
-    ENV_FREE_ARRAY(doc->env, c->as.text.tips, c->as.text.tip_cap);
-  }
+  if (c->kind == DUNLIN_LIST) list_free(&c->as.list.list);
+  if (c->kind == DUNLIN_TEXT) text_free(&c->as.text.text);
+  struct sequence *s = sequence_of(c);
+  if (s) walker_free(&s->walker);
+  if (s) ENV_FREE_ARRAY(doc->env, s->tips, s->tip_cap);
   oplog_free(&c->log, doc->env);
   ENV_FREE_ARRAY(doc->env, c->made.lvs, c->made.cap);
   ENV_FREE_ARRAY(doc->env, c->unknown.lvs, c->unknown.cap);
@@ -101,11 +100,10 @@ uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent) 
   c->void_from = LV_NONE;
   c->depth = doc->container_count ? (uint8_t)(doc->containers[parent]->depth + 1) : 0;
   if (kind == DUNLIN_MAP) map_init(&c->as.map, doc->env, doc->seed + doc->container_count);
-  if (kind == DUNLIN_LIST) list_state_init(doc, c);
-  if (kind == DUNLIN_TEXT) {
-    text_init(&c->as.text.text, doc->env);
-    walker_init(&c->as.text.walker, &doc->graph, &c->log, &doc->voids, NULL);
-  }
+  if (kind == DUNLIN_LIST) list_init(&c->as.list.list, doc->env);
+  if (kind == DUNLIN_TEXT) text_init(&c->as.text.text, doc->env);
+  struct sequence *s = sequence_of(c);
+  if (s) walker_init(&s->walker, &doc->graph, &c->log, &doc->voids, kind == DUNLIN_LIST ? &doc->values : NULL);
   doc->containers[doc->container_count] = c;
   return (uint32_t)doc->container_count++;
 }
@@ -187,7 +185,8 @@ static bool base_holds(const struct graph *g, uint32_t base, uint32_t critical) 
   return !base;
 }
 
-int ready_walker(dunlin_doc *doc, const struct container *c, struct walker *w) {
+/* Moves the walker to the open change's version, with all operations of the graph in it.  DUNLIN_ENOMEM. */
+static int ready_walker(dunlin_doc *doc, const struct container *c, struct walker *w) {
   const struct graph *g = &doc->graph;
   uint32_t base = g->open.critical;
   if (c->void_from < base) base = graph_critical_before(g, c->void_from);
@@ -198,39 +197,41 @@ int ready_walker(dunlin_doc *doc, const struct container *c, struct walker *w) {
   return error;
 }
 
-static int ready_text(dunlin_doc *doc, uint32_t container) {
-  struct container *c = doc->containers[container];
-  struct text_state *t = &c->as.text;
+/* Finds out how the open change's operations get into a text or list; when that is now, everything else does first. */
+static int prepare_sequence(dunlin_doc *doc, uint32_t container, struct sequence *s) {
+  const struct container *c = doc->containers[container];
   bool concurrent;
-  text_open(&t->text);
-  t->walks = t->waits = false;
+  s->walks = s->waits = false;
   int error = is_concurrent(doc, c, &concurrent);
-  if (!error) error = text_tip_reserve(doc, c);
+  if (!error) error = tip_reserve(doc, s);
   if (error) return error;
   bool in_void = c->void_from != LV_NONE || doc->open.is_void;
-  t->waits = concurrent && !in_void && !doc->open.is_local && text_size_known(doc, c, &t->size);
-  if (t->waits) return 0;
-  if (text_waits(c) || t->lost) {
-    text_settle(&t->text); /* nothing of the open change is in it yet */
-    error = text_show(doc, container);
-    text_open(&t->text);
-    if (error) return error;
-  }
-  t->walks = concurrent || in_void;
-  return t->walks ? ready_walker(doc, c, &c->as.text.walker) : 0;
+  s->waits = concurrent && !in_void && !doc->open.is_local && size_known(doc, s, &s->size);
+  if (s->waits) return 0;
+  s->walks = concurrent || in_void;
+  return container_show(doc, container);
+}
+
+static int ready_sequence(dunlin_doc *doc, struct container *c, struct sequence *s) {
+  if (c->kind == DUNLIN_LIST) list_open(&c->as.list.list);
+  else text_open(&c->as.text.text);
+  return s->walks ? ready_walker(doc, c, &s->walker) : 0;
 }
 
 /* container_seen(), from what is at hand first: the version before wrote to it. */
 static bool known_here(dunlin_doc *doc, uint32_t container) {
-  const struct container *c = doc->containers[container];
+  const struct sequence *s = sequence_of(doc->containers[container]);
   uint32_t size;
-  return (c->kind == DUNLIN_TEXT && text_size_known(doc, c, &size)) || container_seen(doc, container);
+  return (s && size_known(doc, s, &size)) || container_seen(doc, container);
 }
 
 int container_touch(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
+  struct sequence *s = sequence_of(c);
   if (c->touched == doc->open.stamp) return 0;
   if (!known_here(doc, container)) return DUNLIN_ENOENT;
+  int error = s ? prepare_sequence(doc, container, s) : 0;
+  if (error) return error;
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + 2) ||
       ENV_GROW(doc->env, doc->open.touched, doc->open.touched_cap, doc->open.touched_count + 1))
     return DUNLIN_ENOMEM;
@@ -240,10 +241,8 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
                       .count = c->log.ops,
                       .entry = c->void_from};
   if (c->log.count) undo.run = c->log.runs[c->log.count - 1];
-  int error = 0;
   doc->open.undos[doc->open.undo_count++] = undo;
-  if (c->kind == DUNLIN_LIST) error = list_ready(doc, c);
-  if (c->kind == DUNLIN_TEXT) error = ready_text(doc, container);
+  error = s ? ready_sequence(doc, c, s) : 0;
   if (error) return error;
   if (doc->open.is_void && c->void_from > doc->open.lv) c->void_from = doc->open.lv;
   c->touched = doc->open.stamp;
@@ -253,21 +252,18 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
-/* How many more items the tracker thinks there are than really are: its base has no end. */
-static uint32_t walker_excess(const struct text_state *t) {
-  return t->walker.tracker.effect - t->text.size;
-}
-
 uint32_t version_size(const dunlin_doc *doc, const struct container *c) {
   (void)doc;
-  if (c->kind == DUNLIN_LIST) return list_version_size(c);
-  const struct text_state *t = &c->as.text;
-  if (t->waits) return t->size;
-  return t->walks ? t->walker.tracker.now - walker_excess(t) : t->text.size;
+  bool list = c->kind == DUNLIN_LIST;
+  const struct sequence *s = list ? &c->as.list.sequence : &c->as.text.sequence;
+  uint32_t shown = list ? c->as.list.list.size : c->as.text.text.size;
+  if (s->waits) return s->size;
+  /* The tracker counts more items than there are, since its base has no end. */
+  return s->walks ? s->walker.tracker.now - (s->walker.tracker.effect - shown) : shown;
 }
 
-int walk_op(dunlin_doc *doc, const struct container *c, struct walker *w, const struct op *op,
-            const struct walker_sink *sink) {
+int walk_op(dunlin_doc *doc, struct container *c, const struct op *op, const struct walker_sink *sink) {
+  struct walker *w = &sequence_of(c)->walker;
   /* The row that waits ends right before this operation when it is on the same container. */
   uint32_t waiting = doc->containers[doc->open.row_container] == c ? doc->open.row.len : 0;
   struct op_run run = {.lv = open_lv(doc),
@@ -284,19 +280,20 @@ static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) 
   struct text_ctx ctx = {doc, &c->as.text.text};
   struct walker_sink sink = text_sink;
   sink.ctx = &ctx;
-  return walk_op(doc, c, &c->as.text.walker, op, &sink);
+  return walk_op(doc, c, op, &sink);
 }
 
 static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op) {
   struct text_state *t = &c->as.text;
+  struct sequence *s = &t->sequence;
   uint32_t size = version_size(doc, c);
   if (op->a > size || (op->kind == OP_DELETE && op->len > size - op->a)) return DUNLIN_ERANGE;
   if (op->len > LV_LIMIT / 4 - size) return DUNLIN_ELIMIT;
-  if (t->waits) {
-    t->size = op->kind == OP_DELETE ? size - op->len : size + op->len;
+  if (s->waits) {
+    s->size = op->kind == OP_DELETE ? size - op->len : size + op->len;
     return 0;
   }
-  if (t->walks) return walk_text(doc, c, op);
+  if (s->walks) return walk_text(doc, c, op);
   if (op->kind == OP_DELETE) return text_erase(&t->text, &doc->text, op->a, op->len);
   return text_insert(&t->text, &doc->text, op->a, op->len, op->at, op->bytes);
 }
@@ -563,10 +560,10 @@ static void revert_log(dunlin_doc *doc, const struct undo *u) {
   if (u->first) c->log.runs[u->first - 1] = u->run;
   c->void_from = u->entry;
   c->touched = 0;
-  if (c->kind == DUNLIN_LIST) list_state_revert(c);
-  if (c->kind != DUNLIN_TEXT) return;
-  text_revert(&c->as.text.text, &doc->text);
-  if (c->as.text.walks) walker_stop(&c->as.text.walker);
+  if (c->kind == DUNLIN_LIST) list_revert(&c->as.list.list);
+  if (c->kind == DUNLIN_TEXT) text_revert(&c->as.text.text, &doc->text);
+  struct sequence *s = sequence_of(c);
+  if (s && s->walks) walker_stop(&s->walker);
 }
 
 static void revert_write(const dunlin_doc *doc, struct map *map, struct undo *u) {
@@ -601,7 +598,7 @@ void open_change_revert(dunlin_doc *doc) {
   o->is_open = false;
 }
 
-void settle_walker(dunlin_doc *doc, struct walker *w, bool walks) {
+static void settle_walker(const dunlin_doc *doc, struct walker *w, bool walks) {
   if (walks) {
     w->version[0] = doc->graph.lvs - 1;
     w->version_count = 1;
@@ -612,14 +609,14 @@ void settle_walker(dunlin_doc *doc, struct walker *w, bool walks) {
 }
 
 static void settle_container(dunlin_doc *doc, struct container *c) {
-  if (c->kind == DUNLIN_LIST) list_state_settle(doc, c);
-  if (c->kind != DUNLIN_TEXT) return;
-  struct text_state *t = &c->as.text;
-  text_tip(doc, c, version_size(doc, c));
-  text_settle(&t->text);
-  if (t->waits) return;
-  t->shown = doc->graph.lvs;
-  settle_walker(doc, &c->as.text.walker, t->walks);
+  struct sequence *s = sequence_of(c);
+  if (!s) return;
+  tip_note(doc, s, version_size(doc, c));
+  if (c->kind == DUNLIN_LIST) list_settle(&c->as.list.list);
+  else text_settle(&c->as.text.text);
+  if (s->waits) return;
+  s->shown = doc->graph.lvs;
+  settle_walker(doc, &s->walker, s->walks);
 }
 
 int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {

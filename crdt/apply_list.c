@@ -1,50 +1,10 @@
 /* What operations do to lists. */
 #include "crdt/internal.h"
 
-void list_state_init(dunlin_doc *doc, struct container *c) {
-  list_init(&c->as.list.list, doc->env);
-  walker_init(&c->as.list.walker, &doc->graph, &c->log, &doc->voids, &doc->values);
-}
-
-void list_state_free(struct container *c) {
-  list_free(&c->as.list.list);
-  walker_free(&c->as.list.walker);
-}
-
-/* ---- The open change ---------------------------------------------------------------------------------------- */
-
-int list_ready(dunlin_doc *doc, struct container *c) {
-  struct list_state *s = &c->as.list;
-  bool concurrent;
-  list_open(&s->list);
-  s->walks = false;
-  int error = is_concurrent(doc, c, &concurrent);
-  if (error) return error;
-  s->walks = concurrent || c->void_from != LV_NONE || doc->open.is_void;
-  return s->walks ? ready_walker(doc, c, &s->walker) : 0;
-}
-
-void list_state_revert(struct container *c) {
-  list_revert(&c->as.list.list);
-  if (c->as.list.walks) walker_stop(&c->as.list.walker);
-}
-
-void list_state_settle(dunlin_doc *doc, struct container *c) {
-  list_settle(&c->as.list.list);
-  settle_walker(doc, &c->as.list.walker, c->as.list.walks);
-}
-
-uint32_t list_version_size(const struct container *c) {
-  const struct list_state *s = &c->as.list;
-  const struct tracker *t = &s->walker.tracker;
-  /* The tracker counts more items than there are, since its base has no end. */
-  return s->walks ? t->now - (t->effect - s->list.size) : s->list.size;
-}
-
 uint32_t list_element_at(const struct container *c, uint32_t at) {
-  const struct list_state *s = &c->as.list;
-  uint32_t pos = s->walks ? tracker_effect_index(&s->walker.tracker, at) : at;
-  return pos == TRACKER_NONE ? LIST_NONE : list_get(&s->list, pos);
+  const struct list_state *l = &c->as.list;
+  uint32_t pos = l->sequence.walks ? tracker_effect_index(&l->sequence.walker.tracker, at) : at;
+  return pos == TRACKER_NONE ? LIST_NONE : list_get(&l->list, pos);
 }
 
 /* ---- Edits of what shows ------------------------------------------------------------------------------------ */
@@ -56,17 +16,21 @@ struct list_ctx {
   const struct reg_write *write; /* of an insertion or a set */
 };
 
-static int put_element(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
-  struct list_ctx *l = ctx;
-  (void)run, (void)skipped, (void)len; /* it is one, and `write` is its value */
+static int put_new(struct list_ctx *l, uint32_t pos, const struct reg_write *write) {
   int error = list_reserve(l->list);
   if (error) return error;
   uint32_t element = list_new(l->list);
   struct reg_undo nothing;
-  error = reg_apply(&l->list->elements[element], &l->doc->graph, l->write, &nothing);
+  error = reg_apply(&l->list->elements[element], &l->doc->graph, write, &nothing);
   if (error < 0) list_drop(l->list, element);
   else list_insert(l->list, pos, element);
   return error < 0 ? error : 0;
+}
+
+static int put_element(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
+  struct list_ctx *l = ctx;
+  (void)run, (void)skipped, (void)len; /* it is one, and `write` is its value */
+  return put_new(l, pos, l->write);
 }
 
 static int take_elements(void *ctx, uint32_t pos, uint32_t len) {
@@ -97,9 +61,8 @@ static int write_element(void *ctx, uint32_t pos, const struct op_run *run) {
   return 0;
 }
 
-/* Whether the indexes lie in the list at the open change's version. */
-static bool in_list(const struct container *c, const struct op *op) {
-  uint32_t size = list_version_size(c);
+/* Whether the indexes lie in the list, of that size at the open change's version. */
+static bool in_list(const struct op *op, uint32_t size) {
   if (op->kind == OP_LIST_INSERT || op->kind == OP_LIST_CHILD) return op->a <= size;
   if (op->kind == OP_LIST_MOVE && op->number > size) return false;
   return op->a <= size && op->len <= size - op->a;
@@ -107,11 +70,18 @@ static bool in_list(const struct container *c, const struct op *op) {
 
 int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
   struct container *c = doc->containers[op->container];
+  struct sequence *s = &c->as.list.sequence;
   struct list_ctx ctx = {doc, op->container, &c->as.list.list, write};
-  if (!in_list(c, op)) return DUNLIN_ERANGE;
-  if (ctx.list->size >= LV_LIMIT / 4) return DUNLIN_ELIMIT;
+  uint32_t size = version_size(doc, c);
+  if (!in_list(op, size)) return DUNLIN_ERANGE;
+  if (size >= LV_LIMIT / 4) return DUNLIN_ELIMIT;
+  if (s->waits) {
+    if (op->kind == OP_DELETE) s->size -= op->len;
+    if (op->kind == OP_LIST_INSERT || op->kind == OP_LIST_CHILD) s->size += op->len;
+    return 0;
+  }
   struct walker_sink sink = {&ctx, put_element, take_elements, move_element, write_element};
-  if (c->as.list.walks) return walk_op(doc, c, &c->as.list.walker, op, &sink);
+  if (s->walks) return walk_op(doc, c, op, &sink);
   switch (op->kind) {
     case OP_DELETE: return take_elements(&ctx, op->a, op->len);
     case OP_LIST_MOVE: return move_element(&ctx, op->a, op->number - (op->a < op->number));
@@ -119,4 +89,87 @@ int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *wri
     case OP_LIST_SET_CHILD: return write_element(&ctx, op->a, NULL);
     default: return put_element(&ctx, op->a, NULL, 0, 1);
   }
+}
+
+/* ---- What has waited ---------------------------------------------------------------------------------------- */
+
+/* A write to an element, to be taken back when memory runs out later. */
+struct late_write {
+  uint32_t element, lv;
+  struct reg_undo undo;
+};
+
+struct late {
+  struct list_ctx list;
+  struct walker *walker;
+  struct late_write *writes;
+  size_t count, cap;
+};
+
+/* What operation `lv` of the log writes; its value comes next. */
+static struct reg_write logged_write(const dunlin_doc *doc, const struct op_run *run, uint32_t lv,
+                                     struct mp_reader *r) {
+  if (!(run->kind & OP_CREATES)) return (struct reg_write){.lv = lv, .value = value_read(r)};
+  uint32_t child = history_made(doc, lv);
+  return (struct reg_write){.lv = lv, .value = {.kind = doc->containers[child]->kind, .as.obj = {child}}};
+}
+
+static struct mp_reader logged_values(const dunlin_doc *doc, const struct op_run *run, uint32_t skipped) {
+  uint32_t at = history_place(doc, run, skipped);
+  return mp_reader_of(column_at(&doc->values, at), column_end(&doc->values) - at);
+}
+
+static int put_late(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
+  struct late *late = ctx;
+  struct mp_reader values = logged_values(late->list.doc, run, skipped);
+  int error = 0;
+  for (uint32_t i = 0; !error && i < len; i++) {
+    struct reg_write write = logged_write(late->list.doc, run, run->lv + skipped + i, &values);
+    error = put_new(&late->list, pos + i, &write);
+  }
+  return error;
+}
+
+static int take_late(void *ctx, uint32_t pos, uint32_t len) {
+  return take_elements(&((struct late *)ctx)->list, pos, len);
+}
+
+static int move_late(void *ctx, uint32_t from, uint32_t to) {
+  return move_element(&((struct late *)ctx)->list, from, to);
+}
+
+static bool seen_late(void *ctx, uint32_t lv) {
+  return walker_seen(ctx, lv);
+}
+
+static int write_late(void *ctx, uint32_t pos, const struct op_run *run) {
+  struct late *late = ctx;
+  dunlin_doc *doc = late->list.doc;
+  if (ENV_GROW(doc->env, late->writes, late->cap, late->count + 1)) return DUNLIN_ENOMEM;
+  struct mp_reader values = logged_values(doc, run, 0);
+  struct reg_write write = logged_write(doc, run, run->lv, &values);
+  struct late_write *w = &late->writes[late->count];
+  *w = (struct late_write){.element = list_get(late->list.list, pos), .lv = run->lv};
+  int error =
+      reg_apply_late(&late->list.list->elements[w->element], &doc->graph, &write, seen_late, late->walker, &w->undo);
+  late->count += !error;
+  return error;
+}
+
+int list_walk_in(dunlin_doc *doc, struct container *c) {
+  struct list *list = &c->as.list.list;
+  struct late late = {.list = {.doc = doc, .list = list}, .walker = &c->as.list.sequence.walker};
+  struct walker_sink sink = {&late, put_late, take_late, move_late, write_late};
+  list_open(list);
+  int error = walker_replay(late.walker, doc->graph.lvs, &sink);
+  if (!error) error = doc->names.error;
+  while (late.count) {
+    struct late_write *w = &late.writes[--late.count];
+    if (error) reg_revert_late(&list->elements[w->element], &doc->graph, w->lv, &w->undo);
+    else reg_undo_free(&w->undo, doc->env);
+  }
+  if (error) list_revert(list);
+  else list_settle(list);
+  ENV_FREE_ARRAY(doc->env, late.writes, late.cap);
+  return error;
 }

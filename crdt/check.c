@@ -129,9 +129,9 @@ static int check_shown(dunlin_doc *doc, uint32_t container) {
 
 static int check_text(dunlin_doc *doc, uint32_t container, bool deep) {
   const struct container *c = doc->containers[container];
-  const struct walker *w = &c->as.text.walker;
+  const struct walker *w = &c->as.text.sequence.walker;
   int error = text_check(&c->as.text.text, deep);
-  if (!error && deep) error = text_show(doc, container);
+  if (!error && deep) error = container_show(doc, container);
   if (!error && w->is_live) error = tracker_check(&w->tracker, deep);
   if (!error && w->is_live && (w->base > w->to || w->to > doc->graph.lvs)) error = DUNLIN_ECORRUPT;
   return error || !deep ? error : check_shown(doc, container);

@@ -85,7 +85,7 @@ static int compare(struct again *a, const struct list *list) {
 }
 
 int list_agrees(const struct list *list, const struct graph *graph, const struct oplog *log,
-                const struct lv_ranges *voids, const struct column *values) {
+                const struct lv_ranges *voids, const struct column *values, uint32_t to) {
   struct again again = {.inserted = NULL};
   struct walker_sink sink = {&again, insert, erase, move, set};
   struct walker w;
@@ -93,7 +93,7 @@ int list_agrees(const struct list *list, const struct graph *graph, const struct
   list_init(&again.list, graph->env);
   walker_init(&w, graph, log, voids, values);
   int error = walker_start(&w, 0);
-  if (!error) error = walker_replay(&w, graph->lvs, &sink);
+  if (!error) error = walker_replay(&w, to, &sink);
   if (!error) error = tracker_check(&w.tracker, true);
   if (!error && !tracker_base_untouched(&w.tracker, &visible)) error = DUNLIN_ECORRUPT;
   if (!error) error = compare(&again, list);
@@ -106,10 +106,11 @@ int list_agrees(const struct list *list, const struct graph *graph, const struct
 
 int check_list(dunlin_doc *doc, uint32_t container, bool deep) {
   const struct container *c = doc->containers[container];
-  const struct walker *w = &c->as.list.walker;
+  const struct walker *w = &c->as.list.sequence.walker;
   int error = list_check(&c->as.list.list, deep);
+  if (!error && deep) error = container_show(doc, container);
   if (!error && w->is_live) error = tracker_check(&w->tracker, deep);
   if (!error && w->is_live && (w->base > w->to || w->to > doc->graph.lvs)) error = DUNLIN_ECORRUPT;
   if (error || !deep) return error;
-  return list_agrees(&c->as.list.list, &doc->graph, &c->log, &doc->voids, &doc->values);
+  return list_agrees(&c->as.list.list, &doc->graph, &c->log, &doc->voids, &doc->values, doc->graph.lvs);
 }

@@ -552,7 +552,8 @@ static int check_list_state(const struct history *h, uint32_t container) {
       if (reg_writes(reg)[k].lv < h->file->lvs && !element_write_agrees(h, container, &reg_writes(reg)[k]))
         return DUNLIN_ECORRUPT;
   }
-  return list_agrees(list, &h->graph, &h->containers[container].log, &h->voids, &h->values);
+  uint32_t shown = h->doc->containers[container]->as.list.sequence.shown;
+  return list_agrees(list, &h->graph, &h->containers[container].log, &h->voids, &h->values, shown);
 }
 
 static bool map_agrees(const struct history *h, uint32_t container) {

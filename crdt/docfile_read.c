@@ -423,8 +423,10 @@ int dunlin_doc_load(const struct dunlin_env *env, const void *data, size_t len, 
   if (error) return error;
   error = attach(doc, &file);
   if (!error) error = read_state(doc);
-  for (size_t i = 0; !error && i < doc->container_count; i++)
-    if (doc->containers[i]->kind == DUNLIN_TEXT) doc->containers[i]->as.text.shown = doc->graph.lvs;
+  for (size_t i = 0; !error && i < doc->container_count; i++) {
+    struct sequence *s = sequence_of(doc->containers[i]);
+    if (s) s->shown = doc->graph.lvs;
+  }
   if (!error && must_replay(doc)) error = open_whole(&doc);
   if (!error && doc->file && !doc->file->changes) error = docfile_load(doc);
   if (error) dunlin_doc_free(doc);

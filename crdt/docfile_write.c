@@ -554,7 +554,7 @@ int dunlin_doc_save(const dunlin_doc *shown, void **out, size_t *len) {
     buf_append(&file, doc->file->bytes, doc->file->len);
   } else {
     error = docfile_load(doc);
-    for (uint32_t i = 0; !error && i < doc->container_count; i++) error = text_show(doc, i);
+    for (uint32_t i = 0; !error && i < doc->container_count; i++) error = container_show(doc, i);
     if (!error) error = save(doc, &file);
   }
   if (!error) error = buf_take(&file, out, len);

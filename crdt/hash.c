@@ -40,7 +40,10 @@ static void write_map(dunlin_doc *doc, struct map *map, struct buf *out) {
   }
 }
 
-static void write_list(dunlin_doc *doc, const struct list *list, struct buf *out) {
+static void write_list(dunlin_doc *doc, uint32_t container, struct buf *out) {
+  const struct list *list = &doc->containers[container]->as.list.list;
+  int error = container_show(doc, container);
+  if (error) out->error = error;
   mp_write_array(out, list->size);
   for (uint32_t at = 0, count; at < list->size; at += count) {
     const uint32_t *elements = list_run(list, at, &count);
@@ -54,7 +57,7 @@ static void append(void *ctx, const void *utf8, size_t bytes) {
 
 static void write_text(dunlin_doc *doc, uint32_t container, struct buf *out) {
   const struct text *text = &doc->containers[container]->as.text.text;
-  int error = text_show(doc, container);
+  int error = container_show(doc, container);
   if (error) out->error = error;
   mp_write_uint(out, text->size);
   text_each(text, &doc->text, append, out);
@@ -69,7 +72,7 @@ static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out
   }
   switch (c->kind) {
     case DUNLIN_MAP: write_map(doc, &c->as.map, out); break;
-    case DUNLIN_LIST: write_list(doc, &c->as.list.list, out); break;
+    case DUNLIN_LIST: write_list(doc, container, out); break;
     case DUNLIN_TEXT: write_text(doc, container, out); break;
     case DUNLIN_COUNTER: mp_write_int(out, c->as.counter); break;
     default: mp_write_nil(out);

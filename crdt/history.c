@@ -44,15 +44,19 @@ static int refer(dunlin_doc *doc, uint32_t container, uint64_t self, struct row 
   return 0;
 }
 
-/* Notes the container that the creating operation `lv` made, number `made` of the change. */
-static void note_made(dunlin_doc *doc, uint32_t lv, uint32_t made, uint64_t self) {
+uint32_t history_made(const dunlin_doc *doc, uint32_t lv) {
   size_t low = 0, high = doc->maker_count;
   while (high - low > 1) {
     size_t mid = (low + high) / 2;
     if (doc->makers[mid].lv <= lv) low = mid;
     else high = mid;
   }
-  struct container *c = doc->containers[doc->makers[low].container];
+  return doc->makers[low].container;
+}
+
+/* Notes the container that the creating operation `lv` made, number `made` of the change. */
+static void note_made(dunlin_doc *doc, uint32_t lv, uint32_t made, uint64_t self) {
+  struct container *c = doc->containers[history_made(doc, lv)];
   if (c->made_stamp == self) return;
   c->made_stamp = self;
   c->made_ref = made;

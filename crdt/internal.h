@@ -19,26 +19,30 @@ struct lv_set { /* in order */
   size_t count, cap;
 };
 
-struct text_tip {
-  uint32_t lv, size; /* the version whose only head is `lv`, and how long the text is there */
+struct tip {
+  uint32_t lv, size; /* the version whose only head is `lv`, and how many items there are */
 };
 
-struct text_state {
-  struct text text;
+/* What a text and a list have in common: how operations of several versions come into what shows. */
+struct sequence {
   struct walker walker;
   bool walks;     /* the open change's operations go through the walker */
   bool waits;     /* they are only judged, and wait */
-  bool lost;      /* the text has to be made again from the history */
-  uint32_t shown; /* operations before this LV are in the text */
-  uint32_t size;  /* the text's at the open change's version, when that waits */
-  struct text_tip *tips;
+  uint32_t shown; /* operations before this LV are in what shows */
+  uint32_t size;  /* at the open change's version, when that waits */
+  struct tip *tips;
   size_t tip_count, tip_cap;
 };
 
+struct text_state {
+  struct sequence sequence;
+  struct text text;
+  bool lost; /* the text has to be made again from the history */
+};
+
 struct list_state {
+  struct sequence sequence;
   struct list list;
-  struct walker walker;
-  bool walks; /* as for a text */
 };
 
 struct container {
@@ -223,13 +227,8 @@ bool container_seen(dunlin_doc *doc, uint32_t container);
 int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *entry);
 /* Whether an operation of the container is concurrent to the open change.  DUNLIN_ENOMEM. */
 int is_concurrent(dunlin_doc *doc, const struct container *container, bool *concurrent);
-/* Moves the walker of a text or list to the open change's version, with all operations of the graph in it.  DUNLIN_ENOMEM. */
-int ready_walker(dunlin_doc *doc, const struct container *container, struct walker *walker);
-/* Gives it an operation, and the sink what that does to what shows. */
-int walk_op(dunlin_doc *doc, const struct container *container, struct walker *walker, const struct op *op,
-            const struct walker_sink *sink);
-/* The open change is settled, and went through the walker when `walks`. */
-void settle_walker(dunlin_doc *doc, struct walker *walker, bool walks);
+/* Gives the walker of a text or list an operation, and the sink what that does to what shows. */
+int walk_op(dunlin_doc *doc, struct container *container, const struct op *op, const struct walker_sink *sink);
 /* How many items a text or list has at the open change's version. */
 uint32_t version_size(const dunlin_doc *doc, const struct container *container);
 
@@ -238,17 +237,17 @@ void container_free(dunlin_doc *doc, struct container *container);
 /* The container of that handle if it is of the kind; NULL else. */
 struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind);
 
+/* What a text or list has in common with the other; NULL for other containers. */
+static inline struct sequence *sequence_of(struct container *c) {
+  return c->kind == DUNLIN_LIST ? &c->as.list.sequence : c->kind == DUNLIN_TEXT ? &c->as.text.sequence : NULL;
+}
+
 /* ---- apply_list.c ------------------------------------------------------------------------------------------- */
 
-void list_state_init(dunlin_doc *doc, struct container *list);
-void list_state_free(struct container *list);
-/* Gets a list ready for the open change; applies an operation (`write`: what it writes to its element); takes all of the change
- * back; keeps it. */
-int list_ready(dunlin_doc *doc, struct container *list);
+/* Applies an operation to a list; `write`: what it writes to its element. */
 int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write);
-void list_state_revert(struct container *list);
-void list_state_settle(dunlin_doc *doc, struct container *list);
-uint32_t list_version_size(const struct container *list);
+/* Brings in what waits, once the walker is where the list is.  DUNLIN_ENOMEM, and then the list is as it was. */
+int list_walk_in(dunlin_doc *doc, struct container *list);
 /* The handle of the element at an index of the open change's version; LIST_NONE when it does not show any more. */
 uint32_t list_element_at(const struct container *list, uint32_t at);
 
@@ -268,6 +267,8 @@ int history_change(dunlin_doc *doc, uint32_t change, struct buf *out);
 uint32_t history_text_at(const dunlin_doc *doc, uint32_t at, uint32_t scalars);
 /* The offset of what operation `skipped` of a run takes from its column. */
 uint32_t history_place(const dunlin_doc *doc, const struct op_run *run, uint32_t skipped);
+/* The container that the creating operation `lv` made or touched. */
+uint32_t history_made(const dunlin_doc *doc, uint32_t lv);
 /* The elements from `rows` on of the change that doc->rows has: how many there are with them, and their bytes. */
 size_t history_elements(const dunlin_doc *doc, int64_t time);
 void history_columns(const dunlin_doc *doc, int64_t time, struct buf *out);
@@ -278,9 +279,9 @@ void history_containers(const dunlin_doc *doc, struct buf *out);
 
 /* ---- check.c ------------------------------------------------------------------------------------------------ */
 
-/* check_list.c: whether the list shows what this history says; DUNLIN_ECORRUPT, DUNLIN_ENOMEM. */
+/* check_list.c: whether the list shows what this history says, up to LV `to`; DUNLIN_ECORRUPT, DUNLIN_ENOMEM. */
 int list_agrees(const struct list *list, const struct graph *graph, const struct oplog *log,
-                const struct lv_ranges *voids, const struct column *values);
+                const struct lv_ranges *voids, const struct column *values, uint32_t to);
 int check_list(dunlin_doc *doc, uint32_t container, bool deep);
 
 /* A change has become part of the document: builds with DUNLIN_CHECK look at all of it while it is small. */
@@ -300,15 +301,14 @@ struct text_ctx {
 };
 extern const struct walker_sink text_sink; /* into a struct text_ctx */
 
-/* Whether operations have been logged that are not in the text yet. */
-bool text_waits(const struct container *container);
-/* Brings what waits into a text, before somebody looks at it.  DUNLIN_ENOMEM; it can be tried again. */
-int text_show(dunlin_doc *doc, uint32_t container);
-/* Whether it is known how long the text is at the open change's version, without walking. */
-bool text_size_known(const dunlin_doc *doc, const struct container *container, uint32_t *size);
-/* Notes how long it is behind the change that was just settled; text_tip_reserve() before. */
-int text_tip_reserve(dunlin_doc *doc, struct container *container);
-void text_tip(dunlin_doc *doc, struct container *container, uint32_t size);
+/* Brings what waits into a text or list, before somebody looks at it; nothing to do for other containers.  DUNLIN_ENOMEM; it
+ * can be tried again. */
+int container_show(dunlin_doc *doc, uint32_t container);
+/* Whether it is known how many items there are at the open change's version, without walking. */
+bool size_known(const dunlin_doc *doc, const struct sequence *sequence, uint32_t *size);
+/* Notes how many there are behind the change that was just settled; tip_reserve() before. */
+int tip_reserve(dunlin_doc *doc, struct sequence *sequence);
+void tip_note(dunlin_doc *doc, struct sequence *sequence, uint32_t size);
 
 /* ---- rebuild.c ---------------------------------------------------------------------------------------------- */
 

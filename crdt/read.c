@@ -46,15 +46,25 @@ int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin
 
 /* ---- Lists -------------------------------------------------------------------------------------------------- */
 
-size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list) {
+/* The list as it shows now.  DUNLIN_EKIND; DUNLIN_ENOMEM: what waits could not be brought in. */
+static int list_now(const dunlin_doc *shown, dunlin_obj list, const struct list **out) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* where what is there already shows is no part of the state */
   const struct container *c = container_of(doc, list, DUNLIN_LIST);
-  return c ? c->as.list.list.size : 0;
+  if (!c) return DUNLIN_EKIND;
+  *out = &c->as.list.list;
+  return container_show(doc, list.index);
+}
+
+size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list) {
+  const struct list *l;
+  int error = list_now(doc, list, &l);
+  return error == DUNLIN_EKIND ? 0 : error ? SIZE_MAX : l->size;
 }
 
 int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, size_t i, struct dunlin_value *out) {
-  const struct container *c = container_of(doc, list, DUNLIN_LIST);
-  if (!c) return DUNLIN_EKIND;
-  const struct list *l = &c->as.list.list;
+  const struct list *l;
+  int error = list_now(doc, list, &l);
+  if (error) return error;
   if (index >= l->size) return DUNLIN_ERANGE;
   const struct reg_write *write = reg_distinct(&l->elements[list_get(l, (uint32_t)index)], i);
   if (!write) return DUNLIN_ENOENT;
@@ -72,7 +82,7 @@ int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index, struct
 static const struct text *text_now(const dunlin_doc *shown, dunlin_obj text, bool *failed) {
   dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* where what is there already shows is no part of the state */
   struct container *c = container_of(doc, text, DUNLIN_TEXT);
-  *failed = c && text_show(doc, text.index);
+  *failed = c && container_show(doc, text.index);
   return c && !*failed ? &c->as.text.text : NULL;
 }
 

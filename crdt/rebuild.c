@@ -67,9 +67,9 @@ int text_rebuild(dunlin_doc *doc, uint32_t container) {
   if (error) return error;
   text_free(&c->as.text.text);
   c->as.text.text = text;
-  c->as.text.shown = doc->graph.lvs;
+  c->as.text.sequence.shown = doc->graph.lvs;
   c->as.text.lost = false;
-  walker_stop(&c->as.text.walker);
+  walker_stop(&c->as.text.sequence.walker);
   return 0;
 }
 

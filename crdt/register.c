@@ -81,23 +81,35 @@ static void remove_at(struct reg *reg, uint32_t at) {
   memmove(&writes[at], &writes[at + 1], (reg->count - at) * sizeof *writes);
 }
 
-/* Takes what the open change has seen out of a register, into `removed`; leaves room for one more write. */
-static int remove_seen(struct reg *reg, struct graph *graph, struct reg *removed) {
+/* Takes what a change has seen out of a register, into `removed`; leaves room for one more write. */
+static int remove_seen(struct reg *reg, const struct dunlin_env *env, bool (*has_seen)(void *ctx, uint32_t lv),
+                       void *ctx, struct reg *removed) {
   uint32_t kept = 0, seen = 0;
-  for (uint32_t i = 0; i < reg->count; i++) seen += graph_seen(graph, reg_writes(reg)[i].lv);
+  for (uint32_t i = 0; i < reg->count; i++) seen += has_seen(ctx, reg_writes(reg)[i].lv);
   if (seen == reg->count) { /* mostly: then all of it can go as it is */
     *removed = *reg;
     *reg = (struct reg){0};
     return 0;
   }
-  if (reserve(reg, graph->env, reg->count + 1) || reserve(removed, graph->env, seen)) return DUNLIN_ENOMEM;
+  if (reserve(reg, env, reg->count + 1) || reserve(removed, env, seen)) return DUNLIN_ENOMEM;
   struct reg_write *writes = writes_of(reg);
   for (uint32_t i = 0; i < reg->count; i++) {
-    if (graph_seen(graph, writes[i].lv)) writes_of(removed)[removed->count++] = writes[i];
+    if (has_seen(ctx, writes[i].lv)) writes_of(removed)[removed->count++] = writes[i];
     else writes[kept++] = writes[i];
   }
   reg->count = kept;
   return 0;
+}
+
+static int replace(struct reg *reg, const struct graph *graph, const struct reg_write *copy,
+                   bool (*seen)(void *ctx, uint32_t lv), void *ctx, struct reg_undo *undo) {
+  int error = remove_seen(reg, graph->env, seen, ctx, &undo->removed);
+  if (!error && copy) place(reg, graph, *copy);
+  return error;
+}
+
+static bool seen_by_open(void *ctx, uint32_t lv) {
+  return graph_seen(ctx, lv);
 }
 
 int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo) {
@@ -112,21 +124,27 @@ int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *writ
     if (write) place(reg, graph, copy);
     return 0;
   }
-  int error = remove_seen(reg, graph, &undo->removed);
-  if (error) {
-    if (write) write_free(&copy, env);
-    return error;
-  }
-  if (write) place(reg, graph, copy);
-  return 1;
+  int error = replace(reg, graph, write ? &copy : NULL, seen_by_open, graph, undo);
+  if (error && write) write_free(&copy, env);
+  return error ? error : 1;
 }
 
-void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *undo) {
+int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_write *write,
+                   bool (*seen)(void *ctx, uint32_t lv), void *ctx, struct reg_undo *undo) {
+  struct reg_write copy;
+  *undo = (struct reg_undo){0};
+  if (copy_write(graph->env, write, &copy)) return DUNLIN_ENOMEM;
+  int error = replace(reg, graph, &copy, seen, ctx, undo);
+  if (error) write_free(&copy, graph->env);
+  return error;
+}
+
+/* Takes out write `at` (`count`: none), and puts back what had been removed. */
+static void revert(struct reg *reg, const struct graph *graph, uint32_t at, struct reg_undo *undo) {
   struct reg *removed = &undo->removed;
-  uint32_t own = own_write(reg, graph);
-  if (own < reg->count) {
-    write_free(&writes_of(reg)[own], graph->env);
-    remove_at(reg, own);
+  if (at < reg->count) {
+    write_free(&writes_of(reg)[at], graph->env);
+    remove_at(reg, at);
   }
   if (!reg->count) { /* They come in their order; to find it again may need history. */
     reg_free(reg, graph->env);
@@ -136,6 +154,16 @@ void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *und
   for (uint32_t i = 0; i < removed->count; i++) place(reg, graph, writes_of(removed)[i]);
   removed->count = 0;
   reg_undo_free(undo, graph->env);
+}
+
+void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *undo) {
+  revert(reg, graph, own_write(reg, graph), undo);
+}
+
+void reg_revert_late(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo) {
+  uint32_t at = 0;
+  while (at < reg->count && reg_writes(reg)[at].lv != lv) at++;
+  revert(reg, graph, at, undo);
 }
 
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env) {

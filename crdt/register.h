@@ -41,6 +41,10 @@ int reg_append(struct reg *reg, const struct dunlin_env *env, const struct reg_w
 int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo);
 /* Takes back all that the open change has written since the record. */
 void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *undo);
+/* Likewise a write of the graph: `seen` says which others it has seen.  0 or DUNLIN_ENOMEM; to be taken back the last one first. */
+int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_write *write,
+                   bool (*seen)(void *ctx, uint32_t lv), void *ctx, struct reg_undo *undo);
+void reg_revert_late(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo);
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env);
 
 /* Write `i` in winner order, passing over writes of a container that came before; NULL past the last. */

@@ -49,7 +49,7 @@ uint32_t void_size(const dunlin_doc *doc, const struct container *c) {
 }
 
 static uint32_t prepare_index(const struct container *c, uint32_t at, bool item) {
-  const struct walker *w = c->kind == DUNLIN_LIST ? &c->as.list.walker : &c->as.text.walker;
+  const struct walker *w = c->kind == DUNLIN_LIST ? &c->as.list.sequence.walker : &c->as.text.sequence.walker;
   return tracker_prepare_index(&w->tracker, at, item);
 }
 
@@ -109,9 +109,9 @@ static int replay(dunlin_doc *from, dunlin_doc *to) {
 /* Walkers know where the document is, which `home` is from now on. */
 static void move_walkers(dunlin_doc *doc, const dunlin_doc *home) {
   for (size_t i = 0; i < doc->container_count; i++) {
-    struct container *c = doc->containers[i];
-    if (c->kind != DUNLIN_TEXT && c->kind != DUNLIN_LIST) continue;
-    struct walker *w = c->kind == DUNLIN_LIST ? &c->as.list.walker : &c->as.text.walker;
+    struct sequence *s = sequence_of(doc->containers[i]);
+    if (!s) continue;
+    struct walker *w = &s->walker;
     w->graph = &home->graph;
     w->voids = &home->voids;
     if (w->values) w->values = &home->values;

@@ -15,6 +15,7 @@ void walker_stop(struct walker *w) {
   tracker_free(&w->tracker);
   w->is_live = false;
   ENV_FREE_ARRAY(env, w->version, w->version_cap);
+  ENV_FREE_ARRAY(env, w->sets, w->set_cap);
   lv_ranges_free(&w->left, env);
   lv_ranges_free(&w->entered, env);
   walk_plan_free(&w->plan, env);
@@ -44,6 +45,9 @@ int walker_start(struct walker *w, uint32_t base) {
   if (base < g->lvs) heads = graph_parents_at(g, graph_run_at(g, base), base, &one, &count);
   w->base = w->to = base;
   w->is_live = false;
+  ENV_FREE_ARRAY(g->env, w->sets, w->set_cap);
+  w->sets = NULL;
+  w->set_cap = 0;
   int error = ENV_GROW(g->env, w->version, w->version_cap, 1); /* room for the version after a change */
   if (!error) error = set_version(w, heads, count);
   if (!error) error = tracker_reset(&w->tracker, ord);
@@ -74,15 +78,39 @@ static bool wins(void *ctx, uint32_t ord, uint32_t other) {
   return graph_wins(w->graph, lv_of(w, ord), lv_of(w, other));
 }
 
-/* ---- The prepare version ------------------------------------------------------------------------------------ */
+/* ---- Writes to elements ------------------------------------------------------------------------------------- */
 
 /* Writing to an element neither makes nor moves one. */
 static bool is_set(const struct op_run *run) {
   return run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_CHILD;
 }
 
+static int reserve_set(struct walker *w, uint32_t ord) {
+  size_t before = w->set_cap;
+  int error = ENV_GROW(w->graph->env, w->sets, w->set_cap, (size_t)(ord - w->tracker.first_ord) / 8 + 1);
+  if (w->set_cap > before) memset(w->sets + before, 0, w->set_cap - before);
+  return error;
+}
+
+static void move_set(struct walker *w, uint32_t ord, int by) {
+  uint32_t at = ord - w->tracker.first_ord;
+  uint8_t bit = (uint8_t)(1u << at % 8);
+  if (by > 0) w->sets[at / 8] |= bit;
+  else w->sets[at / 8] &= (uint8_t)~bit;
+}
+
+bool walker_seen(const struct walker *w, uint32_t lv) {
+  if (lv < w->base) return true;
+  const struct op_run *run = &w->log->runs[oplog_from(w->log, lv)];
+  uint32_t at = run->ord - w->tracker.first_ord;
+  return !is_set(run) || w->sets[at / 8] >> at % 8 & 1u; /* who writes to an element has seen it made */
+}
+
+/* ---- The prepare version ------------------------------------------------------------------------------------ */
+
 static int move_piece(struct walker *w, const struct op_run *run, struct op_piece piece, int by) {
   uint32_t done = run->idle || is_set(run) ? piece.len : 0;
+  if (done && !run->idle) move_set(w, piece.ord, by); /* sets are runs of one */
   while (done < piece.len) {
     int error = tracker_reserve(&w->tracker, piece.ord + piece.len);
     if (error) return error;
@@ -163,8 +191,11 @@ static int apply_move(struct walker *w, const struct op_run *run, struct op_piec
   return sink && was != is ? sink->move(sink->ctx, was, is) : 0;
 }
 
-static int apply_set(const struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
+static int apply_set(struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
                      const struct walker_sink *sink) {
+  int error = reserve_set(w, piece.ord);
+  if (error) return error;
+  move_set(w, piece.ord, 1);
   if (!sink || is_void) return 0;
   uint32_t pos = tracker_effect_index(&w->tracker, piece.a);
   return pos == TRACKER_NONE ? 0 : sink->set(sink->ctx, pos, run);

@@ -33,6 +33,10 @@ struct walker {
   uint32_t open_lv;  /* of the first operation that is not in the log yet */
   uint32_t *version; /* the prepare version */
   size_t version_count, version_cap;
+  uint8_t
+      *sets; /* of a list: a bit for each operation from tracker.first_ord on, whether it wrote to an element and is in
+                    the prepare version */
+  size_t set_cap;
   struct lv_ranges left, entered;
   struct walk_plan plan;
 };
@@ -54,5 +58,8 @@ int walker_go(struct walker *walker, const uint32_t *version, size_t count);
 /* Applies part of a run at the prepare version. */
 int walker_apply(struct walker *walker, const struct op_run *run, struct op_piece piece, bool is_void,
                  const struct walker_sink *sink);
+
+/* Whether who writes to an element at the prepare version has seen that operation, another one that wrote to it. */
+bool walker_seen(const struct walker *walker, uint32_t lv);
 
 #endif

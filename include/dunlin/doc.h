@@ -149,6 +149,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_map_at(const dunlin_doc *doc, dunlin_obj m
 
 /* ---- Lists -------------------------------------------------------------------------------------------------- */
 
+/* SIZE_MAX: out of memory while bringing in what came from others; it can be tried again.  Reading an element says DUNLIN_ENOMEM
+ * then, and the list is as it was. */
 DUNLIN_API size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index,
                                                struct dunlin_value *out);
