@@ -103,7 +103,7 @@ bool walker_seen(const struct walker *w, uint32_t lv) {
   if (lv < w->base) return true;
   const struct op_run *run = &w->log->runs[oplog_from(w->log, lv)];
   uint32_t at = run->ord - w->tracker.first_ord;
-  return !is_set(run) || w->sets[at / 8] >> at % 8 & 1u; /* who writes to an element has seen it made */
+  return !is_set(run) || w->sets[at / 8] & 1u << at % 8; /* who writes to an element has seen it made */
 }
 
 /* ---- The prepare version ------------------------------------------------------------------------------------ */
