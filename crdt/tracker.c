@@ -21,7 +21,10 @@ void tracker_free(struct tracker *t) {
 /* ---- Spans -------------------------------------------------------------------------------------------------- */
 
 static uint32_t prepare_state(const struct tracker_span *s) {
-  return s->state & ~(GONE | TRACKER_MOVED);
+  return tracker_prepare_state(s);
+}
+static uint32_t inserted_len(const struct tracker_span *s) {
+  return prepare_state(s) ? s->len : 0;
 }
 static uint32_t now_len(const struct tracker_span *s) {
   return prepare_state(s) == 1 ? s->len : 0;
@@ -55,11 +58,30 @@ static void add_counts(struct tracker *t, const struct tracker_leaf *leaf, uint3
   t->effect += effect;
 }
 
+static bool mark_child(struct tracker_node *n, uint32_t slot, bool inserted) {
+  bool before = n->inserted;
+  n->inserted = (n->inserted & ~(1u << slot)) | (uint32_t)inserted << slot;
+  return before != (bool)n->inserted;
+}
+
+/* A leaf has `by` more items that are inserted at the prepare version. */
+static void add_inserted(struct tracker *t, struct tracker_leaf *leaf, uint32_t by) {
+  uint32_t at = leaf->parent, slot = leaf->slot;
+  bool before = leaf->inserted, now = leaf->inserted += by;
+  if (before == now) return;
+  for (uint32_t h = t->height; h && mark_child(&t->nodes[at], slot, now); h--) {
+    slot = t->nodes[at].slot;
+    at = t->nodes[at].parent;
+  }
+}
+
 /* What a leaf holds, counted, as its parent should say. */
-static void recount_leaf(struct tracker *t, const struct tracker_leaf *leaf) {
+static void recount_leaf(struct tracker *t, struct tracker_leaf *leaf) {
   struct tracker_node *n = node_of(leaf, t);
   uint32_t now = 0, effect = 0, base = 0;
+  leaf->inserted = 0;
   for (uint32_t i = 0; i < leaf->count; i++) {
+    leaf->inserted += inserted_len(&leaf->spans[i]);
     now += now_len(&leaf->spans[i]);
     effect += effect_len(&leaf->spans[i]);
     if (leaf->spans[i].id >= TRACKER_BASE) base += leaf->spans[i].len;
@@ -67,6 +89,7 @@ static void recount_leaf(struct tracker *t, const struct tracker_leaf *leaf) {
   n->now[leaf->slot] = now;
   n->effect[leaf->slot] = effect;
   n->base[leaf->slot] = base;
+  mark_child(n, leaf->slot, leaf->inserted);
 }
 
 static void recount_node(struct tracker *t, uint32_t node) {
@@ -81,6 +104,7 @@ static void recount_node(struct tracker *t, uint32_t node) {
   p->now[n->slot] = now;
   p->effect[n->slot] = effect;
   p->base[n->slot] = base;
+  mark_child(p, n->slot, n->inserted);
 }
 
 static void set_parent(struct tracker *t, uint32_t height, uint32_t child, uint32_t parent, uint32_t slot) {
@@ -100,6 +124,8 @@ static void move_children(struct tracker *t, uint32_t height, uint32_t from, uin
   memmove(&d->now[at], &f->now[first], count * sizeof *d->now);
   memmove(&d->effect[at], &f->effect[first], count * sizeof *d->effect);
   memmove(&d->base[at], &f->base[first], count * sizeof *d->base);
+  uint32_t all = (1u << count) - 1, inserted = f->inserted >> first & all;
+  d->inserted = (d->inserted & ~(all << at)) | inserted << at;
   for (uint32_t i = 0; i < count; i++) set_parent(t, height, d->child[at + i], to, at + i);
 }
 
@@ -124,6 +150,7 @@ static void insert_child(struct tracker *t, uint32_t height, uint32_t parent, ui
     t->nodes[other] = (struct tracker_node){.count = half};
     move_children(t, height, parent, half, other, 0, half);
     t->nodes[parent].count = half;
+    t->nodes[parent].inserted &= (1u << half) - 1;
     insert_child(t, height + 1, t->nodes[parent].parent, t->nodes[parent].slot, other);
     recount_node(t, parent);
     recount_node(t, other);
@@ -134,6 +161,7 @@ static void insert_child(struct tracker *t, uint32_t height, uint32_t parent, ui
   n->count++;
   n->child[slot + 1] = child;
   n->now[slot + 1] = n->effect[slot + 1] = n->base[slot + 1] = 0;
+  mark_child(n, slot + 1, false);
   set_parent(t, height, child, parent, slot + 1);
 }
 
@@ -167,10 +195,11 @@ int tracker_reset(struct tracker *t, uint32_t first_ord) {
   t->now = t->effect = BASE_LEN;
   t->leaves[0].parent = t->leaves[0].slot = 0;
   t->leaves[0].count = 1;
+  t->leaves[0].inserted = BASE_LEN;
   t->leaves[0].next = TRACKER_NONE;
   t->leaves[0].spans[0] = (struct tracker_span){TRACKER_BASE, BASE_LEN, TRACKER_NONE, TRACKER_NONE, 1};
   struct tracker_node *n = &t->nodes[0];
-  n->count = 1;
+  n->count = n->inserted = 1;
   n->child[0] = 0;
   n->now[0] = n->effect[0] = n->base[0] = BASE_LEN;
   return 0;
@@ -233,44 +262,29 @@ static struct place find_item(const struct tracker *t, uint32_t id) {
   return (struct place){at, i, id - leaf->spans[i].id, 0};
 }
 
-/* Whether leaf `a` lies before leaf `b`. */
-static bool leaf_before(const struct tracker *t, uint32_t a, uint32_t b) {
-  uint32_t sa = t->leaves[a].slot, sb = t->leaves[b].slot;
-  a = t->leaves[a].parent;
-  b = t->leaves[b].parent;
-  while (a != b) {
-    sa = t->nodes[a].slot;
-    sb = t->nodes[b].slot;
-    a = t->nodes[a].parent;
-    b = t->nodes[b].parent;
+/* The first slot from `from` on whose bit is set; TRACKER_FANOUT. */
+static uint32_t next_bit(uint32_t bits, uint32_t from) {
+  while (from < TRACKER_FANOUT && !(bits >> from & 1)) from++;
+  return from;
+}
+
+/* The first item from `p` on whose insertion is in the prepare version, visible or not; the end when there is none. */
+static struct place next_inserted(const struct tracker *t, struct place p) {
+  const struct tracker_leaf *leaf = &t->leaves[p.leaf];
+  for (; p.slot < leaf->count; p.slot++, p.offset = 0)
+    if (prepare_state(&leaf->spans[p.slot])) return p;
+  uint32_t at = leaf->parent, slot = next_bit(t->nodes[at].inserted, leaf->slot + 1), h = 1;
+  for (; slot == TRACKER_FANOUT && h < t->height; h++) {
+    slot = t->nodes[at].slot + 1;
+    at = t->nodes[at].parent;
+    slot = next_bit(t->nodes[at].inserted, slot);
   }
-  return sa < sb;
-}
-
-/* Whether item `a` lies before item `b`, which differ and are not TRACKER_NONE. */
-static bool item_before(const struct tracker *t, uint32_t a, uint32_t b) {
-  struct place p = find_item(t, a), q = find_item(t, b);
-  if (p.leaf != q.leaf) return leaf_before(t, p.leaf, q.leaf);
-  return p.slot != q.slot ? p.slot < q.slot : p.offset < q.offset;
-}
-
-static bool left_before(const struct tracker *t, uint32_t a, uint32_t b) {
-  if (a == TRACKER_NONE || b == TRACKER_NONE) return a == TRACKER_NONE;
-  return item_before(t, a, b);
-}
-static bool right_before(const struct tracker *t, uint32_t a, uint32_t b) {
-  if (a == TRACKER_NONE || b == TRACKER_NONE) return b == TRACKER_NONE;
-  return item_before(t, a, b);
-}
-
-/* Moves to the next leaf when the place is behind the last span of one; false at the end. */
-static bool settle_place(const struct tracker *t, struct place *p) {
-  while (p->slot == t->leaves[p->leaf].count) {
-    if (t->leaves[p->leaf].next == TRACKER_NONE) return false;
-    p->leaf = t->leaves[p->leaf].next;
-    p->slot = 0;
-  }
-  return true;
+  bool at_end = slot == TRACKER_FANOUT;
+  at = t->nodes[at].child[at_end ? t->nodes[at].count - 1 : slot];
+  while (--h) at = t->nodes[at].child[at_end ? t->nodes[at].count - 1 : next_bit(t->nodes[at].inserted, 0)];
+  leaf = &t->leaves[at];
+  for (slot = 0; slot < leaf->count && !prepare_state(&leaf->spans[slot]);) slot++;
+  return (struct place){at, slot, 0, 0};
 }
 
 /* ---- Changing spans ----------------------------------------------------------------------------------------- */
@@ -321,47 +335,15 @@ static bool join(struct tracker_leaf *leaf, uint32_t slot) {
 static void set_state(struct tracker *t, const struct place *p, uint32_t state) {
   struct tracker_leaf *leaf = &t->leaves[p->leaf];
   struct tracker_span *s = &leaf->spans[p->slot];
-  uint32_t now = now_len(s), effect = effect_len(s);
+  uint32_t now = now_len(s), effect = effect_len(s), inserted = inserted_len(s);
   s->state = state;
+  if (inserted_len(s) != inserted) add_inserted(t, leaf, inserted_len(s) - inserted);
   if (now_len(s) != now || effect_len(s) != effect) add_counts(t, leaf, now_len(s) - now, effect_len(s) - effect);
   join(leaf, p->slot);
   if (p->slot) join(leaf, p->slot - 1);
 }
 
 /* ---- Operations --------------------------------------------------------------------------------------------- */
-
-/* Where items with these origins go among those between them that their author had not seen.  FugueMax puts the children
- * on the right of one item in the reverse order of their right origins, ties by operation; an item that another is a left
- * child of comes after it.  Read along the sequence: items whose left origin lies before ours end the search; those with the
- * same left origin are compared; others are descendants and follow what was decided. */
-static struct place integrate(const struct tracker *t, struct place p, uint32_t ord, uint32_t left, uint32_t right) {
-  struct place best = p;
-  bool looking_further = false; /* passed an item that goes after ours, unless one comes that goes before */
-  for (;; p.slot++) {
-    bool more = settle_place(t, &p);
-    if (!looking_further) best = p;
-    if (!more) return best;
-    const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
-    if (prepare_state(s)) return best;
-    if (s->left == left) {
-      if (s->right != right) looking_further = right_before(t, s->right, right);
-      else if (t->before(t->ctx, ord, s->id)) return best;
-      else looking_further = false;
-    } else if (left_before(t, s->left, left)) {
-      return best;
-    }
-    p.effect += effect_len(s);
-  }
-}
-
-/* The first item from `p` on whose insertion is in the prepare version, visible or not. */
-static uint32_t right_origin(const struct tracker *t, struct place p) {
-  for (; settle_place(t, &p); p.slot++) {
-    const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
-    if (prepare_state(s)) return s->id + p.offset;
-  }
-  return TRACKER_NONE;
-}
 
 static void put_span(struct tracker *t, struct place p, struct tracker_span span) {
   struct tracker_leaf *leaf = &t->leaves[p.leaf];
@@ -377,6 +359,7 @@ static void put_span(struct tracker *t, struct place p, struct tracker_span span
     *s = span;
   }
   add_counts(t, leaf, now_len(&span), effect_len(&span));
+  add_inserted(t, leaf, inserted_len(&span));
   index_span(t, &span, (uint32_t)(leaf - t->leaves));
 }
 
@@ -390,9 +373,12 @@ uint32_t tracker_put(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len,
     p.effect += s->state & GONE ? 0 : 1;
     if (++p.offset == s->len) p.slot++, p.offset = 0;
   }
-  uint32_t right = right_origin(t, p);
-  if (!p.offset) p = integrate(t, p, ord, left, right);
-  put_span(t, p, (struct tracker_span){ord, len, left, right, state});
+  struct place next = next_inserted(t, p);
+  const struct tracker_leaf *leaf = &t->leaves[next.leaf];
+  uint32_t right = next.slot < leaf->count ? leaf->spans[next.slot].id + next.offset : TRACKER_NONE;
+  struct tracker_span span = {ord, len, left, right, state};
+  if (next.leaf != p.leaf || next.slot != p.slot) p = tracker_order(t, p, next, &span);
+  put_span(t, p, span);
   return p.effect;
 }
 
@@ -531,8 +517,10 @@ static int check_leaf(const struct tracker *t, uint32_t at, uint32_t counts[3], 
   const struct tracker_leaf *leaf = &t->leaves[at];
   if (!leaf->count || leaf->count > TRACKER_SPANS || *next != at) return DUNLIN_ECORRUPT;
   *next = leaf->next;
+  uint32_t inserted = 0;
   for (uint32_t i = 0; i < leaf->count; i++) {
     const struct tracker_span *s = &leaf->spans[i];
+    inserted += inserted_len(s);
     if (!s->len || (s->id >= TRACKER_BASE && s->id - TRACKER_BASE != counts[2])) return DUNLIN_ECORRUPT;
     counts[0] += now_len(s);
     counts[1] += effect_len(s);
@@ -540,12 +528,12 @@ static int check_leaf(const struct tracker *t, uint32_t at, uint32_t counts[3], 
     for (uint32_t k = 0; s->id < TRACKER_BASE && k < s->len; k++)
       if (t->index[s->id + k - t->first_ord] != at) return DUNLIN_ECORRUPT;
   }
-  return 0;
+  return inserted == leaf->inserted ? 0 : DUNLIN_ECORRUPT;
 }
 
 static int check_node(const struct tracker *t, uint32_t at, uint32_t height, uint32_t counts[3], uint32_t *next) {
   const struct tracker_node *n = &t->nodes[at];
-  if (!n->count || n->count > TRACKER_FANOUT) return DUNLIN_ECORRUPT;
+  if (!n->count || n->count > TRACKER_FANOUT || n->inserted >> n->count) return DUNLIN_ECORRUPT;
   for (uint32_t i = 0; i < n->count; i++) {
     uint32_t c = n->child[i], own[3] = {0};
     bool linked = height == 1 ? t->leaves[c].parent == at && t->leaves[c].slot == i
@@ -556,6 +544,8 @@ static int check_node(const struct tracker *t, uint32_t at, uint32_t height, uin
                               : check_node(t, c, height - 1, own, next);
     own[2] -= counts[2];
     if (error) return error;
+    bool inserted = height == 1 ? t->leaves[c].inserted : t->nodes[c].inserted;
+    if ((n->inserted >> i & 1) != inserted) return DUNLIN_ECORRUPT;
     if (own[0] != n->now[i] || own[1] != n->effect[i] || own[2] != n->base[i]) return DUNLIN_ECORRUPT;
     for (int k = 0; k < 3; k++) counts[k] += own[k];
   }

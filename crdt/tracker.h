@@ -20,7 +20,10 @@
 #define TRACKER_GONE 0x80000000u  /* in a state: not visible in effect */
 #define TRACKER_MOVED 0x40000000u /* in a state: a slot of an element that was moved; such spans have one item */
 
-enum { TRACKER_SPANS = 32, TRACKER_FANOUT = 16 };
+#ifndef TRACKER_SPANS /* 4 and 4 make small documents tall trees */
+#define TRACKER_SPANS 32
+#define TRACKER_FANOUT 16
+#endif
 
 struct tracker_span {
   uint32_t id, len;
@@ -32,11 +35,13 @@ struct tracker_span {
 
 struct tracker_leaf {
   uint32_t parent, slot, count, next;
+  uint32_t inserted; /* items that are inserted at the prepare version, deleted or not */
   struct tracker_span spans[TRACKER_SPANS];
 };
 
 struct tracker_node {
   uint32_t parent, slot, count;
+  uint32_t inserted; /* bits: children with an item that is inserted at the prepare version */
   uint32_t child[TRACKER_FANOUT];
   uint32_t now[TRACKER_FANOUT];    /* items visible at the prepare version */
   uint32_t effect[TRACKER_FANOUT]; /* items visible in effect */

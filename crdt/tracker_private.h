@@ -1,4 +1,4 @@
-/* What tracker.c and tracker_move.c share. */
+/* What tracker.c, tracker_order.c and tracker_move.c share. */
 #ifndef CRDT_TRACKER_PRIVATE_H
 #define CRDT_TRACKER_PRIVATE_H
 
@@ -8,6 +8,11 @@ struct place {
   uint32_t leaf, slot, offset;
   uint32_t effect; /* items visible in effect before it */
 };
+
+/* Of a span at the prepare version: 0 not inserted, 1 inserted, n + 1 deleted n times. */
+static inline uint32_t tracker_prepare_state(const struct tracker_span *span) {
+  return span->state & ~(TRACKER_GONE | TRACKER_MOVED);
+}
 
 /* ---- tracker.c ---------------------------------------------------------------------------------------------- */
 
@@ -22,6 +27,13 @@ void tracker_isolate(struct tracker *tracker, struct place *place, uint32_t len)
 void tracker_set_state(struct tracker *tracker, const struct place *place, uint32_t state);
 /* Inserts items as tracker_insert() does, with that state. */
 uint32_t tracker_put(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, uint32_t state);
+
+/* ---- tracker_order.c ---------------------------------------------------------------------------------------- */
+
+/* Where new items go that have the origins of `span`, among those from `from` (behind the left origin) to `to` (at the right
+ * origin; the end), which are not inserted at the prepare version and are more than none. */
+struct place tracker_order(const struct tracker *tracker, struct place from, struct place to,
+                           const struct tracker_span *span);
 
 /* ---- tracker_move.c, all for an item whose span is MOVED ---------------------------------------------------- */
 

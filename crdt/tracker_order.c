@@ -1,0 +1,172 @@
+/* Where concurrent insertions at one place go.
+ *
+ * FugueMax orders items by a tree.  An item is the left child of its right origin when that had the same left origin, and else the right
+ * child of its left origin.  Left children of one item stand in the order of their operations, right children in the
+ * reverse order of their right origins, ties by operation.  What an item is an ancestor of lies around it without gaps.
+ *
+ * The items between the origins of a new one are those that its author had not seen.  Each stands where its topmost ancestor among
+ * them stands, and that one is either a sibling of the new item or decided by where its own parent is.  So they can be searched
+ * by halves.  The items next to the two origins come first: mostly one of them is decided at once, by one of its own origins,
+ * and the way to an ancestor, which may be long, need not be gone. */
+#include "crdt/tracker_private.h"
+
+enum { HEIGHT_MAX = 16 }; /* nodes are half full: 2^32 items need less */
+
+/* ---- Before and after --------------------------------------------------------------------------------------- */
+
+/* Whether leaf `a` lies before leaf `b`. */
+static bool leaf_before(const struct tracker *t, uint32_t a, uint32_t b) {
+  uint32_t sa = t->leaves[a].slot, sb = t->leaves[b].slot;
+  a = t->leaves[a].parent;
+  b = t->leaves[b].parent;
+  while (a != b) {
+    sa = t->nodes[a].slot;
+    sb = t->nodes[b].slot;
+    a = t->nodes[a].parent;
+    b = t->nodes[b].parent;
+  }
+  return sa < sb;
+}
+
+static bool place_before(const struct tracker *t, struct place p, struct place q) {
+  if (p.leaf != q.leaf) return leaf_before(t, p.leaf, q.leaf);
+  return p.slot != q.slot ? p.slot < q.slot : p.offset < q.offset;
+}
+
+/* Whether right origin `a` lies before `b`. */
+static bool right_before(const struct tracker *t, uint32_t a, uint32_t b) {
+  if (a == TRACKER_NONE || b == TRACKER_NONE) return a != b && b == TRACKER_NONE;
+  return place_before(t, tracker_find_item(t, a), tracker_find_item(t, b));
+}
+
+/* ---- The tree ----------------------------------------------------------------------------------------------- */
+
+/* Whether an item with these origins is the left child of the right one. */
+static bool is_left_child(const struct tracker *t, uint32_t left, uint32_t right) {
+  if (right == TRACKER_NONE) return false;
+  struct place p = tracker_find_item(t, right);
+  const struct tracker_span *s = tracker_span_at(t, p);
+  return left == (p.offset ? s->id + p.offset - 1 : s->left);
+}
+
+struct newcomer {
+  uint32_t ord, left, right;
+  bool is_left_child;
+};
+
+/* Whether a span between the newcomer's origins comes before it. */
+static bool goes_before(const struct tracker *t, const struct newcomer *x, const struct tracker_span *s) {
+  for (;;) {
+    if (s->left == x->left && s->right == x->right) return !t->before(t->ctx, x->ord, s->id);
+    bool is_left = is_left_child(t, s->left, s->right);
+    uint32_t parent = is_left ? s->right : s->left;
+    const struct tracker_span *above = parent == TRACKER_NONE ? NULL : tracker_span_at(t, tracker_find_item(t, parent));
+    if (above && !tracker_prepare_state(above)) {
+      s = above;
+      continue;
+    }
+    /* A left child of the right origin has other siblings than those, and comes after all that are none of its own. */
+    if (x->is_left_child) return true;
+    return !is_left && parent == x->left && right_before(t, x->right, s->right);
+  }
+}
+
+/* ---- Searching ---------------------------------------------------------------------------------------------- */
+
+static uint32_t first_leaf(const struct tracker *t, uint32_t at, uint32_t height) {
+  while (height--) at = t->nodes[at].child[0];
+  return at;
+}
+
+/* The last of the children `from` + 1 .. `to` of a node (children of height `height`) that begins with an item that comes before the newcomer;
+ * `from` when none does.  None at or behind `end` does. */
+static uint32_t last_before(const struct tracker *t, const struct newcomer *x, uint32_t node, uint32_t height,
+                            uint32_t from, uint32_t to, struct place end) {
+  while (from < to) {
+    uint32_t mid = (from + to + 1) / 2;
+    struct place first = {first_leaf(t, t->nodes[node].child[mid], height), 0, 0, 0};
+    if (place_before(t, first, end) && goes_before(t, x, tracker_span_at(t, first))) from = mid;
+    else to = mid - 1;
+  }
+  return from;
+}
+
+/* The last leaf behind that of `from` that begins with an item that comes before the newcomer; that of `from` when none does. */
+static uint32_t find_leaf(const struct tracker *t, const struct newcomer *x, struct place from, struct place to) {
+  uint32_t slots[HEIGHT_MAX], depth = 0;
+  uint32_t a = t->leaves[from.leaf].parent, b = t->leaves[to.leaf].parent, last = t->leaves[to.leaf].slot;
+  slots[0] = t->leaves[from.leaf].slot;
+  for (; a != b; depth++) {
+    slots[depth + 1] = t->nodes[a].slot;
+    last = t->nodes[b].slot;
+    a = t->nodes[a].parent;
+    b = t->nodes[b].parent;
+  }
+  for (bool on_edge = true;; depth--) {
+    uint32_t first = on_edge ? slots[depth] : 0;
+    uint32_t slot = last_before(t, x, a, depth, first, last, to);
+    on_edge = on_edge && slot == first;
+    a = t->nodes[a].child[slot];
+    if (!depth) return a;
+    last = t->nodes[a].count - 1;
+  }
+}
+
+/* The first place from slot `low` on, not past `high`, whose item does not come before the newcomer. */
+static uint32_t find_slot(const struct tracker *t, const struct newcomer *x, uint32_t leaf, uint32_t low,
+                          uint32_t high) {
+  while (low < high) {
+    uint32_t mid = (low + high) / 2;
+    if (goes_before(t, x, &t->leaves[leaf].spans[mid])) low = mid + 1;
+    else high = mid;
+  }
+  return low;
+}
+
+/* The place of the last span before `p`, which is not the first. */
+static struct place place_left_of(const struct tracker *t, struct place p) {
+  if (p.slot) return (struct place){p.leaf, p.slot - 1, 0, 0};
+  uint32_t slot = t->leaves[p.leaf].slot, at = t->leaves[p.leaf].parent, height = 0;
+  for (; !slot; height++) {
+    slot = t->nodes[at].slot;
+    at = t->nodes[at].parent;
+  }
+  at = t->nodes[at].child[slot - 1];
+  while (height--) at = t->nodes[at].child[t->nodes[at].count - 1];
+  return (struct place){at, t->leaves[at].count - 1, 0, 0};
+}
+
+/* `p` with what is visible before it, as `from` has it. */
+static struct place with_effect(const struct tracker *t, struct place from, struct place p) {
+  uint32_t now;
+  if (p.leaf != from.leaf) {
+    tracker_count_before(t, p, &now, &p.effect);
+    return p;
+  }
+  p.effect = from.effect;
+  for (uint32_t i = from.slot; i < p.slot; i++) {
+    const struct tracker_span *s = &t->leaves[p.leaf].spans[i];
+    p.effect += s->state & TRACKER_GONE ? 0 : s->len;
+  }
+  return p;
+}
+
+struct place tracker_order(const struct tracker *t, struct place from, struct place to,
+                           const struct tracker_span *span) {
+  struct place first = from;
+  if (first.slot == t->leaves[first.leaf].count) {
+    first.leaf = t->leaves[first.leaf].next;
+    first.slot = 0;
+    if (first.leaf == to.leaf && !to.slot) return from;
+  }
+  struct newcomer x = {span->id, span->left, span->right, is_left_child(t, span->left, span->right)};
+  const struct tracker_span *s = tracker_span_at(t, first);
+  if (!x.is_left_child && s->left != x.left) return from; /* no child of the left origin is there */
+  struct place before = place_left_of(t, to);
+  s = tracker_span_at(t, before);
+  if ((x.is_left_child && s->right != x.right) || goes_before(t, &x, s)) return with_effect(t, from, to);
+  uint32_t leaf = first.leaf == before.leaf ? first.leaf : find_leaf(t, &x, first, before);
+  struct place p = {leaf, leaf == first.leaf ? first.slot : 0, 0, 0};
+  p.slot = find_slot(t, &x, leaf, p.slot, leaf == before.leaf ? before.slot : t->leaves[leaf].count);
+  return with_effect(t, from, p);
+}
