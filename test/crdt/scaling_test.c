@@ -1,0 +1,255 @@
+/* Twice the work takes at most 2.3 times as long and 2.3 times the memory, also for documents that are made to be hard to merge.
+ *
+ * Each shape writes a history of `n` changes or so; what is measured is to take all of it into an empty document and to read what
+ * that shows.  Time is the processor's, the least of several tries, at n and 4 n: at most 2.3 squared.  Memory is the most that
+ * was held at once, which is exact; arrays grow by halves, so it is compared over four doublings, where that evens out. */
+#include <time.h>
+
+#include "crdt/doc.h"
+#include "test/fault/seeded.h"
+#include "test/support/support.h"
+
+static const double bar = 2.3;
+
+/* A history in the making. */
+struct history {
+  dunlin_doc *all; /* has every change */
+  struct dunlin_id base;
+  void *begin; /* the delta of what all begin with */
+  size_t begin_len;
+  uint32_t actors;
+  size_t n;
+};
+
+struct shape {
+  const char *name;
+  void (*write)(struct history *h);
+  size_t n;
+};
+
+/* ---- Writing ------------------------------------------------------------------------------------------------ */
+
+/* Actors, in no order. */
+static struct dunlin_actor next_actor(struct history *h) {
+  struct dunlin_actor actor = {{0}};
+  h->actors++;
+  for (int i = 0; i < 4; i++) actor.bytes[i] = (uint8_t)((h->actors * 2654435769u) >> (8 * i));
+  return actor;
+}
+
+static dunlin_doc *new_author(struct history *h, const struct dunlin_env *env) {
+  struct dunlin_id id = test_id(1);
+  struct dunlin_actor actor = next_actor(h);
+  dunlin_doc *doc;
+  OK(dunlin_doc_new(env, &id, &actor, &doc));
+  return doc;
+}
+
+static dunlin_obj text_of(dunlin_doc *doc) {
+  return dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
+}
+
+/* One change that replaces `remove` characters at `at`. */
+static struct dunlin_id edit(dunlin_doc *doc, size_t at, size_t remove, const char *with) {
+  struct dunlin_id id;
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, text_of(doc), at, remove, with, strlen(with)));
+  OK(dunlin_commit(doc, 0, &id));
+  return id;
+}
+
+/* What `from` has that is not in the past of `since` goes to `to`. */
+static void give(dunlin_doc *from, const struct dunlin_id *since, dunlin_doc *to) {
+  void *delta;
+  size_t len;
+  struct dunlin_applied applied;
+  OK(dunlin_doc_delta(from, since, 1, &delta, &len));
+  OK(dunlin_doc_apply(to, delta, len, &applied));
+  assert_int_equal(applied.refused + applied.pending, 0);
+  dunlin_free(NULL, delta, len);
+}
+
+/* The text that all begin with. */
+static void begin_with(struct history *h, const char *text) {
+  h->base = edit(h->all, 0, 0, text);
+  OK(dunlin_doc_delta(h->all, NULL, 0, &h->begin, &h->begin_len));
+}
+
+/* A new author's copy of what all begin with, and its end. */
+static dunlin_doc *leave(struct history *h) {
+  dunlin_doc *doc = new_author(h, NULL);
+  OK(dunlin_doc_apply(doc, h->begin, h->begin_len, NULL));
+  return doc;
+}
+static void come_back(struct history *h, dunlin_doc *doc) {
+  give(doc, &h->base, h->all);
+  dunlin_doc_free(doc);
+}
+
+static char *repeated(size_t n, const char *what) {
+  size_t len = strlen(what);
+  char *text = malloc(n * len + 1);
+  assert_non_null(text);
+  for (size_t i = 0; i < n; i++) memcpy(text + i * len, what, len);
+  text[n * len] = 0;
+  return text;
+}
+
+/* ---- Shapes ------------------------------------------------------------------------------------------------- */
+
+/* `authors` who each type n / authors characters at one place while apart, each before or behind the one before. */
+static void type_apart(struct history *h, size_t authors, bool backward) {
+  dunlin_doc **docs = calloc(authors, sizeof *docs);
+  assert_non_null(docs);
+  begin_with(h, "()");
+  for (size_t i = 0; i < authors; i++) {
+    docs[i] = leave(h);
+    for (size_t k = 0; k < h->n / authors; k++) edit(docs[i], backward ? 1 : k + 1, 0, "x");
+  }
+  for (size_t i = 0; i < authors; i++) come_back(h, docs[i]);
+  free(docs);
+}
+
+static void prepending_by_two(struct history *h) {
+  type_apart(h, 2, true);
+}
+/* Two authors in turns, each between the two characters written last; meanwhile a third at the same place. */
+static void deep_nesting(struct history *h) {
+  begin_with(h, "()");
+  dunlin_doc *docs[2] = {leave(h), leave(h)}, *third = leave(h);
+  struct dunlin_id last = h->base;
+  for (size_t i = 0; i < h->n; i++) {
+    struct dunlin_id before = last;
+    last = edit(docs[i & 1], 1 + i / 2, 0, "x");
+    give(docs[i & 1], &before, docs[~i & 1]);
+    if (i % 2) edit(third, 1 + i / 4, 0, "y");
+  }
+  come_back(h, docs[0]);
+  come_back(h, third);
+  dunlin_doc_free(docs[1]);
+}
+
+/* Two authors who each write something, take it back, write it again... */
+static void undo_chains(struct history *h) {
+  begin_with(h, "()");
+  dunlin_doc *docs[2] = {leave(h), leave(h)};
+  for (size_t i = 0; i < h->n; i++) edit(docs[i % 2], 1, i / 2 % 2, i / 2 % 2 ? "" : "x");
+  come_back(h, docs[0]);
+  come_back(h, docs[1]);
+}
+
+/* One author deletes every other character, one all of them at once; a third writes into each gap. */
+static void fragments(struct history *h) {
+  char *text = repeated(2 * h->n, "x");
+  begin_with(h, text);
+  free(text);
+  dunlin_doc *one = leave(h), *two = leave(h), *three = leave(h);
+  for (size_t i = 0; i < h->n; i++) edit(one, i, 1, "");
+  edit(two, 0, 2 * h->n, "");
+  for (size_t i = 0; i < h->n; i++) edit(three, 3 * i, 0, "y");
+  come_back(h, one);
+  come_back(h, two);
+  come_back(h, three);
+}
+
+/* One author pastes a long text, the other writes backwards before it. */
+static void paste_and_prepend(struct history *h) {
+  char *text = repeated(10 * h->n, "x");
+  begin_with(h, "()");
+  dunlin_doc *one = leave(h), *two = leave(h);
+  edit(one, 1, 0, text);
+  for (size_t i = 0; i < h->n; i++) edit(two, 1, 0, "y");
+  free(text);
+  come_back(h, one);
+  come_back(h, two);
+}
+
+static void wide_text(struct history *h) {
+  begin_with(h, "()");
+  for (size_t i = 0; i < h->n; i++) edit(h->all, 1 + i, 0, "\xc3\xa9");
+}
+
+static const struct shape shapes[] = {
+    {"prepending by two", prepending_by_two, 2000},
+    {"deep nesting", deep_nesting, 2000},
+    {"undo chains", undo_chains, 4000},
+    {"fragments", fragments, 1000},
+    {"paste and prepend", paste_and_prepend, 2000},
+    {"wide text", wide_text, 10000},
+};
+
+/* ---- Measuring ---------------------------------------------------------------------------------------------- */
+
+struct written {
+  void *delta, *again;
+  size_t len;
+};
+
+static struct written write_history(const struct shape *shape, size_t n) {
+  struct history h = {.n = n};
+  struct written w;
+  h.all = new_author(&h, NULL);
+  shape->write(&h);
+  OK(dunlin_doc_delta(h.all, NULL, 0, &w.delta, &w.len));
+  dunlin_free(NULL, h.begin, h.begin_len);
+  dunlin_doc_free(h.all);
+  return w;
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Takes a history in, and gives the time and the most bytes that were held. */
+static double take(const struct written *w, size_t *peak) {
+  struct seeded s;
+  struct history h = {0};
+  seeded_init(&s, 1);
+  double start = now();
+  dunlin_doc *doc = new_author(&h, &s.env);
+  OK(dunlin_doc_apply(doc, w->delta, w->len, NULL));
+  assert_int_not_equal(dunlin_text_size(doc, text_of(doc)), SIZE_MAX);
+  double took = now() - start;
+  dunlin_doc_free(doc);
+  *peak = s.peak;
+  return took;
+}
+
+static void check_shape(const struct shape *shape) {
+  enum { tries = 5, rounds = 8 };
+  size_t peak, large_peak, small_peak, n = shape->n;
+  struct written tiny = write_history(shape, n / 4), small = write_history(shape, n),
+                 large = write_history(shape, 4 * n);
+  double least = 1e9, least_large = 1e9;
+  take(&tiny, &small_peak);
+  for (int round = 0; round < rounds; round++) {
+    for (int i = 0; i < tries; i++) {
+      double took = take(&small, &peak), took_large = take(&large, &large_peak);
+      if (took < least) least = took;
+      if (took_large < least_large) least_large = took_large;
+    }
+    if (least_large <= least * bar * bar) break;
+  }
+  double more = (double)large_peak / (double)small_peak;
+  printf("%-20s %7zu: %8.2f ms, x 4: %8.2f ms, %5.2f times; memory x 16: %8zu bytes, %6.2f times\n", shape->name, n,
+         least * 1e3, least_large * 1e3, least_large / least, large_peak, more);
+  dunlin_free(NULL, tiny.delta, tiny.len);
+  dunlin_free(NULL, small.delta, small.len);
+  dunlin_free(NULL, large.delta, large.len);
+  if (least_large > least * bar * bar) fail_msg("%s: time", shape->name);
+  if (more > bar * bar * bar * bar) fail_msg("%s: memory", shape->name);
+}
+
+static void test_twice_the_work_is_twice_the_time(void **state) {
+  (void)state;
+  const char *only = getenv("TEST_SHAPE");
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    if (!only || !strcmp(only, shapes[i].name)) check_shape(&shapes[i]);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_twice_the_work_is_twice_the_time)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
