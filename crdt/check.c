@@ -239,15 +239,6 @@ static int check_names(dunlin_doc *doc) {
 
 /* ---- The rest ----------------------------------------------------------------------------------------------- */
 
-static int check_pending(const dunlin_doc *doc) {
-  size_t used = 0, bytes = 0;
-  for (size_t i = 0; i < doc->pending_count; i++) {
-    used += doc->pending[i].change.bytes.data != NULL;
-    bytes += doc->pending[i].change.bytes.len;
-  }
-  return used == doc->pending_used && bytes == doc->pending_bytes ? 0 : DUNLIN_ECORRUPT;
-}
-
 static int check_voids(const dunlin_doc *doc) {
   const struct lv_ranges *v = &doc->voids;
   for (size_t i = 0; i < v->count; i++) {
@@ -265,7 +256,7 @@ int doc_check(dunlin_doc *doc, bool deep) {
   if (!error) error = check_owners(doc);
   if (!error) error = check_makers(doc);
   if (!error) error = check_voids(doc);
-  if (!error) error = check_pending(doc);
+  if (!error) error = pending_check(doc);
   if (!error && deep) error = check_columns(doc);
   if (!error && deep) error = check_names(doc);
   return error;

@@ -40,6 +40,7 @@ int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, con
   doc->graph.id_of = id_of_change;
   doc->graph.ctx = doc;
   names_init(&doc->names, env);
+  pending_init(&doc->pending);
   buf_init(&doc->text.buf, env, UINT32_MAX);
   buf_init(&doc->values.buf, env, UINT32_MAX);
   buf_init(&doc->bytes, env, SIZE_MAX / 2);
@@ -71,19 +72,12 @@ static void free_containers(dunlin_doc *doc) {
   idmap_free(&doc->container_ids, doc->env);
 }
 
-static void free_pending(dunlin_doc *doc) {
-  for (size_t i = 0; i < doc->pending_count; i++)
-    env_free(doc->env, (void *)(uintptr_t)doc->pending[i].change.bytes.data, doc->pending[i].change.bytes.len);
-  ENV_FREE_ARRAY(doc->env, doc->pending, doc->pending_cap);
-  idmap_free(&doc->waiting, doc->env);
-}
-
 void dunlin_doc_free(dunlin_doc *doc) {
   if (!doc) return;
   const struct dunlin_env *env = doc->env;
   dunlin_abort(doc);
   free_containers(doc);
-  free_pending(doc);
+  pending_free(&doc->pending, env);
   docfile_free(doc);
   graph_free(&doc->graph);
   names_free(&doc->names);
@@ -214,14 +208,26 @@ static bool header_valid(dunlin_doc *doc, const struct change *change, uint32_t 
   return change->actor;
 }
 
-/* Finds the parents, given in doc->scratch by their last LVs.  DUNLIN_ENOENT: the first missing one is in `missing`. */
+/* Whether one of the parents from number `from` on was refused. */
+static bool builds_on_refused(const dunlin_doc *doc, const struct change *change, size_t from) {
+  for (size_t i = from; doc->pending.refused.used && i < change->parent_count; i++) {
+    struct dunlin_id parent;
+    memcpy(parent.bytes, change->parents + 32 * i, sizeof parent.bytes);
+    if (pending_refused(doc, &parent)) return true;
+  }
+  return false;
+}
+
+/* Finds the parents, given in doc->scratch by their last LVs.  DUNLIN_ENOENT: the first missing one is in `missing`;
+ * DUNLIN_EREFUSED: one of them will never be there. */
 static int find_parents(dunlin_doc *doc, const struct change *change, struct dunlin_id *missing) {
   if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, change->parent_count)) return DUNLIN_ENOMEM;
   for (size_t i = 0; i < change->parent_count; i++) {
     uint32_t parent;
     memcpy(missing->bytes, change->parents + 32 * i, sizeof missing->bytes);
     int error = names_find(doc, missing, &parent);
-    if (error || parent == IDMAP_NONE) return error ? error : DUNLIN_ENOENT;
+    if (error) return error;
+    if (parent == IDMAP_NONE) return builds_on_refused(doc, change, i) ? DUNLIN_EREFUSED : DUNLIN_ENOENT;
     doc->scratch[i] = graph_start(&doc->graph, parent + 1) - 1;
   }
   return 0;
@@ -237,89 +243,64 @@ static int check_canonical(dunlin_doc *doc, const struct change *change, struct 
   return doc->bytes.len == bytes.len && !memcmp(doc->bytes.data, bytes.data, bytes.len) ? 0 : DUNLIN_EREFUSED;
 }
 
-int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
-                struct dunlin_id *missing) {
-  struct change own;
-  const struct change *change = given->parsed ? given->parsed : &own;
-  bool known;
-  int error = given->parsed ? 0 : change_parse(given->bytes, &own);
-  if (!error) error = find_parents(doc, change, missing);
-  if (error) return error;
-  uint32_t actor = actor_of(doc, change, doc->scratch);
-  if (actor == IDMAP_NONE) return DUNLIN_ENOMEM;
-  error = names_known(doc, actor, change->number, &given->id, &known);
-  if (error || known) return error;
-  if (author && actor_compare(author, &doc->graph.actors[actor].name)) return DUNLIN_EREFUSED;
-  error = open_change(doc, doc->scratch, change->parent_count, &given->id);
-  if (error) return error;
-  doc->graph.open.actor = actor;
-  doc->graph.open.number = (uint32_t)change->number;
-  doc->graph.open.time = change->time;
+/* Applies the change as the open one, and settles it. */
+static int settle_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct change *change) {
   doc->open.is_void = void_has(doc, &given->id);
   doc->names.error = 0;
-  error = header_valid(doc, change, actor) ? apply_rows(doc, change) : DUNLIN_EREFUSED;
+  int error = header_valid(doc, change, doc->graph.open.actor) ? apply_rows(doc, change) : DUNLIN_EREFUSED;
   if (doc->graph.open.error) error = doc->graph.open.error; /* whatever was judged, it was judged blindly */
+  if (doc->names.error) error = doc->names.error;
   if (!error) error = check_canonical(doc, change, given->bytes);
   if (!error) error = doc->names.error;
   if (!error && doc->open.is_void) error = void_prepare(doc);
   if (!error) error = open_change_settle(doc, &given->id);
   if (!error && doc->open.is_void) void_note(doc);
+  return error;
+}
+
+static int take_by(dunlin_doc *doc, const struct change_id_bytes *given, const struct change *change,
+                   const struct dunlin_actor *author) {
+  bool known;
+  uint32_t actor = actor_of(doc, change, doc->scratch);
+  if (actor == IDMAP_NONE) return DUNLIN_ENOMEM;
+  int error = names_known(doc, actor, change->number, &given->id, &known);
+  if (error || known) return error;
+  if (author && actor_compare(author, &doc->graph.actors[actor].name)) return DUNLIN_EAUTH;
+  error = open_change(doc, doc->scratch, change->parent_count, &given->id);
+  if (error) return error;
+  doc->graph.open.actor = actor;
+  doc->graph.open.number = (uint32_t)change->number;
+  doc->graph.open.time = change->time;
+  error = settle_change(doc, given, change);
   if (!error) check_settled(doc);
   if (!error) return 1;
   open_change_revert(doc);
-  return error == DUNLIN_ENOMEM ? error : DUNLIN_EREFUSED;
+  return error == DUNLIN_ENOMEM || error == DUNLIN_ECORRUPT ? error : DUNLIN_EREFUSED;
 }
 
-/* ---- Changes that wait -------------------------------------------------------------------------------------- */
-
-static void pending_drop(dunlin_doc *doc, struct pending *p) {
-  env_free(doc->env, (void *)(uintptr_t)p->change.bytes.data, p->change.bytes.len);
-  doc->pending_bytes -= p->change.bytes.len;
-  doc->pending_used--;
-  p->change.bytes = (struct dunlin_bytes){NULL, 0};
+/* An actor that was new with a change that was not taken: nobody is to fill the document with such. */
+static void forget_actor(dunlin_doc *doc, const struct dunlin_actor *name) {
+  const struct graph *g = &doc->graph;
+  uint32_t actor = graph_actor_find(g, name);
+  if (actor == IDMAP_NONE || actor + 1 != g->actor_count || actor == doc->actor) return;
+  if (!g->actors[actor].run_count && !g->actors[actor].before) graph_forget_actor(&doc->graph);
 }
 
-static bool pending_same(const dunlin_doc *doc, const struct dunlin_id *missing, const struct dunlin_id *id,
-                         const struct dunlin_actor *author) {
-  for (uint32_t i = idmap_get(&doc->waiting, missing); i != IDMAP_NONE; i = doc->pending[i].next) {
-    const struct pending *p = &doc->pending[i];
-    if (id_compare(&p->change.id, id) || p->has_author != (author != NULL)) continue;
-    if (!author || !actor_compare(&p->author, author)) return true;
-  }
-  return false;
+int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
+                struct dunlin_id *missing) {
+  struct change own;
+  const struct change *change = given->parsed ? given->parsed : &own;
+  if (pending_refused(doc, &given->id)) return DUNLIN_EREFUSED;
+  int error = given->parsed ? 0 : change_parse(given->bytes, &own);
+  if (!error) error = find_parents(doc, change, missing);
+  if (error) return error;
+  bool is_new = change->actor && graph_actor_find(&doc->graph, change->actor) == IDMAP_NONE;
+  int taken = take_by(doc, given, change, author);
+  if (taken != 1 && is_new) forget_actor(doc, change->actor);
+  return taken;
 }
 
-static uint32_t pending_place(dunlin_doc *doc) {
-  for (size_t i = 0; doc->pending_used < doc->pending_count && i < doc->pending_count; i++)
-    if (!doc->pending[i].change.bytes.data) return (uint32_t)i;
-  if (ENV_GROW(doc->env, doc->pending, doc->pending_cap, doc->pending_count + 1)) return IDMAP_NONE;
-  return (uint32_t)doc->pending_count;
-}
-
-static int pending_add(dunlin_doc *doc, const struct change_id_bytes *change, const struct dunlin_actor *author,
-                       const struct dunlin_id *missing) {
-  if (pending_same(doc, missing, &change->id, author)) return 0;
-  if (doc->pending_bytes + change->bytes.len > DUNLIN_MAX_PENDING) return DUNLIN_ELIMIT;
-  uint32_t at = pending_place(doc);
-  void *bytes = at == IDMAP_NONE ? NULL : env_alloc(doc->env, change->bytes.len);
-  if (!bytes) return DUNLIN_ENOMEM;
-  uint32_t next = idmap_get(&doc->waiting, missing);
-  int error = idmap_put(&doc->waiting, doc->env, missing, at);
-  if (error) {
-    env_free(doc->env, bytes, change->bytes.len);
-    return error;
-  }
-  memcpy(bytes, change->bytes.data, change->bytes.len);
-  doc->pending[at] = (struct pending){.change = {change->id, {bytes, change->bytes.len}, NULL},
-                                      .missing = *missing,
-                                      .has_author = author,
-                                      .next = next};
-  if (author) doc->pending[at].author = *author;
-  if (at == doc->pending_count) doc->pending_count++;
-  doc->pending_used++;
-  doc->pending_bytes += change->bytes.len;
-  return 0;
-}
+/* ---- Deltas ------------------------------------------------------------------------------------------------- */
 
 struct intake {
   dunlin_doc *doc;
@@ -327,48 +308,16 @@ struct intake {
   struct dunlin_applied result;
 };
 
-/* Takes a change in, or keeps it, or refuses it; then those that waited for it, and so on. */
+/* Takes a change in, or keeps it, or refuses it. */
 static int take_in(void *ctx, const struct change_id_bytes *change) {
   struct intake *in = ctx;
-  dunlin_doc *doc = in->doc;
   struct dunlin_id missing;
-  int error = take_change(doc, change, in->author, &missing);
-  if (error == DUNLIN_ENOENT) error = pending_add(doc, change, in->author, &missing);
-  else if (error == 1) in->result.applied++, error = 0;
-  else if (!error) in->result.duplicates++;
-  else if (error == DUNLIN_EREFUSED) in->result.refused++, error = 0;
-  return error;
-}
-
-/* Those that waited for `id`, detached from the table; IDMAP_NONE. */
-static uint32_t waiting_take(dunlin_doc *doc, const struct dunlin_id *id) {
-  uint32_t first = idmap_get(&doc->waiting, id);
-  if (first != IDMAP_NONE) idmap_remove(&doc->waiting, id);
-  return first;
-}
-
-/* Tries all that waited for changes that are there now, from change `from` of the graph on. */
-static int take_waiting(struct intake *in, uint32_t from) {
-  dunlin_doc *doc = in->doc;
-  for (uint32_t at = from; doc->waiting.used && at < doc->graph.changes; at++) {
-    struct dunlin_id id;
-    int missing = names_id(doc, at, &id);
-    if (missing) return missing;
-    uint32_t i = waiting_take(doc, &id);
-    while (i != IDMAP_NONE) {
-      struct pending *p = &doc->pending[i];
-      struct change_id_bytes change = p->change;
-      struct dunlin_actor author = p->author;
-      struct intake one = {.doc = doc, .author = p->has_author ? &author : NULL};
-      uint32_t next = p->next;
-      int error = take_in(&one, &change);
-      pending_drop(doc, &doc->pending[i]);
-      in->result.applied += one.result.applied;
-      in->result.refused += one.result.refused;
-      if (error) return error;
-      i = next;
-    }
-  }
+  int error = take_change(in->doc, change, in->author, &missing);
+  if (!error) in->result.duplicates++;
+  if (error != DUNLIN_ENOENT) return pending_judged(in->doc, &change->id, error, &in->result);
+  error = pending_add(in->doc, change, in->author, &missing);
+  if (error != DUNLIN_ELIMIT) return error;
+  in->result.left_out++;
   return 0;
 }
 
@@ -376,12 +325,11 @@ int doc_apply_as(dunlin_doc *doc, const struct dunlin_actor *author, const void 
                  struct dunlin_applied *result) {
   if (doc->open.is_open) return DUNLIN_ESTATE;
   struct intake in = {.doc = doc, .author = author};
-  uint32_t from = doc->graph.changes;
   int error = delta_read_with(doc->env, &doc->id, (struct dunlin_bytes){delta, len}, &doc->intake, take_in, &in);
-  int waiting_error = take_waiting(&in, from);
+  int waiting_error = pending_go_on(doc, &in.result);
   enum { keep = 4096 }; /* bytes, so that small deltas need no new memory */
   if (doc->intake.cap > keep) buf_free(&doc->intake);
-  in.result.pending = doc->pending_used;
+  in.result.pending = doc->pending.used;
   if (result) *result = in.result;
   return error ? error : waiting_error;
 }
@@ -439,7 +387,7 @@ size_t dunlin_doc_changes(const dunlin_doc *doc) {
 }
 
 size_t dunlin_doc_pending(const dunlin_doc *doc) {
-  return doc->pending_used;
+  return doc->pending.used;
 }
 
 static int by_id(const void *a, const void *b) {

@@ -46,6 +46,13 @@ uint32_t graph_actor(struct graph *g, const struct dunlin_actor *name) {
   return (uint32_t)g->actor_count++;
 }
 
+void graph_forget_actor(struct graph *g) {
+  struct graph_actor *last = &g->actors[--g->actor_count];
+  struct dunlin_id key = padded(&last->name);
+  idmap_remove(&g->actor_ids, &key);
+  ENV_FREE_ARRAY(g->env, last->runs, last->run_cap);
+}
+
 /* ---- Looking up --------------------------------------------------------------------------------------------- */
 
 uint32_t graph_run_at(const struct graph *g, uint32_t lv) {

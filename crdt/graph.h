@@ -104,6 +104,8 @@ void graph_free(struct graph *graph);
 
 /* The number of an actor, added when it is new; IDMAP_NONE when out of memory. */
 uint32_t graph_actor(struct graph *graph, const struct dunlin_actor *name);
+/* Takes the last one out again, which has made nothing. */
+void graph_forget_actor(struct graph *graph);
 uint32_t graph_actor_find(const struct graph *graph, const struct dunlin_actor *name); /* IDMAP_NONE */
 
 /* Opens a change on the parents, given by LVs (in any order; copied).  Its number is the caller's to set in graph->open before

@@ -148,11 +148,24 @@ struct rows {
 };
 
 struct pending {
-  struct change_id_bytes change; /* bytes are owned */
-  struct dunlin_id missing;      /* the parent it waits for */
+  struct change_id_bytes change; /* its bytes are owned; NULL: a free place */
   struct dunlin_actor author;
   bool has_author;
-  uint32_t next; /* waiting for the same parent; IDMAP_NONE */
+  uint32_t found; /* so many of its parents are there */
+  uint32_t next;  /* one more that waits for the same parent, is ready, or is free; IDMAP_NONE */
+};
+
+/* Changes whose parents are not there; pending.c. */
+struct pending_queue {
+  struct pending *list;
+  size_t count, cap, used, bytes; /* bytes: of all that is kept for them */
+  uint32_t free;
+  uint32_t ready, ready_last; /* what they waited for has come, or was refused */
+  struct idmap waiting;       /* missing parent -> first that waits for it */
+  struct idmap places;        /* id and author -> place */
+  struct idmap refused;       /* ids of changes that were refused */
+  struct dunlin_id *refused_ids;
+  size_t refused_count, refused_cap, refused_next; /* a ring when it is full */
 };
 
 struct dunlin_doc {
@@ -185,9 +198,7 @@ struct dunlin_doc {
   void *hook_ctx;
   int (*begin_hook)(void *ctx); /* may be NULL */
   void *begin_ctx;
-  struct pending *pending; /* `change.bytes.data` NULL: a free place */
-  size_t pending_count, pending_cap, pending_used, pending_bytes;
-  struct idmap waiting;    /* missing parent -> first pending */
+  struct pending_queue pending;
   struct dunlin_id *heads; /* sorted, for dunlin_doc_heads */
   size_t heads_cap;
   struct lv_ranges voids;     /* the operations of void changes, the latest first */
@@ -253,9 +264,27 @@ uint32_t list_element_at(const struct container *list, uint32_t at);
 
 /* ---- doc.c -------------------------------------------------------------------------------------------------- */
 
-/* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED; DUNLIN_ENOMEM. */
+/* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED: it is invalid, for ever; DUNLIN_EAUTH: it
+ * is not by `author` (NULL: anybody); DUNLIN_ENOMEM, DUNLIN_ECORRUPT. */
 int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
                 struct dunlin_id *missing);
+
+/* ---- pending.c ---------------------------------------------------------------------------------------------- */
+
+void pending_init(struct pending_queue *queue);
+void pending_free(struct pending_queue *queue, const struct dunlin_env *env);
+/* Keeps a change until `missing` is there.  DUNLIN_ELIMIT: too much waits already; DUNLIN_ENOMEM. */
+int pending_add(dunlin_doc *doc, const struct change_id_bytes *change, const struct dunlin_actor *author,
+                const struct dunlin_id *missing);
+/* Whether the change is known to have been refused. */
+bool pending_refused(const dunlin_doc *doc, const struct dunlin_id *id);
+/* take_change() said `outcome` to a change: counts it, and makes ready what waited for it.  0, or an error that says nothing about
+ * the change. */
+int pending_judged(dunlin_doc *doc, const struct dunlin_id *id, int outcome, struct dunlin_applied *result);
+/* Tries all that is ready, and what that makes ready.  An error leaves the rest for the next call. */
+int pending_go_on(dunlin_doc *doc, struct dunlin_applied *result);
+/* DUNLIN_ECORRUPT when the queue contradicts itself. */
+int pending_check(const dunlin_doc *doc);
 
 /* ---- history.c ---------------------------------------------------------------------------------------------- */
 

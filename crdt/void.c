@@ -136,12 +136,7 @@ static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
   SWAP(doc->hook_ctx, fresh->hook_ctx, void *);
   doc->begin_hook = fresh->begin_hook;
   doc->begin_ctx = fresh->begin_ctx;
-  SWAP(doc->pending, fresh->pending, struct pending *);
-  SWAP(doc->pending_count, fresh->pending_count, size_t);
-  SWAP(doc->pending_cap, fresh->pending_cap, size_t);
-  SWAP(doc->pending_used, fresh->pending_used, size_t);
-  SWAP(doc->pending_bytes, fresh->pending_bytes, size_t);
-  SWAP(doc->waiting, fresh->waiting, struct idmap);
+  SWAP(doc->pending, fresh->pending, struct pending_queue);
 }
 
 /* Takes over the set `ids`, whose memory is the new document's from here on. */

@@ -24,11 +24,20 @@ struct acks {
   size_t count, cap;
 };
 
+/* How far a document has read the runs. */
+struct doc_cursor {
+  uint64_t at;    /* arrival number up to which they are applied */
+  uint64_t again; /* behind this one there are changes that the document left out; UINT64_MAX */
+};
+static inline struct doc_cursor doc_cursor_begin(void) {
+  return (struct doc_cursor){.again = UINT64_MAX};
+}
+
 /* The directory documents of spaces, for reading names. */
 struct directory {
   struct dunlin_id space;
   dunlin_doc *doc;
-  uint64_t cursor;
+  struct doc_cursor cursor;
 };
 
 struct directories {

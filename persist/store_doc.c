@@ -12,7 +12,7 @@ struct dunlin_store_doc {
   struct dunlin_actor actor;
   struct writer *writer; /* NULL: read only */
   dunlin_doc *doc;
-  uint64_t cursor;     /* arrival number up to which runs are applied */
+  struct doc_cursor cursor;
   uint64_t generation; /* of the index when the actor was last looked at */
   bool copied;         /* the actor is new: what a copy of this store wrote under the old one is to be read, too */
   enum dunlin_commit_mode mode;
@@ -56,6 +56,7 @@ static int apply_group(void *ctx, const struct run_group *group) {
   a->result->duplicates += applied.duplicates;
   a->result->pending += applied.pending;
   a->result->refused += applied.refused;
+  a->result->left_out += applied.left_out;
   /* Its form was checked when it came in, so this is no damage but an author who sent what no replica will take. */
   if (r != DUNLIN_EFORMAT && r != DUNLIN_EAUTH && r != DUNLIN_EREFUSED) return r;
   a->result->refused++;
@@ -91,16 +92,35 @@ static bool next_run(struct index *index, const struct dunlin_id *did, const str
   return found;
 }
 
-int doc_load(dunlin_store *store, dunlin_doc *doc, const struct dunlin_id *did, const struct space *space, uint8_t lane,
-             const struct dunlin_actor *skip, uint64_t *cursor, struct dunlin_applied *result) {
-  struct apply a = {.store = store, .doc = doc, .did = did, .result = result};
-  uint64_t at = *cursor;
-  int r = index_whole(store, space, lane);
-  while (!r && next_run(&store->index, did, space, lane, skip, &at, &a.log)) {
-    r = apply_run(&a, at);
-    if (!r) *cursor = at;
+/* Applies the runs behind arrival number `*at`.  Where one brought changes that were left out is noted in `*again`. */
+static int load_runs(struct apply *a, const struct space *space, uint8_t lane, const struct dunlin_actor *skip,
+                     uint64_t *at, uint64_t *again) {
+  uint64_t next = *at;
+  int r = 0;
+  while (!r && next_run(&a->store->index, a->did, space, lane, skip, &next, &a->log)) {
+    size_t left_out = a->result->left_out;
+    r = apply_run(a, next);
+    if (!r) *at = next;
+    if (a->result->left_out != left_out && *again > next - 1) *again = next - 1;
   }
-  if (!r) *cursor = at;
+  if (!r) *at = next;
+  return r;
+}
+
+int doc_load(dunlin_store *store, dunlin_doc *doc, const struct dunlin_id *did, const struct space *space, uint8_t lane,
+             const struct dunlin_actor *skip, struct doc_cursor *cursor, struct dunlin_applied *result) {
+  struct apply a = {.store = store, .doc = doc, .did = did, .result = result};
+  size_t applied = result->applied, left_out = result->left_out;
+  int r = index_whole(store, space, lane);
+  if (!r) r = load_runs(&a, space, lane, skip, &cursor->at, &cursor->again);
+  /* What was left out may have its parents now, if anything has come at all. */
+  while (!r && cursor->again != UINT64_MAX && result->applied != applied) {
+    uint64_t from = cursor->again, again = UINT64_MAX;
+    applied = result->applied;
+    result->left_out = left_out;
+    r = load_runs(&a, space, lane, skip, &from, &again);
+    if (!r) cursor->again = again;
+  }
   return r;
 }
 
@@ -124,7 +144,7 @@ static int directory_of(dunlin_store *store, const struct space *space, dunlin_d
   while (i < all->count && id_compare(&all->list[i].space, &space->id)) i++;
   if (i == all->count) {
     if (ENV_GROW(store->env, all->list, all->cap, all->count + 1)) return DUNLIN_ENOMEM;
-    all->list[i] = (struct directory){.space = space->id};
+    all->list[i] = (struct directory){.space = space->id, .cursor = doc_cursor_begin()};
     int r = doc_reader(store, &id, &all->list[i].doc);
     if (r) return r;
     all->count++;
@@ -209,7 +229,7 @@ static int list_name(struct dunlin_store_doc *d, const char *name, size_t len) {
   struct dunlin_applied applied = {0};
   dunlin_doc *directory = NULL;
   dunlin_obj names;
-  uint64_t cursor = 0;
+  struct doc_cursor cursor = doc_cursor_begin();
   int r = dunlin_doc_new(d->store->env, &did, &d->actor, &directory);
   if (r) return r;
   dunlin_doc_on_commit(directory, on_directory_commit, d);
@@ -310,6 +330,7 @@ int dunlin_store_doc_open(dunlin_store *store, const struct dunlin_id *space_id,
   if (!d) return DUNLIN_ENOMEM;
   d->store = store;
   d->space = space;
+  d->cursor = doc_cursor_begin();
   d->id = doc_id_of_name(store->env, &space->id, name, name_len);
   r = open_in_space(d, name, name_len, flags);
   if (r) {
@@ -344,12 +365,12 @@ struct dunlin_actor dunlin_store_doc_actor(const dunlin_store_doc *d) {
 
 int dunlin_store_doc_pull(dunlin_store_doc *d, struct dunlin_applied *result) {
   struct dunlin_applied applied = {0};
-  uint64_t cursor = d->cursor;
+  struct doc_cursor cursor = d->cursor;
   int r = store_usable(d->store);
   if (!r && doc_in_transaction(d->doc)) r = DUNLIN_ESTATE;
   if (!r) r = renew_actor(d);
   if (r) return r;
-  if (d->copied) cursor = 0; /* once more: most of it is there already */
+  if (d->copied) cursor = doc_cursor_begin(); /* once more: most of it is there already */
   r = doc_load(d->store, d->doc, &d->id, d->space, LANE_NORMAL, d->copied ? NULL : &d->actor, &cursor, &applied);
   if (!r) d->copied = false;
   if (!d->copied) d->cursor = cursor;

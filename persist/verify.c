@@ -101,10 +101,11 @@ static int check_doc(struct verify *v, const struct space *space, const struct d
                      const char *what, dunlin_doc **out) {
   struct dunlin_applied applied = {0};
   dunlin_doc *doc = NULL;
-  uint64_t cursor = 0;
+  struct doc_cursor cursor = doc_cursor_begin();
   int r = doc_reader(v->store, did, &doc);
   if (!r) r = doc_load(v->store, doc, did, space, lane, NULL, &cursor, &applied);
-  if (!r && dunlin_doc_pending(doc)) fault(v, "%s: %zu changes lack a parent", what, dunlin_doc_pending(doc));
+  size_t waiting = r ? 0 : dunlin_doc_pending(doc) + applied.left_out;
+  if (waiting) fault(v, "%s: %zu changes lack a parent", what, waiting);
   if (!r && applied.refused) fault(v, "%s: %zu changes are not valid", what, applied.refused);
   if (r == DUNLIN_ECORRUPT) fault(v, "%s: cannot be read in full", what);
   if (!r && out) *out = doc;

@@ -195,7 +195,8 @@ struct dunlin_applied {
   size_t applied;    /* new changes that took effect, those that had waited included */
   size_t duplicates; /* already there */
   size_t pending;    /* kept until their parents arrive */
-  size_t refused;    /* invalid: not in the document, nor will be what builds on them */
+  size_t refused;    /* invalid, or built on such: not in the document, nor ever will be */
+  size_t left_out;   /* not kept, since too much waits already: to be given again when their parents are here */
 };
 
 /* Takes a delta in.  Order and repetition do not matter.  Malformed bytes give DUNLIN_EFORMAT and change nothing.

@@ -10,6 +10,7 @@
 #define DUNLIN_MAX_DELTA_CHANGES (1u << 20)    /* changes in a delta */
 #define DUNLIN_MAX_DELTA_OPS (1u << 24)        /* operations (local versions) in a delta */
 #define DUNLIN_MAX_PENDING (16u * 1024 * 1024) /* bytes of changes that wait for their parents, a document */
+#define DUNLIN_MAX_REFUSED 32768u              /* refused changes that a document remembers */
 #define DUNLIN_MAX_FRAME (64u * 1024)          /* bytes of a frame on a link */
 #define DUNLIN_MAX_SEALED (1024u * 1024)       /* bytes of a sealed run */
 #define DUNLIN_MAX_RAW (4u * 1024 * 1024)      /* bytes of a run's data before compression */

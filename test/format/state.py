@@ -88,21 +88,25 @@ class Document:
     def __init__(self, document):
         self.id = document
         self.applied, self.accepted = {}, []
-        self.pending, self.refused = {}, 0
+        self.pending, self.refused, self.refused_ids = {}, 0, set()
         self.containers = {ROOT: Container(MAP, 1)}
 
     # ---- Taking changes in
 
     def add(self, change):
-        """Takes a change in when its parents are there, else keeps it until they are.  What builds on a refused change waits for ever."""
+        """Takes a change in when its parents are there, else keeps it until they are.  What builds on a refused change is refused."""
         if change.id not in self.applied:
             self.pending[change.id] = change
         ready = True
         while ready:
-            ready = [x for x in self.pending.values() if all(parent in self.applied for parent in x.parents)]
+            ready = [x for x in self.pending.values() if self._is_ready(x)]
             for x in ready:
                 del self.pending[x.id]
                 self._judge(x)
+
+    def _is_ready(self, change):
+        return (all(parent in self.applied for parent in change.parents)
+                or any(parent in self.refused_ids for parent in change.parents))
 
     def _judge(self, change):
         try:
@@ -110,9 +114,12 @@ class Document:
             self.accepted.append(change)
         except Refused:
             self.refused += 1
+            self.refused_ids.add(change.id)
             self._rebuild()
 
     def _apply(self, change):
+        if any(parent in self.refused_ids for parent in change.parents):
+            raise Refused("builds on a refused change")
         applied = self._judge_head(change)
         self.applied[change.id] = applied
         Replay(self, change, applied).run()
