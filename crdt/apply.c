@@ -598,7 +598,7 @@ void open_change_revert(dunlin_doc *doc) {
   o->is_open = false;
 }
 
-static void settle_walker(const dunlin_doc *doc, struct walker *w, bool walks) {
+void settle_walker(const dunlin_doc *doc, struct walker *w, bool walks) {
   if (walks) {
     w->version[0] = doc->graph.lvs - 1;
     w->version_count = 1;

@@ -52,9 +52,7 @@ static int walk_in(dunlin_doc *doc, struct container *c, struct sequence *s) {
   return error;
 }
 
-/* Whether operations have been logged that do not show yet. */
-static bool lags(const struct container *c, const struct sequence *s) {
-  const struct oplog *log = &c->log;
+bool sequence_waits(const struct sequence *s, const struct oplog *log) {
   return log->count && log->runs[log->count - 1].lv + log->runs[log->count - 1].len > s->shown;
 }
 
@@ -62,7 +60,7 @@ int container_show(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
   struct sequence *s = sequence_of(c);
   bool lost = c->kind == DUNLIN_TEXT && c->as.text.lost;
-  if (!s || (!lost && !lags(c, s))) return 0;
+  if (!s || (!lost && !sequence_waits(s, &c->log))) return 0;
   if (doc->open.is_open && c->touched == doc->open.stamp)
     return 0; /* all was brought in before; what is new is its own */
   int error = lost ? docfile_load(doc) : walk_in(doc, c, s);

@@ -292,6 +292,10 @@ int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const stru
   const struct change *change = given->parsed ? given->parsed : &own;
   if (pending_refused(doc, &given->id)) return DUNLIN_EREFUSED;
   int error = given->parsed ? 0 : change_parse(given->bytes, &own);
+  if (!error && take_next(doc, change, &given->id, author)) {
+    check_settled(doc);
+    return 1;
+  }
   if (!error) error = find_parents(doc, change, missing);
   if (error) return error;
   bool is_new = change->actor && graph_actor_find(&doc->graph, change->actor) == IDMAP_NONE;

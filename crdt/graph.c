@@ -439,15 +439,48 @@ int graph_settle_run(struct graph *g, uint32_t changes, uint32_t length) {
   return error;
 }
 
+/* The next change has this length and time; there is room. */
+static void note_change(struct graph *g, uint32_t length, int64_t time) {
+  if (!g->length_count || g->lengths[g->length_count - 1].length != length)
+    g->lengths[g->length_count++] = (struct graph_length){g->lvs, g->changes, length};
+  if (time != (g->time_count ? g->times[g->time_count - 1].time : 0))
+    g->times[g->time_count++] = (struct graph_time){g->changes, time};
+}
+
 int graph_settle(struct graph *g, uint32_t length) {
   int error = graph_reserve(g, length);
   if (error) return error;
-  if (!g->length_count || g->lengths[g->length_count - 1].length != length)
-    g->lengths[g->length_count++] = (struct graph_length){g->lvs, g->changes, length};
-  if (g->open.time != (g->time_count ? g->times[g->time_count - 1].time : 0))
-    g->times[g->time_count++] = (struct graph_time){g->changes, g->open.time};
+  note_change(g, length, g->open.time);
   settle(g, 1, length);
   return 0;
+}
+
+bool graph_goes_on(const struct graph *g, uint64_t number) {
+  if (!g->run_count || !g->critical_count) return false;
+  const struct graph_run *last = &g->runs[g->run_count - 1];
+  const struct graph_actor *a = &g->actors[last->actor];
+  if (a->forked || a->changes != number || last->number + (g->changes - last->change) != number) return false;
+  return g->head_count > 1 || g->critical[g->critical_count - 1].to == g->lvs;
+}
+
+int graph_reserve_next(struct graph *g) {
+  return ENV_GROW(g->env, g->lengths, g->length_cap, g->length_count + 1) ||
+                 ENV_GROW(g->env, g->times, g->time_cap, g->time_count + 1)
+             ? DUNLIN_ENOMEM
+             : 0;
+}
+
+void graph_settle_next(struct graph *g, uint32_t length, int64_t time) {
+  const struct graph_run *last = &g->runs[g->run_count - 1];
+  uint32_t was = g->lvs - 1;
+  note_change(g, length, time);
+  g->open.actor = last->actor;
+  g->actors[last->actor].changes++;
+  g->changes++;
+  g->lvs += length;
+  if (g->head_count == 1) g->critical[g->critical_count - 1].to = g->lvs, g->unseen.count = 0;
+  g->unseen_at = g->head_count == 1 || g->unseen_at == was ? g->lvs - 1 : LV_NONE;
+  g->heads[g->head_count - 1] = g->lvs - 1; /* they are in order */
 }
 
 /* ---- Orders ------------------------------------------------------------------------------------------------- */

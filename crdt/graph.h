@@ -118,6 +118,12 @@ int graph_settle(struct graph *graph, uint32_t length);
  * and times are in graph->lengths and graph->times already. */
 int graph_settle_run(struct graph *graph, uint32_t changes, uint32_t length);
 
+/* A change by the actor of the last one, which builds on just that, needs not be opened when it has this number and graph_goes_on():
+ * graph_settle_next() makes it part of the graph, once graph_reserve_next() has made room. DUNLIN_ENOMEM. */
+bool graph_goes_on(const struct graph *graph, uint64_t number);
+int graph_reserve_next(struct graph *graph);
+void graph_settle_next(struct graph *graph, uint32_t length, int64_t time);
+
 /* Whether graph_settle() will succeed: makes room for it. DUNLIN_ENOMEM, DUNLIN_ELIMIT. */
 int graph_reserve(struct graph *graph, uint32_t length);
 

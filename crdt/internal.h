@@ -223,6 +223,8 @@ int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id);
 /* Gets a container ready for operations of the open change: its state can be read at the change's version then.  DUNLIN_ENOENT when
  * that version does not know it. */
 int container_touch(dunlin_doc *doc, uint32_t container);
+/* The change has been settled: moves the walker on when its operations went through it, else lets it go once it is far behind. */
+void settle_walker(const dunlin_doc *doc, struct walker *walker, bool walks);
 
 struct container_id child_id(dunlin_doc *doc, const struct container_id *parent, struct dunlin_bytes key,
                              enum dunlin_kind kind, uint32_t generation);
@@ -286,6 +288,13 @@ int pending_go_on(dunlin_doc *doc, struct dunlin_applied *result);
 /* DUNLIN_ECORRUPT when the queue contradicts itself. */
 int pending_check(const dunlin_doc *doc);
 
+/* ---- next.c ------------------------------------------------------------------------------------------------- */
+
+/* Takes a change in that just goes on with the last one; false, and nothing done, when it is not that simple, invalid or too
+ * large for the memory there is. */
+bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id,
+               const struct dunlin_actor *author);
+
 /* ---- history.c ---------------------------------------------------------------------------------------------- */
 
 /* Puts the rows of a change (graph->changes: the open one) together again in doc->rows. */
@@ -333,6 +342,8 @@ extern const struct walker_sink text_sink; /* into a struct text_ctx */
 /* Brings what waits into a text or list, before somebody looks at it; nothing to do for other containers.  DUNLIN_ENOMEM; it
  * can be tried again. */
 int container_show(dunlin_doc *doc, uint32_t container);
+/* Whether operations have been logged that do not show yet. */
+bool sequence_waits(const struct sequence *sequence, const struct oplog *log);
 /* Whether it is known how many items there are at the open change's version, without walking. */
 bool size_known(const dunlin_doc *doc, const struct sequence *sequence, uint32_t *size);
 /* Notes how many there are behind the change that was just settled; tip_reserve() before. */

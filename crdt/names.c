@@ -357,6 +357,17 @@ int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct d
   return 0;
 }
 
+const struct dunlin_id *names_last(const struct names *n, uint32_t changes) {
+  return n->done == changes && changes ? recent_id(n, changes - 1) : NULL;
+}
+
+int names_reserve_one(dunlin_doc *doc) {
+  struct names *n = &doc->names;
+  uint32_t changes = doc->graph.changes, room = n->base || changes >= NAMES_RECENT ? NAMES_RECENT : changes + 1;
+  int error = changes % NAMES_EVERY == NAMES_EVERY - 1 ? reserve(n, doc->env, 1) : 0;
+  return error ? error : ENV_GROW(doc->env, n->recent, n->recent_cap, room);
+}
+
 int names_prepare(dunlin_doc *doc) {
   struct names *n = &doc->names;
   struct graph *g = &doc->graph;
@@ -374,10 +385,7 @@ int names_prepare(dunlin_doc *doc) {
     if (!error) keep(n, change, &id);
   }
   if (!error && !goes_on && a->run_count && a->last_known) keep(n, last_change(g, a), &a->last_id);
-  /* Room for the change itself: note() must not fail then. */
-  if (!error && g->changes % NAMES_EVERY == NAMES_EVERY - 1) error = reserve(n, doc->env, 1);
-  uint32_t room = n->base || g->changes >= NAMES_RECENT ? NAMES_RECENT : g->changes + 1;
-  if (!error) error = ENV_GROW(doc->env, n->recent, n->recent_cap, room);
+  if (!error) error = names_reserve_one(doc);
   doc->open.is_prepared = !error;
   return error;
 }

@@ -54,6 +54,10 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change);
 int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct dunlin_id *id, bool *known);
 /* Keeps what must be kept when the open change becomes part of the graph.  DUNLIN_ENOMEM. */
 int names_prepare(dunlin_doc *doc);
+/* The id of the last of so many changes, when it is at hand; NULL. */
+const struct dunlin_id *names_last(const struct names *names, uint32_t changes);
+/* Sees to it that names_add() can keep the id of one more change.  DUNLIN_ENOMEM. */
+int names_reserve_one(dunlin_doc *doc);
 /* The change that has just become part of the graph has this id; nothing is lost when memory runs out. */
 void names_add(dunlin_doc *doc, const struct dunlin_id *id);
 
