@@ -209,6 +209,27 @@ static json_t *from_counter(const dunlin_doc *doc, dunlin_obj counter) {
   return dunlin_counter_get(doc, counter, &v) == 0 ? json_integer(v) : NULL;
 }
 
+/* What a max, min or first shows; null while it is empty. */
+static json_t *from_offered(const dunlin_doc *doc, dunlin_obj obj, enum json_texts texts, unsigned depth) {
+  struct dunlin_value value = {.kind = DUNLIN_NULL};
+  int rc = dunlin_offered(doc, obj, &value);
+  return rc == 0 || rc == DUNLIN_ENOENT ? from_value(doc, &value, texts, depth + 1) : NULL;
+}
+
+static json_t *from_set(const dunlin_doc *doc, dunlin_obj set, enum json_texts texts, unsigned depth) {
+  json_t *out = json_array();
+  size_t size = dunlin_set_size(doc, set);
+  for (size_t i = 0; out && i < size; i++) {
+    struct dunlin_value value;
+    if (dunlin_set_at(doc, set, i, &value) != 0 ||
+        json_array_append_new(out, from_value(doc, &value, texts, depth + 1)) != 0) {
+      json_decref(out);
+      return NULL;
+    }
+  }
+  return out;
+}
+
 static json_t *from_value(const dunlin_doc *doc, const struct dunlin_value *value, enum json_texts texts,
                           unsigned depth) {
   if (depth > DUNLIN_MAX_DEPTH + 1) return NULL;
@@ -224,6 +245,11 @@ static json_t *from_value(const dunlin_doc *doc, const struct dunlin_value *valu
     case DUNLIN_LIST: return from_list(doc, value->as.obj, texts, depth);
     case DUNLIN_TEXT: return from_text(doc, value->as.obj, texts);
     case DUNLIN_COUNTER: return from_counter(doc, value->as.obj);
+    case DUNLIN_MAX:
+    case DUNLIN_MIN:
+    case DUNLIN_FIRST: return from_offered(doc, value->as.obj, texts, depth);
+    case DUNLIN_SET:
+    case DUNLIN_GROWING_SET: return from_set(doc, value->as.obj, texts, depth);
   }
   return NULL;
 }

@@ -17,6 +17,11 @@ const char *kind_words(enum dunlin_kind kind) {
     case DUNLIN_LIST: return "a list";
     case DUNLIN_TEXT: return "a text";
     case DUNLIN_COUNTER: return "a counter";
+    case DUNLIN_MAX: return "a max";
+    case DUNLIN_MIN: return "a min";
+    case DUNLIN_FIRST: return "a first";
+    case DUNLIN_SET:
+    case DUNLIN_GROWING_SET: return "a set";
   }
   return "of an unknown kind";
 }

@@ -63,7 +63,8 @@ struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunli
 }
 
 void container_free(dunlin_doc *doc, struct container *c) {
-  if (c->kind == DUNLIN_MAP) map_free(&c->as.map);
+  if (has_map(c->kind)) map_free(&c->as.map);
+  if (is_offer(c->kind)) reg_free(&c->as.offer, doc->env);
   if (c->kind == DUNLIN_LIST) list_free(&c->as.list.list);
   if (c->kind == DUNLIN_TEXT) text_free(&c->as.text.text);
   struct sequence *s = sequence_of(c);
@@ -99,7 +100,7 @@ uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent) 
   c->provisional = true;
   c->void_from = LV_NONE;
   c->depth = doc->container_count ? (uint8_t)(doc->containers[parent]->depth + 1) : 0;
-  if (kind == DUNLIN_MAP) map_init(&c->as.map, doc->env, doc->seed + doc->container_count);
+  if (has_map(kind)) map_init(&c->as.map, doc->env, doc->seed + doc->container_count);
   if (kind == DUNLIN_LIST) list_init(&c->as.list.list, doc->env);
   if (kind == DUNLIN_TEXT) text_init(&c->as.text.text, doc->env);
   struct sequence *s = sequence_of(c);
@@ -300,7 +301,8 @@ static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op)
 
 /* ---- Registers ---------------------------------------------------------------------------------------------- */
 
-static int write_entry(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
+static int write_entry(dunlin_doc *doc, const struct op *op, const struct reg_write *write,
+                       const struct reg_names *names) {
   struct map *map = &doc->containers[op->container]->as.map;
   uint32_t entry = map_entry_of(map, op->key, op->entry);
   if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
@@ -308,7 +310,7 @@ static int write_entry(dunlin_doc *doc, const struct op *op, const struct reg_wr
   struct reg *reg = &map->entries[entry].reg;
   bool was = reg->count;
   struct undo undo = {.what = UNDO_MAP_WRITE, .container = op->container, .entry = entry};
-  int error = reg_apply(reg, &doc->graph, write, &undo.reg);
+  int error = reg_apply(reg, &doc->graph, write, names, &undo.reg);
   if (error < 0) return error;
   map_changed(map, was, reg->count);
   if (error) push_undo(doc, undo);
@@ -323,11 +325,65 @@ static struct reg_write child_write(const dunlin_doc *doc, uint32_t child) {
   return (struct reg_write){.lv = open_lv(doc), .value = {.kind = doc->containers[child]->kind, .as.obj = {child}}};
 }
 
+int find_named(dunlin_doc *doc, struct dunlin_bytes names, uint32_t *lvs, struct reg_names *out) {
+  const uint8_t *name = names.data;
+  out->lvs = lvs;
+  out->count = 0;
+  for (size_t i = 0; i < names.len; i += WRITE_NAME) {
+    struct dunlin_id id;
+    uint32_t change, index = get_be32(name + i + sizeof id.bytes);
+    memcpy(id.bytes, name + i, sizeof id.bytes);
+    int error = names_find(doc, &id, &change);
+    if (error) return error;
+    if (change == IDMAP_NONE) continue;
+    uint32_t start = graph_start(&doc->graph, change);
+    if (index < graph_start(&doc->graph, change + 1) - start) lvs[out->count++] = start + index;
+  }
+  return 0;
+}
+
+/* A write that names what it replaces. */
+static int apply_over(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
+  uint32_t lvs[WRITE_NAMES_MAX];
+  struct reg_names names = {.own = doc->open.lv};
+  int error = find_named(doc, op->names, lvs, &names);
+  if (error) return error;
+  if (op->kind == OP_LIST_SET_OVER) return list_apply(doc, op, write, &names);
+  return write_entry(doc, op, op->kind == OP_MAP_SET_OVER ? write : NULL, &names);
+}
+
+/* ---- Offers and sets ---------------------------------------------------------------------------------------- */
+
+static int apply_offer(dunlin_doc *doc, struct container *c, const struct op *op, const struct reg_write *write) {
+  struct reg *reg = &c->as.offer;
+  struct undo undo = {.what = UNDO_OFFER, .container = op->container};
+  int error = offer_check(c->kind, &op->value);
+  if (error || doc->open.is_void) return error;
+  if (reg->count) {
+    const struct reg_write *shown = reg_writes(reg);
+    bool better;
+    if (c->kind != DUNLIN_FIRST) better = offer_beats(c->kind, &op->value, &shown->value);
+    else better = !graph_seen(&doc->graph, shown->lv) && graph_wins(&doc->graph, shown->lv, write->lv);
+    if (!better) return 0;
+  }
+  error = reg_replace(reg, doc->env, write, &undo.reg);
+  if (error < 0) return error;
+  push_undo(doc, undo);
+  return 0;
+}
+
+/* A member's register has no values: the member is the key. */
+static int apply_member(dunlin_doc *doc, const struct op *op) {
+  struct reg_write write = {.lv = open_lv(doc), .value = {.kind = DUNLIN_NULL}};
+  if (op->key.len > DUNLIN_MAX_KEY) return DUNLIN_ELIMIT;
+  return write_entry(doc, op, op->kind == OP_OFFER ? &write : NULL, NULL);
+}
+
 /* ---- Children ----------------------------------------------------------------------------------------------- */
 
 /* Whether the walking version knows a child of that generation at the entry. */
 static bool generation_known(dunlin_doc *doc, uint32_t map, struct dunlin_bytes key, uint32_t generation) {
-  for (int kind = DUNLIN_MAP; kind <= DUNLIN_COUNTER; kind++) {
+  for (int kind = DUNLIN_MAP; kind <= (int)KIND_LAST; kind++) {
     struct container_id id = child_id(doc, &doc->containers[map]->id, key, (enum dunlin_kind)kind, generation);
     uint32_t found = container_find(doc, &id);
     if (found != IDMAP_NONE && container_seen(doc, found)) return true;
@@ -378,7 +434,7 @@ static int apply_map_child(dunlin_doc *doc, const struct op *op, uint32_t *made)
       doc, (struct undo){.what = UNDO_GENERATION, .container = op->container, .entry = entry, .amount = e->generation});
   if (e->generation < (int64_t)op->number) e->generation = op->number;
   struct reg_write write = child_write(doc, *made);
-  return write_entry(doc, op, &write);
+  return write_entry(doc, op, &write, NULL);
 }
 
 static int apply_item_child(dunlin_doc *doc, const struct op *op, uint32_t *made) {
@@ -388,7 +444,7 @@ static int apply_item_child(dunlin_doc *doc, const struct op *op, uint32_t *made
   int error = container_make(doc, op, kind, doc->open.is_given ? &id : NULL, made);
   if (error) return error;
   struct reg_write write = child_write(doc, *made);
-  return list_apply(doc, op, &write);
+  return list_apply(doc, op, &write, NULL);
 }
 
 /* ---- One operation ------------------------------------------------------------------------------------------ */
@@ -420,24 +476,41 @@ static int apply_unknown(dunlin_doc *doc, const struct op *op, bool unknown, uin
   return container_make(doc, op, (enum dunlin_kind)id.bytes[0], &id, made);
 }
 
-static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *idle) {
-  struct container *c = doc->containers[op->container];
-  struct reg_write write = scalar_write(doc, op, op->kind == OP_MAP_SET ? op->a : 0);
-  enum dunlin_kind need = DUNLIN_NULL;
+/* The kind of container that an operation is for; DUNLIN_NULL: an unknown operation. */
+static enum dunlin_kind kind_for(const struct op *op, enum dunlin_kind kind) {
   switch (op->kind) {
-    case OP_TEXT_INSERT: need = DUNLIN_TEXT; break;
-    case OP_DELETE: need = c->kind == DUNLIN_TEXT ? DUNLIN_TEXT : DUNLIN_LIST; break;
+    case OP_TEXT_INSERT: return DUNLIN_TEXT;
+    case OP_DELETE: return kind == DUNLIN_TEXT ? DUNLIN_TEXT : DUNLIN_LIST;
     case OP_LIST_INSERT:
     case OP_LIST_CHILD:
     case OP_LIST_SET:
+    case OP_LIST_SET_OVER:
     case OP_LIST_SET_CHILD:
-    case OP_LIST_MOVE: need = DUNLIN_LIST; break;
+    case OP_LIST_MOVE: return DUNLIN_LIST;
     case OP_MAP_SET:
+    case OP_MAP_SET_OVER:
     case OP_MAP_CHILD:
-    case OP_MAP_DELETE: need = DUNLIN_MAP; break;
-    case OP_COUNTER_ADD: need = DUNLIN_COUNTER; break;
-    default: break;
+    case OP_MAP_DELETE:
+    case OP_MAP_DELETE_OVER: return DUNLIN_MAP;
+    case OP_COUNTER_ADD: return DUNLIN_COUNTER;
+    case OP_OFFER: return is_offer(kind) || is_set(kind) ? kind : DUNLIN_MAX;
+    case OP_SET_REMOVE: return DUNLIN_SET;
+    default: return DUNLIN_NULL;
   }
+}
+
+static int apply_counter(dunlin_doc *doc, struct container *c, const struct op *op) {
+  if (doc->open.is_void) return 0;
+  c->as.counter = (int64_t)((uint64_t)c->as.counter + (uint64_t)op->amount);
+  push_undo(doc, (struct undo){.what = UNDO_COUNTER, .container = op->container, .amount = op->amount});
+  return 0;
+}
+
+static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *idle) {
+  struct container *c = doc->containers[op->container];
+  bool has_class = op->kind == OP_MAP_SET || op->kind == OP_MAP_SET_OVER;
+  struct reg_write write = scalar_write(doc, op, has_class ? op->a : 0);
+  enum dunlin_kind need = kind_for(op, c->kind);
   bool unknown = need == DUNLIN_NULL;
   if (unknown || c->kind == DUNLIN_NULL || any_seen(doc, &c->unknown)) {
     if (doc->open.is_local) return DUNLIN_ENEWER;
@@ -447,21 +520,19 @@ static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *
   if (c->kind != need) return DUNLIN_EKIND;
   if (need == DUNLIN_TEXT) return apply_text(doc, c, op);
   switch (op->kind) {
-    case OP_DELETE:
-    case OP_LIST_INSERT:
-    case OP_LIST_SET:
-    case OP_LIST_MOVE: return list_apply(doc, op, &write);
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD: return apply_item_child(doc, op, made);
-    case OP_MAP_SET: return write_entry(doc, op, &write);
+    case OP_MAP_SET: return write_entry(doc, op, &write, NULL);
     case OP_MAP_CHILD: return apply_map_child(doc, op, made);
-    case OP_MAP_DELETE: return write_entry(doc, op, NULL);
-    default: break;
+    case OP_MAP_DELETE: return write_entry(doc, op, NULL, NULL);
+    case OP_MAP_SET_OVER:
+    case OP_MAP_DELETE_OVER:
+    case OP_LIST_SET_OVER: return apply_over(doc, op, &write);
+    case OP_COUNTER_ADD: return apply_counter(doc, c, op);
+    case OP_OFFER:
+    case OP_SET_REMOVE: return is_set(need) ? apply_member(doc, op) : apply_offer(doc, c, op, &write);
+    default: return list_apply(doc, op, &write, NULL);
   }
-  if (doc->open.is_void) return 0;
-  c->as.counter = (int64_t)((uint64_t)c->as.counter + (uint64_t)op->amount);
-  push_undo(doc, (struct undo){.what = UNDO_COUNTER, .container = op->container, .amount = op->amount});
-  return 0;
 }
 
 /* ---- Rows --------------------------------------------------------------------------------------------------- */
@@ -580,6 +651,7 @@ static void revert_step(dunlin_doc *doc, struct undo *u) {
     case UNDO_MAP_WRITE: revert_write(doc, &c->as.map, u); break;
     case UNDO_LIST_WRITE: reg_revert(&c->as.list.list.elements[u->entry], &doc->graph, &u->reg); break;
     case UNDO_COUNTER: c->as.counter = (int64_t)((uint64_t)c->as.counter - (uint64_t)u->amount); break;
+    case UNDO_OFFER: reg_revert(&c->as.offer, &doc->graph, &u->reg); break;
     case UNDO_CONTAINER: container_drop_last(doc); break;
     case UNDO_MADE: c->made.count--; break;
     case UNDO_UNKNOWN: c->unknown.count--, c->unknown_now -= !doc->open.is_void; break;

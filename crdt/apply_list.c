@@ -14,6 +14,7 @@ struct list_ctx {
   uint32_t container;
   struct list *list;
   const struct reg_write *write; /* of an insertion or a set */
+  const struct reg_names *names; /* NULL, or what the set replaces */
 };
 
 static int put_new(struct list_ctx *l, uint32_t pos, const struct reg_write *write) {
@@ -21,7 +22,7 @@ static int put_new(struct list_ctx *l, uint32_t pos, const struct reg_write *wri
   if (error) return error;
   uint32_t element = list_new(l->list);
   struct reg_undo nothing;
-  error = reg_apply(&l->list->elements[element], &l->doc->graph, write, &nothing);
+  error = reg_apply(&l->list->elements[element], &l->doc->graph, write, NULL, &nothing);
   if (error < 0) list_drop(l->list, element);
   else list_insert(l->list, pos, element);
   return error < 0 ? error : 0;
@@ -55,7 +56,7 @@ static int write_element(void *ctx, uint32_t pos, const struct op_run *run) {
   (void)run;
   uint32_t element = list_get(l->list, pos);
   struct undo undo = {.what = UNDO_LIST_WRITE, .container = l->container, .entry = element};
-  int error = reg_apply(&l->list->elements[element], &l->doc->graph, l->write, &undo.reg);
+  int error = reg_apply(&l->list->elements[element], &l->doc->graph, l->write, l->names, &undo.reg);
   if (error <= 0) return error;
   l->doc->open.undos[l->doc->open.undo_count++] = undo; /* apply_op() has made room */
   return 0;
@@ -68,10 +69,10 @@ static bool in_list(const struct op *op, uint32_t size) {
   return op->a <= size && op->len <= size - op->a;
 }
 
-int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write) {
+int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write, const struct reg_names *names) {
   struct container *c = doc->containers[op->container];
   struct sequence *s = &c->as.list.sequence;
-  struct list_ctx ctx = {doc, op->container, &c->as.list.list, write};
+  struct list_ctx ctx = {doc, op->container, &c->as.list.list, write, names};
   uint32_t size = version_size(doc, c);
   if (!in_list(op, size)) return DUNLIN_ERANGE;
   if (size >= LV_LIMIT / 4) return DUNLIN_ELIMIT;
@@ -86,6 +87,7 @@ int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *wri
     case OP_DELETE: return take_elements(&ctx, op->a, op->len);
     case OP_LIST_MOVE: return move_element(&ctx, op->a, op->number - (op->a < op->number));
     case OP_LIST_SET:
+    case OP_LIST_SET_OVER:
     case OP_LIST_SET_CHILD: return write_element(&ctx, op->a, NULL);
     default: return put_element(&ctx, op->a, NULL, 0, 1);
   }
@@ -148,10 +150,15 @@ static int write_late(void *ctx, uint32_t pos, const struct op_run *run) {
   if (ENV_GROW(doc->env, late->writes, late->cap, late->count + 1)) return DUNLIN_ENOMEM;
   struct mp_reader values = logged_values(doc, run, 0);
   struct reg_write write = logged_write(doc, run, run->lv, &values);
+  uint32_t lvs[WRITE_NAMES_MAX];
+  struct reg_names names = {.own = graph_start(&doc->graph, graph_change_at(&doc->graph, run->lv))};
+  bool named = run->kind == OP_LIST_SET_OVER;
+  int error = named ? find_named(doc, mp_read_bin(&values, WRITE_NAMES_MAX * WRITE_NAME), lvs, &names) : 0;
+  if (error) return error;
   struct late_write *w = &late->writes[late->count];
   *w = (struct late_write){.element = list_get(late->list.list, pos), .lv = run->lv};
-  int error =
-      reg_apply_late(&late->list.list->elements[w->element], &doc->graph, &write, seen_late, late->walker, &w->undo);
+  error = reg_apply_late(&late->list.list->elements[w->element], &doc->graph, &write, named ? &names : NULL, seen_late,
+                         late->walker, &w->undo);
   late->count += !error;
   return error;
 }

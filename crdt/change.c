@@ -27,8 +27,17 @@ static void skip_value(struct mp_reader *r) {
 }
 
 static void skip_container_kind(struct mp_reader *r) {
-  uint64_t kind = mp_read_uint(r, DUNLIN_COUNTER);
+  uint64_t kind = mp_read_uint(r, KIND_LAST);
   if (kind < DUNLIN_MAP) mp_fail(r);
+}
+
+/* Names are sorted, none is there twice. */
+static void skip_names(struct mp_reader *r) {
+  struct dunlin_bytes names = mp_read_bin(r, WRITE_NAMES_MAX * WRITE_NAME);
+  const uint8_t *name = names.data;
+  if (names.len % WRITE_NAME) mp_fail(r);
+  for (size_t i = WRITE_NAME; !r->error && i < names.len; i += WRITE_NAME)
+    if (memcmp(name + i - WRITE_NAME, name + i, WRITE_NAME) >= 0) mp_fail(r);
 }
 
 /* Passes over the values of one local version, checking the types of the kinds that are known. */
@@ -47,6 +56,19 @@ static void skip_values(struct mp_reader *r, uint8_t kind) {
       mp_read_str(r, DUNLIN_MAX_KEY);
       mp_read_uint(r, UINT32_MAX);
       break;
+    case OP_MAP_SET_OVER:
+      mp_read_str(r, DUNLIN_MAX_KEY);
+      skip_value(r);
+      skip_names(r);
+      break;
+    case OP_MAP_DELETE_OVER:
+      mp_read_str(r, DUNLIN_MAX_KEY);
+      skip_names(r);
+      break;
+    case OP_LIST_SET_OVER:
+      skip_value(r);
+      skip_names(r);
+      break;
     default:
       for (unsigned i = 0; i < (kind & OP_VALUES); i++) skip_value(r);
   }
@@ -57,7 +79,7 @@ static bool row_well_formed(const struct change_row *row) {
   bool single = row->kind & OP_CREATES;
   switch (row->kind) {
     case OP_MAP_CHILD:
-      if (row->a < DUNLIN_MAP || row->a > DUNLIN_COUNTER) return false;
+      if (row->a < DUNLIN_MAP || row->a > (uint32_t)KIND_LAST) return false;
       break;
     case OP_DELETE:
     case OP_TEXT_INSERT:
@@ -65,17 +87,26 @@ static bool row_well_formed(const struct change_row *row) {
       if (row->a + (uint64_t)row->len > 1ull << 32) return false;
       break;
     case OP_MAP_DELETE:
+    case OP_MAP_DELETE_OVER:
     case OP_COUNTER_ADD:
+    case OP_OFFER:
+    case OP_SET_REMOVE:
       if (row->a != 0) return false;
       single = true;
       break;
     case OP_MAP_SET:
+    case OP_MAP_SET_OVER:
     case OP_LIST_SET:
+    case OP_LIST_SET_OVER:
     case OP_LIST_MOVE: single = true; break;
     default: break;
   }
   if (row->kind & OP_TEXT && row->kind & OP_VALUES) return false;
   return row->len >= 1 && (!single || row->len == 1);
+}
+
+static bool has_names(uint8_t kind) {
+  return kind == OP_MAP_SET_OVER || kind == OP_MAP_DELETE_OVER || kind == OP_LIST_SET_OVER;
 }
 
 static int check_rows(struct change *change, struct mp_reader *values, size_t values_left) {
@@ -88,6 +119,7 @@ static int check_rows(struct change *change, struct mp_reader *values, size_t va
     if (change->length > DUNLIN_MAX_DELTA_OPS) return DUNLIN_ELIMIT;
     if (row.kind & OP_TEXT) scalars += row.len;
     if (row.kind & OP_CREATES) containers++;
+    change->has_names |= has_names(row.kind);
     uint64_t taken = (uint64_t)(row.kind & OP_VALUES) * row.len;
     if (taken > values_left) return DUNLIN_EFORMAT;
     values_left -= (size_t)taken;

@@ -37,8 +37,20 @@ enum op_kind {
   OP_MAP_CHILD = 0x0a,      /* values: key, generation; `a`: kind.  Creates or touches */
   OP_MAP_DELETE = 0x11,     /* value: key */
   OP_COUNTER_ADD = 0x31,    /* value: amount */
+  OP_OFFER = 0x51,          /* max, min, first, sets; value: what is offered or added */
+  OP_SET_REMOVE = 0x61,     /* value: the member */
+  /* Writes that name what they replace; the last value is those names. */
+  OP_MAP_SET_OVER = 0x03,    /* values: key, value, names; `a`: class */
+  OP_MAP_DELETE_OVER = 0x12, /* values: key, names */
+  OP_LIST_SET_OVER = 0x22,   /* element `a`; values: value, names */
 };
 #define OP_KIND_BITS 7u
+
+#define KIND_LAST DUNLIN_GROWING_SET /* of the kinds of containers that are known */
+
+/* Names of writes: a bin, sorted, of each the id of its change and the index of its operation. */
+#define WRITE_NAME 36u
+#define WRITE_NAMES_MAX 64u
 
 struct container_id {
   uint8_t bytes[16]; /* the first is the kind; the root is kind DUNLIN_MAP and zeros */
@@ -65,6 +77,7 @@ struct change {
   struct mp_reader values;
   const uint8_t *values_end;
   int64_t time;
+  bool has_names; /* a write of it names others */
 };
 
 struct change_id_bytes {

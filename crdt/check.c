@@ -144,8 +144,12 @@ static int check_container(dunlin_doc *doc, uint32_t at, bool deep) {
   if (c->unknown_now > c->unknown.count || c->provisional != (c->kind == DUNLIN_NULL)) return DUNLIN_ECORRUPT;
   if (!c->provisional && container_find(doc, &c->id) != at) return DUNLIN_ECORRUPT;
   int error = check_log(doc, &c->log);
-  if (!error && c->kind == DUNLIN_MAP) error = map_check(&c->as.map);
+  if (!error && has_map(c->kind)) error = map_check(&c->as.map);
   if (!error && c->kind == DUNLIN_LIST) error = check_list(doc, at, deep);
+  if (!error && is_offer(c->kind) && (deep || c->as.offer.count > 1)) {
+    const struct reg *shown = &c->as.offer;
+    if (!offer_agrees(shown, c->kind, &doc->graph, &c->log, &doc->voids, &doc->values)) error = DUNLIN_ECORRUPT;
+  }
   return !error && c->kind == DUNLIN_TEXT ? check_text(doc, at, deep) : error;
 }
 

@@ -102,25 +102,40 @@ void dunlin_doc_free(dunlin_doc *doc) {
 
 /* ---- A change from elsewhere -------------------------------------------------------------------------------- */
 
+/* A value and the bytes that it is written as. */
+static struct dunlin_value read_member(struct mp_reader *r, struct dunlin_bytes *bytes) {
+  const uint8_t *from = r->at;
+  struct dunlin_value value = value_read(r);
+  *bytes = (struct dunlin_bytes){from, (size_t)(r->at - from)};
+  return value;
+}
+
 /* Takes the values of one local version. */
 static void read_values(struct mp_reader *r, struct op *op) {
   switch (op->kind) {
     case OP_LIST_INSERT:
-    case OP_LIST_SET: op->value = value_read(r); break;
+    case OP_LIST_SET:
+    case OP_LIST_SET_OVER: op->value = value_read(r); break;
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD:
     case OP_LIST_MOVE: op->number = (uint32_t)mp_read_uint(r, UINT32_MAX); break;
     case OP_COUNTER_ADD: op->amount = mp_read_int(r); break;
     case OP_MAP_DELETE:
+    case OP_MAP_DELETE_OVER:
     case OP_MAP_SET:
+    case OP_MAP_SET_OVER:
     case OP_MAP_CHILD: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
+    case OP_OFFER:
+    case OP_SET_REMOVE: op->value = read_member(r, &op->key); break;
     case OP_TEXT_INSERT:
     case OP_DELETE: break;
     default:
       for (unsigned i = 0; i < (op->kind & OP_VALUES) * op->len; i++) value_read(r);
   }
-  if (op->kind == OP_MAP_SET) op->value = value_read(r);
+  if (op->kind == OP_MAP_SET || op->kind == OP_MAP_SET_OVER) op->value = value_read(r);
   if (op->kind == OP_MAP_CHILD) op->number = (uint32_t)mp_read_uint(r, UINT32_MAX);
+  if (op->kind == OP_MAP_SET_OVER || op->kind == OP_MAP_DELETE_OVER || op->kind == OP_LIST_SET_OVER)
+    op->names = mp_read_bin(r, WRITE_NAMES_MAX * WRITE_NAME);
 }
 
 /* Where in the document's columns the next row of a change finds its text and values. */
@@ -266,6 +281,8 @@ static int take_by(dunlin_doc *doc, const struct change_id_bytes *given, const s
   int error = names_known(doc, actor, change->number, &given->id, &known);
   if (error || known) return error;
   if (author && actor_compare(author, &doc->graph.actors[actor].name)) return DUNLIN_EAUTH;
+  if (change->has_names) error = names_whole(doc); /* which is not possible inside a change */
+  if (error) return error;
   error = open_change(doc, doc->scratch, change->parent_count, &given->id);
   if (error) return error;
   doc->graph.open.actor = actor;

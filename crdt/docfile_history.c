@@ -223,9 +223,13 @@ static bool kind_fits(const struct container *c, const struct op_run *run) {
     case OP_TEXT_INSERT: return c->kind == DUNLIN_TEXT;
     case OP_DELETE: return c->kind == DUNLIN_TEXT || c->kind == DUNLIN_LIST;
     case OP_MAP_SET:
+    case OP_MAP_SET_OVER:
     case OP_MAP_CHILD:
-    case OP_MAP_DELETE: return c->kind == DUNLIN_MAP;
+    case OP_MAP_DELETE:
+    case OP_MAP_DELETE_OVER: return c->kind == DUNLIN_MAP;
     case OP_COUNTER_ADD: return c->kind == DUNLIN_COUNTER;
+    case OP_OFFER: return is_offer(c->kind) || is_set(c->kind);
+    case OP_SET_REMOVE: return c->kind == DUNLIN_SET;
     default: return c->kind == DUNLIN_LIST;
   }
 }
@@ -510,7 +514,7 @@ static bool write_agrees(const struct history *h, uint32_t container, struct dun
   const struct op_run *run = &log->runs[at];
   struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
   for (uint32_t skip = (uint32_t)(run->kind & OP_VALUES) * (write->lv - run->lv); skip; skip--) mp_skip(&r);
-  if (run->kind == OP_MAP_SET) {
+  if (run->kind == OP_MAP_SET || run->kind == OP_MAP_SET_OVER) {
     struct dunlin_bytes own = mp_read_str(&r, DUNLIN_MAX_KEY);
     struct dunlin_value value = value_read(&r);
     return run->a == write->class && own.len == key.len && (!key.len || !memcmp(own.data, key.data, key.len)) &&
@@ -532,13 +536,13 @@ static bool element_write_agrees(const struct history *h, uint32_t container, co
   if (at == log->count || log->runs[at].lv > write->lv || write->class) return false;
   const struct op_run *run = &log->runs[at];
   struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
-  for (uint32_t skip = write->lv - run->lv; skip; skip--) mp_skip(&r);
-  if (run->kind == OP_LIST_INSERT || run->kind == OP_LIST_SET) {
+  for (uint32_t skip = (uint32_t)(run->kind & OP_VALUES) * (write->lv - run->lv); skip; skip--) mp_skip(&r);
+  if (run->kind == OP_LIST_INSERT || run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_OVER) {
     struct dunlin_value value = value_read(&r);
     return value_same(&value, &write->value);
   }
   if (run->kind != OP_LIST_CHILD && run->kind != OP_LIST_SET_CHILD) return false;
-  if (write->value.kind != (enum dunlin_kind)mp_read_uint(&r, DUNLIN_COUNTER)) return false;
+  if (write->value.kind != (enum dunlin_kind)mp_read_uint(&r, KIND_LAST)) return false;
   const struct lv_set *made = &h->containers[write->value.as.obj.index].made;
   return made->count && made->lvs[0] == write->lv;
 }
@@ -566,6 +570,25 @@ static bool map_agrees(const struct history *h, uint32_t container) {
   return true;
 }
 
+/* Whether additions of the file made what a set has as live. */
+static bool set_agrees(const struct history *h, uint32_t container) {
+  const struct map *set = &h->doc->containers[container]->as.map;
+  const struct oplog *log = &h->containers[container].log;
+  for (size_t i = 0; i < set->count; i++)
+    for (uint32_t k = 0; k < set->entries[i].reg.count; k++) {
+      uint32_t lv = reg_writes(&set->entries[i].reg)[k].lv;
+      size_t at = oplog_from(log, lv);
+      if (lv >= h->file->lvs) continue;
+      if (at == log->count || log->runs[at].lv != lv || log->runs[at].kind != OP_OFFER) return false;
+      const uint8_t *value = column_at(&h->values, log->runs[at].at);
+      struct mp_reader r = mp_reader_of(value, column_end(&h->values) - log->runs[at].at);
+      mp_skip(&r);
+      struct dunlin_bytes key = set->entries[i].key;
+      if (key.len != (size_t)(r.at - value) || memcmp(key.data, value, key.len)) return false;
+    }
+  return true;
+}
+
 static bool counter_agrees(const struct history *h, uint32_t container) {
   const struct oplog *log = &h->containers[container].log;
   uint64_t sum = 0;
@@ -585,10 +608,15 @@ static int states_agree(const struct history *h) {
   if (doc->void_count || h->file->flags & FLAG_IDLE) return 0; /* that is replayed */
   for (uint32_t i = 0; !error && i < h->file->container_count; i++) {
     if (doc->open.is_open && doc->containers[i]->touched == doc->open.stamp) continue; /* it shows more already */
-    if (doc->containers[i]->kind == DUNLIN_MAP && !map_agrees(h, i)) error = DUNLIN_ECORRUPT;
-    if (doc->containers[i]->kind == DUNLIN_COUNTER && !counter_agrees(h, i)) error = DUNLIN_ECORRUPT;
-    bool plain = h->file->flags & FLAG_PLAIN; /* then it is replayed */
-    if (doc->containers[i]->kind == DUNLIN_LIST && !plain) error = check_list_state(h, i);
+    const struct container *c = doc->containers[i];
+    bool plain = h->file->flags & FLAG_PLAIN; /* then lists and firsts are replayed */
+    if (c->kind == DUNLIN_MAP && !map_agrees(h, i)) error = DUNLIN_ECORRUPT;
+    if (c->kind == DUNLIN_COUNTER && !counter_agrees(h, i)) error = DUNLIN_ECORRUPT;
+    if (is_set(c->kind) && !set_agrees(h, i)) error = DUNLIN_ECORRUPT;
+    if (is_offer(c->kind) && !(plain && c->kind == DUNLIN_FIRST) &&
+        !offer_agrees(&c->as.offer, c->kind, &h->graph, &h->containers[i].log, &h->voids, &h->values))
+      error = DUNLIN_ECORRUPT;
+    if (c->kind == DUNLIN_LIST && !plain) error = check_list_state(h, i);
   }
   return error;
 }

@@ -177,7 +177,7 @@ static int read_voids(dunlin_doc *doc, struct mp_reader *r) {
 /* ---- Containers --------------------------------------------------------------------------------------------- */
 
 static int add_container(dunlin_doc *doc, struct column_in *in, struct mp_reader *r) {
-  uint32_t parent = docfile_take(in, r, doc->container_count), kind = docfile_take(in, r, DUNLIN_COUNTER + 1);
+  uint32_t parent = docfile_take(in, r, doc->container_count), kind = docfile_take(in, r, (uint64_t)KIND_LAST + 1);
   uint32_t place = docfile_take(in, r, UINT32_MAX), generation = docfile_take(in, r, (uint64_t)UINT32_MAX + 1);
   if (kind && kind < DUNLIN_MAP) mp_fail(r);
   if (r->error) return r->error;
@@ -251,6 +251,41 @@ static int read_map(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
   return r->error;
 }
 
+static int read_set(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
+  struct map *set = &doc->containers[container]->as.map;
+  uint32_t lvs = doc->file->lvs;
+  size_t members = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
+  for (size_t i = 0; i < members; i++) {
+    const uint8_t *from = r->at;
+    value_read(r);
+    struct dunlin_bytes key = {from, (size_t)(r->at - from)};
+    size_t writes = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
+    if (r->error || !writes || key.len > DUNLIN_MAX_KEY || !lvs) return DUNLIN_EFORMAT;
+    uint32_t entry = map_entry_of(set, key, (uint32_t)i);
+    if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
+    if (entry != i) return DUNLIN_EFORMAT; /* twice */
+    struct reg *reg = &set->entries[entry].reg;
+    map_changed(set, false, true);
+    for (; reg->count < writes;) {
+      struct reg_write write = {.lv = lvs - 1 - (uint32_t)mp_read_uint(r, lvs - 1), .value = {.kind = DUNLIN_NULL}};
+      if (reg_append(reg, doc->env, &write)) return DUNLIN_ENOMEM;
+    }
+  }
+  return r->error;
+}
+
+static int read_offer(dunlin_doc *doc, struct container *c, struct mp_reader *r) {
+  struct reg *reg = &c->as.offer;
+  struct reg_write write = {.lv = 0};
+  uint32_t lvs = doc->file->lvs;
+  if (!mp_read_uint(r, 1)) return r->error;
+  if (!lvs) return DUNLIN_EFORMAT;
+  if (c->kind == DUNLIN_FIRST) write.lv = lvs - 1 - (uint32_t)mp_read_uint(r, lvs - 1);
+  write.value = value_read(r);
+  if (r->error || offer_check(c->kind, &write.value)) return DUNLIN_EFORMAT;
+  return reg_append(reg, doc->env, &write);
+}
+
 static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, const uint8_t **utf8,
                      const uint8_t *end) {
   struct text *text = &doc->containers[container]->as.text.text;
@@ -305,6 +340,8 @@ static int read_contents(dunlin_doc *doc, struct mp_reader *r, const uint8_t *te
     c->log.ops = (uint32_t)mp_read_uint(r, doc->file->lvs);
     ops += doc->file->ops[i] = c->log.ops;
     if (c->kind == DUNLIN_MAP) error = read_map(doc, i, r);
+    if (is_set(c->kind)) error = read_set(doc, i, r);
+    if (is_offer(c->kind)) error = read_offer(doc, c, r);
     if (c->kind == DUNLIN_LIST) error = read_list(doc, i, r);
     if (c->kind == DUNLIN_COUNTER) c->as.counter = mp_read_int(r);
     if (c->kind == DUNLIN_TEXT) error = read_text(doc, i, r, &text, end);
@@ -359,7 +396,7 @@ static bool must_replay(const dunlin_doc *doc) {
   bool unknown = false, plain = doc->file->flags & FLAG_PLAIN;
   for (size_t i = 0; i < doc->container_count; i++) {
     unknown |= doc->containers[i]->kind == DUNLIN_NULL;
-    unknown |= plain && doc->containers[i]->kind == DUNLIN_LIST;
+    unknown |= plain && (doc->containers[i]->kind == DUNLIN_LIST || doc->containers[i]->kind == DUNLIN_FIRST);
   }
   return unknown || doc->void_count || doc->file->flags & FLAG_IDLE;
 }

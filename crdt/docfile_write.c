@@ -199,6 +199,28 @@ static int write_map(const dunlin_doc *doc, const struct map *map, struct buf *o
   return 0;
 }
 
+static int write_set(const dunlin_doc *doc, const struct map *set, struct buf *out) {
+  size_t count;
+  const struct map_entry **list = sorted_entries(set, &count);
+  if (!list) return DUNLIN_ENOMEM;
+  mp_write_uint(out, count);
+  for (size_t i = 0; i < count; i++) {
+    const struct reg *reg = &list[i]->reg;
+    buf_append(out, list[i]->key.data, list[i]->key.len);
+    mp_write_uint(out, reg->count);
+    for (uint32_t k = 0; k < reg->count; k++) mp_write_uint(out, doc->graph.lvs - 1 - reg_writes(reg)[k].lv);
+  }
+  env_free(set->env, list, set->count * sizeof *list);
+  return 0;
+}
+
+static void write_offer(const dunlin_doc *doc, const struct container *c, struct buf *out) {
+  const struct reg *reg = &c->as.offer;
+  mp_write_uint(out, reg->count);
+  if (reg->count && c->kind == DUNLIN_FIRST) mp_write_uint(out, doc->graph.lvs - 1 - reg_writes(reg)->lv);
+  if (reg->count) value_write(out, &reg_writes(reg)->value);
+}
+
 static void write_list(const dunlin_doc *doc, const struct list *list, struct buf *out) {
   mp_write_uint(out, list->size);
   for (uint32_t at = 0, count; at < list->size; at += count) {
@@ -210,6 +232,8 @@ static void write_list(const dunlin_doc *doc, const struct list *list, struct bu
 static int write_contents(struct writer *w, const struct container *c, struct buf *out) {
   mp_write_uint(out, c->log.ops);
   if (c->kind == DUNLIN_MAP) return write_map(w->doc, &c->as.map, out);
+  if (is_set(c->kind)) return write_set(w->doc, &c->as.map, out);
+  if (is_offer(c->kind)) write_offer(w->doc, c, out);
   if (c->kind == DUNLIN_LIST) write_list(w->doc, &c->as.list.list, out);
   if (c->kind == DUNLIN_COUNTER) mp_write_int(out, c->as.counter);
   if (c->kind != DUNLIN_TEXT) return 0;

@@ -40,6 +40,32 @@ static void write_map(dunlin_doc *doc, struct map *map, struct buf *out) {
   }
 }
 
+/* Members in the order of their bytes, each with who added it. */
+static void write_set(dunlin_doc *doc, struct map *set, struct buf *out) {
+  size_t size = map_size(set);
+  mp_write_array(out, size);
+  for (size_t i = 0; i < size; i++) {
+    const struct map_entry *entry = map_nth(set, i);
+    if (!entry) {
+      out->error = DUNLIN_ENOMEM;
+      return;
+    }
+    buf_append(out, entry->key.data, entry->key.len);
+    write_register(doc, &entry->reg, out);
+  }
+}
+
+/* The place of an offer decides only which of several is the first. */
+static void write_offer(dunlin_doc *doc, const struct container *c, struct buf *out) {
+  const struct reg *reg = &c->as.offer;
+  if (c->kind == DUNLIN_FIRST) {
+    write_register(doc, reg, out);
+    return;
+  }
+  mp_write_array(out, reg->count);
+  if (reg->count) value_write(out, &reg_writes(reg)[0].value);
+}
+
 static void write_list(dunlin_doc *doc, uint32_t container, struct buf *out) {
   const struct list *list = &doc->containers[container]->as.list.list;
   int error = container_show(doc, container);
@@ -75,6 +101,11 @@ static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out
     case DUNLIN_LIST: write_list(doc, container, out); break;
     case DUNLIN_TEXT: write_text(doc, container, out); break;
     case DUNLIN_COUNTER: mp_write_int(out, c->as.counter); break;
+    case DUNLIN_MAX:
+    case DUNLIN_MIN:
+    case DUNLIN_FIRST: write_offer(doc, c, out); break;
+    case DUNLIN_SET:
+    case DUNLIN_GROWING_SET: write_set(doc, &c->as.map, out); break;
     default: mp_write_nil(out);
   }
 }

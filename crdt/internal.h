@@ -68,6 +68,7 @@ struct container {
     struct list_state list;
     struct text_state text;
     int64_t counter;
+    struct reg offer; /* max, min, first: the one offer that shows; sets are maps, by the bytes of their members */
   } as;
 };
 
@@ -79,7 +80,8 @@ struct op {
   struct dunlin_bytes key;
   uint32_t entry; /* perhaps that of the key */
   struct dunlin_value value;
-  uint32_t number; /* OP_MAP_CHILD: generation; OP_LIST_MOVE: target; child's kind */
+  struct dunlin_bytes names; /* of the writes that it replaces: WRITE_NAME bytes each */
+  uint32_t number;           /* OP_MAP_CHILD: generation; OP_LIST_MOVE: target; child's kind */
   int64_t amount;
 };
 
@@ -90,6 +92,7 @@ struct undo {
     UNDO_MAP_WRITE,
     UNDO_LIST_WRITE,
     UNDO_COUNTER,
+    UNDO_OFFER,
     UNDO_CONTAINER,
     UNDO_MADE,
     UNDO_UNKNOWN,
@@ -245,6 +248,10 @@ int walk_op(dunlin_doc *doc, struct container *container, const struct op *op, c
 /* How many items a text or list has at the open change's version. */
 uint32_t version_size(const dunlin_doc *doc, const struct container *container);
 
+/* Which writes a bin names, with `own`, into `out`, whose `lvs` (room for WRITE_NAMES_MAX) the caller gives.  What is not here is passed
+ * over: it is in no version that is.  DUNLIN_ENOMEM.  names_whole() comes before. */
+int find_named(dunlin_doc *doc, struct dunlin_bytes names, uint32_t *lvs, struct reg_names *out);
+
 void container_free(dunlin_doc *doc, struct container *container);
 
 /* The container of that handle if it is of the kind; NULL else. */
@@ -258,11 +265,43 @@ static inline struct sequence *sequence_of(struct container *c) {
 /* ---- apply_list.c ------------------------------------------------------------------------------------------- */
 
 /* Applies an operation to a list; `write`: what it writes to its element. */
-int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write);
+int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write, const struct reg_names *names);
 /* Brings in what waits, once the walker is where the list is.  DUNLIN_ENOMEM, and then the list is as it was. */
 int list_walk_in(dunlin_doc *doc, struct container *list);
 /* The handle of the element at an index of the open change's version; LIST_NONE when it does not show any more. */
 uint32_t list_element_at(const struct container *list, uint32_t at);
+
+/* ---- offer.c ------------------------------------------------------------------------------------------------ */
+
+static inline bool is_offer(enum dunlin_kind kind) {
+  return kind == DUNLIN_MAX || kind == DUNLIN_MIN || kind == DUNLIN_FIRST;
+}
+static inline bool is_set(enum dunlin_kind kind) {
+  return kind == DUNLIN_SET || kind == DUNLIN_GROWING_SET;
+}
+/* Whether a container is kept as a map: maps, and sets, whose keys are the canonical bytes of their members. */
+static inline bool has_map(enum dunlin_kind kind) {
+  return kind == DUNLIN_MAP || is_set(kind);
+}
+
+/* The bytes of a set's member, in `out`, which has room for DUNLIN_MAX_KEY.  DUNLIN_ELIMIT when they are more. */
+int member_key(const struct dunlin_value *value, uint8_t *out, struct dunlin_bytes *key);
+/* Whether that may be offered to a container of that kind; DUNLIN_EINVAL. */
+int offer_check(enum dunlin_kind kind, const struct dunlin_value *value);
+/* Whether `value` would show in place of `shown` in a max or min. */
+bool offer_beats(enum dunlin_kind kind, const struct dunlin_value *value, const struct dunlin_value *shown);
+/* Whether the operations of a max, min or first lead to what it shows. */
+bool offer_agrees(const struct reg *reg, enum dunlin_kind kind, const struct graph *graph, const struct oplog *log,
+                  const struct lv_ranges *voids, const struct column *values);
+
+/* ---- txn.c -------------------------------------------------------------------------------------------------- */
+
+/* Writes that replace these operations' writes and the transaction's own, of those that its version has, and no others: at most
+ * WRITE_NAMES_MAX.  `write` gives value and class, NULL deletes.  names_whole() comes before the transaction. */
+int txn_put_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, const struct reg_write *write,
+                 const uint32_t *over, size_t count);
+int txn_set_over(dunlin_doc *doc, dunlin_obj list, size_t index, const struct dunlin_value *value, const uint32_t *over,
+                 size_t count);
 
 /* ---- doc.c -------------------------------------------------------------------------------------------------- */
 

@@ -107,3 +107,42 @@ int dunlin_counter_get(const dunlin_doc *doc, dunlin_obj counter, int64_t *out) 
   *out = c->as.counter;
   return 0;
 }
+
+/* ---- Max, min, first, sets ---------------------------------------------------------------------------------- */
+
+int dunlin_offered(const dunlin_doc *doc, dunlin_obj obj, struct dunlin_value *out) {
+  const struct container *c = obj.index < doc->container_count ? doc->containers[obj.index] : NULL;
+  if (!c || !is_offer(c->kind)) return DUNLIN_EKIND;
+  if (!c->as.offer.count) return DUNLIN_ENOENT;
+  *out = reg_writes(&c->as.offer)->value;
+  return 0;
+}
+
+static struct map *set_of(const dunlin_doc *doc, dunlin_obj set) {
+  struct container *c = set.index < doc->container_count ? doc->containers[set.index] : NULL;
+  return c && is_set(c->kind) ? &c->as.map : NULL;
+}
+
+bool dunlin_set_has(const dunlin_doc *doc, dunlin_obj set, struct dunlin_value value) {
+  const struct map *s = set_of(doc, set);
+  uint8_t bytes[DUNLIN_MAX_KEY];
+  struct dunlin_bytes key;
+  if (!s || member_key(&value, bytes, &key)) return false;
+  const struct map_entry *entry = map_find(s, key);
+  return entry && entry->reg.count;
+}
+
+size_t dunlin_set_size(const dunlin_doc *doc, dunlin_obj set) {
+  struct map *s = set_of(doc, set);
+  return s ? map_size(s) : 0;
+}
+
+int dunlin_set_at(const dunlin_doc *doc, dunlin_obj set, size_t i, struct dunlin_value *out) {
+  struct map *s = set_of(doc, set);
+  if (!s) return DUNLIN_EKIND;
+  const struct map_entry *entry = map_nth(s, i);
+  if (!entry) return i < map_size(s) ? DUNLIN_ENOMEM : DUNLIN_ENOENT;
+  struct mp_reader r = mp_reader_of(entry->key.data, entry->key.len);
+  *out = value_read(&r);
+  return 0;
+}

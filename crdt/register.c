@@ -81,11 +81,24 @@ static void remove_at(struct reg *reg, uint32_t at) {
   memmove(&writes[at], &writes[at + 1], (reg->count - at) * sizeof *writes);
 }
 
-/* Takes what a change has seen out of a register, into `removed`; leaves room for one more write. */
-static int remove_seen(struct reg *reg, const struct dunlin_env *env, bool (*has_seen)(void *ctx, uint32_t lv),
-                       void *ctx, struct reg *removed) {
+/* Which writes a change replaces: what it has seen, and names if it does. */
+struct replaced {
+  bool (*seen)(void *ctx, uint32_t lv);
+  void *ctx;
+  const struct reg_names *names;
+};
+
+static bool is_replaced(const struct replaced *by, uint32_t lv) {
+  bool named = !by->names || lv >= by->names->own;
+  for (size_t i = 0; !named && i < by->names->count; i++) named = by->names->lvs[i] == lv;
+  return named && by->seen(by->ctx, lv);
+}
+
+/* Takes what a change replaces out of a register, into `removed`; leaves room for one more write. */
+static int remove_replaced(struct reg *reg, const struct dunlin_env *env, const struct replaced *by,
+                           struct reg *removed) {
   uint32_t kept = 0, seen = 0;
-  for (uint32_t i = 0; i < reg->count; i++) seen += has_seen(ctx, reg_writes(reg)[i].lv);
+  for (uint32_t i = 0; i < reg->count; i++) seen += is_replaced(by, reg_writes(reg)[i].lv);
   if (seen == reg->count) { /* mostly: then all of it can go as it is */
     *removed = *reg;
     *reg = (struct reg){0};
@@ -94,16 +107,16 @@ static int remove_seen(struct reg *reg, const struct dunlin_env *env, bool (*has
   if (reserve(reg, env, reg->count + 1) || reserve(removed, env, seen)) return DUNLIN_ENOMEM;
   struct reg_write *writes = writes_of(reg);
   for (uint32_t i = 0; i < reg->count; i++) {
-    if (has_seen(ctx, writes[i].lv)) writes_of(removed)[removed->count++] = writes[i];
+    if (is_replaced(by, writes[i].lv)) writes_of(removed)[removed->count++] = writes[i];
     else writes[kept++] = writes[i];
   }
   reg->count = kept;
   return 0;
 }
 
-static int replace(struct reg *reg, const struct graph *graph, const struct reg_write *copy,
-                   bool (*seen)(void *ctx, uint32_t lv), void *ctx, struct reg_undo *undo) {
-  int error = remove_seen(reg, graph->env, seen, ctx, &undo->removed);
+static int replace(struct reg *reg, const struct graph *graph, const struct reg_write *copy, const struct replaced *by,
+                   struct reg_undo *undo) {
+  int error = remove_replaced(reg, graph->env, by, &undo->removed);
   if (!error && copy) place(reg, graph, *copy);
   return error;
 }
@@ -112,29 +125,49 @@ static bool seen_by_open(void *ctx, uint32_t lv) {
   return graph_seen(ctx, lv);
 }
 
-int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo) {
+/* Whether the change's own write at `own` is all that it replaces: that had mostly replaced all else that it has seen. */
+static bool is_alone(const struct reg *reg, const struct replaced *by, uint32_t own) {
+  bool alone = own < reg->count;
+  for (uint32_t i = 0; alone && i < reg->count; i++) alone = i == own || !is_replaced(by, reg_writes(reg)[i].lv);
+  return alone;
+}
+
+int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, const struct reg_names *names,
+              struct reg_undo *undo) {
   const struct dunlin_env *env = graph->env;
   struct reg_write copy;
   uint32_t own = own_write(reg, graph);
+  struct replaced by = {seen_by_open, graph, names};
   *undo = (struct reg_undo){0};
   if (write && copy_write(env, write, &copy)) return DUNLIN_ENOMEM;
-  if (own < reg->count) { /* that had replaced all else that the change has seen */
+  if (is_alone(reg, &by, own)) {
     write_free(&writes_of(reg)[own], env);
     remove_at(reg, own);
     if (write) place(reg, graph, copy);
     return 0;
   }
-  int error = replace(reg, graph, write ? &copy : NULL, seen_by_open, graph, undo);
+  int error = replace(reg, graph, write ? &copy : NULL, &by, undo);
   if (error && write) write_free(&copy, env);
   return error ? error : 1;
 }
 
-int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_write *write,
-                   bool (*seen)(void *ctx, uint32_t lv), void *ctx, struct reg_undo *undo) {
+int reg_replace(struct reg *reg, const struct dunlin_env *env, const struct reg_write *write, struct reg_undo *undo) {
   struct reg_write copy;
   *undo = (struct reg_undo){0};
+  if (copy_write(env, write, &copy)) return DUNLIN_ENOMEM;
+  undo->removed = *reg;
+  *reg = (struct reg){.count = 1, .as.one = copy};
+  return 1;
+}
+
+int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_write *write,
+                   const struct reg_names *names, bool (*seen)(void *ctx, uint32_t lv), void *ctx,
+                   struct reg_undo *undo) {
+  struct reg_write copy;
+  struct replaced by = {seen, ctx, names};
+  *undo = (struct reg_undo){0};
   if (copy_write(graph->env, write, &copy)) return DUNLIN_ENOMEM;
-  int error = replace(reg, graph, &copy, seen, ctx, undo);
+  int error = replace(reg, graph, &copy, &by, undo);
   if (error) write_free(&copy, graph->env);
   return error;
 }

@@ -35,15 +35,26 @@ void reg_free(struct reg *reg, const struct dunlin_env *env);
 /* Puts a write behind the others; its value is copied.  For reading registers back in the order in which they were.  DUNLIN_ENOMEM. */
 int reg_append(struct reg *reg, const struct dunlin_env *env, const struct reg_write *write);
 
-/* Removes the writes that the open change has seen, and adds `write` (NULL: a deletion), whose value is copied.  1: it can be taken
+/* Writes that are to be replaced: these, and those from `own` on, which the change itself made. */
+struct reg_names {
+  const uint32_t *lvs;
+  size_t count;
+  uint32_t own;
+};
+
+/* Removes the writes that the open change has seen (with `names` only these), and adds `write` (NULL: a deletion), whose value is copied.  1: it can be taken
  * back with the undo record, which is to be given to exactly one of reg_revert() and reg_undo_free(); 0: there is nothing to undo that
  * an earlier record of this change does not undo; DUNLIN_ENOMEM. */
-int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, struct reg_undo *undo);
+int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, const struct reg_names *names,
+              struct reg_undo *undo);
+/* Puts `write` in the place of all writes, seen or not.  1, or DUNLIN_ENOMEM. */
+int reg_replace(struct reg *reg, const struct dunlin_env *env, const struct reg_write *write, struct reg_undo *undo);
 /* Takes back all that the open change has written since the record. */
 void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *undo);
 /* Likewise a write of the graph: `seen` says which others it has seen.  0 or DUNLIN_ENOMEM; to be taken back the last one first. */
 int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_write *write,
-                   bool (*seen)(void *ctx, uint32_t lv), void *ctx, struct reg_undo *undo);
+                   const struct reg_names *names, bool (*seen)(void *ctx, uint32_t lv), void *ctx,
+                   struct reg_undo *undo);
 void reg_revert_late(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo);
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env);
 

@@ -1,4 +1,5 @@
 /* Writing: transactions, and the columns of the change that they become. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "crdt/internal.h"
@@ -143,19 +144,21 @@ static int writable(const dunlin_doc *doc) {
 
 static void write_values(struct buf *values, const struct op *op) {
   switch (op->kind) {
-    case OP_LIST_INSERT:
-    case OP_LIST_SET: value_write(values, &op->value); break;
     case OP_LIST_CHILD:
     case OP_LIST_SET_CHILD:
     case OP_LIST_MOVE: mp_write_uint(values, op->number); break;
     case OP_MAP_SET:
+    case OP_MAP_SET_OVER:
     case OP_MAP_CHILD:
-    case OP_MAP_DELETE: mp_write_str(values, op->key.data, op->key.len); break;
+    case OP_MAP_DELETE:
+    case OP_MAP_DELETE_OVER: mp_write_str(values, op->key.data, op->key.len); break;
     case OP_COUNTER_ADD: mp_write_int(values, op->amount); break;
-    default: break;
+    default: value_write(values, &op->value);
   }
-  if (op->kind == OP_MAP_SET) value_write(values, &op->value);
+  if (op->kind == OP_MAP_SET || op->kind == OP_MAP_SET_OVER) value_write(values, &op->value);
   if (op->kind == OP_MAP_CHILD) mp_write_uint(values, op->number);
+  if (op->kind == OP_MAP_SET_OVER || op->kind == OP_MAP_DELETE_OVER || op->kind == OP_LIST_SET_OVER)
+    mp_write_bin(values, op->names.data, op->names.len);
 }
 
 static int perform(dunlin_doc *doc, struct op *op, dunlin_obj *made) {
@@ -203,6 +206,12 @@ static bool has_seen_all(dunlin_doc *doc, const struct reg *reg) {
   return true;
 }
 
+static bool has_seen_any(dunlin_doc *doc, const struct reg *reg) {
+  for (uint32_t i = 0; i < reg->count; i++)
+    if (graph_seen(&doc->graph, reg_writes(reg)[i].lv)) return true;
+  return false;
+}
+
 static bool is_settled_value(dunlin_doc *doc, const struct reg *reg, const struct dunlin_value *value) {
   return reg->count == 1 && has_seen_all(doc, reg) && value_same(&reg_writes(reg)[0].value, value);
 }
@@ -215,6 +224,18 @@ int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, str
   error = check_value(&value);
   if (error) return fail(doc, error);
   return entry && is_settled_value(doc, &entry->reg, &value) ? 0 : perform(doc, &op, NULL);
+}
+
+int dunlin_map_put_class(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value,
+                         uint32_t priority) {
+  struct op op = {.kind = OP_MAP_SET, .container = map.index, .a = priority, .len = 1, .key = key, .value = value};
+  struct map_entry *entry;
+  int error = map_prepare(doc, &op, &entry);
+  if (error) return error;
+  error = check_value(&value);
+  if (error) return fail(doc, error);
+  bool same = entry && is_settled_value(doc, &entry->reg, &value) && reg_writes(&entry->reg)->class == priority;
+  return same ? 0 : perform(doc, &op, NULL);
 }
 
 int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
@@ -239,7 +260,7 @@ static int map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, e
   struct map_entry *entry;
   int error = map_prepare(doc, &op, &entry);
   if (error) return error;
-  if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
+  if (kind < DUNLIN_MAP || kind > KIND_LAST) return fail(doc, DUNLIN_EINVAL);
   uint32_t child = seen_child(doc, entry, kind);
   if (child != IDMAP_NONE) {
     out->index = child;
@@ -322,7 +343,7 @@ dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t ind
   struct op op = {.kind = OP_LIST_CHILD, .len = 1, .number = (uint32_t)kind};
   dunlin_obj child = DUNLIN_NONE;
   int error = writable(doc);
-  if (!error && (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER)) error = fail(doc, DUNLIN_EINVAL);
+  if (!error && (kind < DUNLIN_MAP || kind > KIND_LAST)) error = fail(doc, DUNLIN_EINVAL);
   if (!error) error = list_insert_op(doc, list, &op, index, &child);
   return error ? DUNLIN_NONE : child;
 }
@@ -332,7 +353,7 @@ static int list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum d
   const struct container *c;
   int error = writable(doc);
   if (error) return error;
-  if (kind < DUNLIN_MAP || kind > DUNLIN_COUNTER) return fail(doc, DUNLIN_EINVAL);
+  if (kind < DUNLIN_MAP || kind > KIND_LAST) return fail(doc, DUNLIN_EINVAL);
   error = list_prepare(doc, list, &op, &c);
   if (!error) error = list_item(doc, c, index, &op.a);
   return error ? error : perform(doc, &op, out);
@@ -457,4 +478,99 @@ int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount) {
   if (error) return error;
   if (!container_of(doc, counter, DUNLIN_COUNTER)) return fail(doc, DUNLIN_EKIND);
   return amount ? perform(doc, &op, NULL) : 0;
+}
+
+/* ---- Max, min, first ---------------------------------------------------------------------------------------- */
+
+int dunlin_offer(dunlin_doc *doc, dunlin_obj obj, struct dunlin_value value) {
+  struct op op = {.kind = OP_OFFER, .container = obj.index, .len = 1, .value = value};
+  int error = writable(doc);
+  if (error) return error;
+  const struct container *c = obj.index < doc->container_count ? doc->containers[obj.index] : NULL;
+  error = c && is_offer(c->kind) ? check_value(&value) : DUNLIN_EKIND;
+  if (!error) error = offer_check(c->kind, &value);
+  if (error) return fail(doc, error);
+  const struct reg_write *shown = c->as.offer.count ? reg_writes(&c->as.offer) : NULL;
+  bool idle = shown && (c->kind == DUNLIN_FIRST ? graph_seen(&doc->graph, shown->lv)
+                                                : !offer_beats(c->kind, &value, &shown->value));
+  return idle ? 0 : perform(doc, &op, NULL);
+}
+
+/* ---- Sets --------------------------------------------------------------------------------------------------- */
+
+/* Adds or removes a member, unless that changes nothing. */
+static int set_write(dunlin_doc *doc, dunlin_obj set, uint8_t kind, struct dunlin_value value) {
+  struct op op = {.kind = kind, .container = set.index, .len = 1, .value = value};
+  uint8_t bytes[DUNLIN_MAX_KEY];
+  int error = writable(doc);
+  if (error) return error;
+  const struct container *c = set.index < doc->container_count ? doc->containers[set.index] : NULL;
+  error = c && is_set(c->kind) ? check_value(&value) : DUNLIN_EKIND;
+  if (!error && kind == OP_SET_REMOVE && c->kind == DUNLIN_GROWING_SET) error = DUNLIN_EINVAL;
+  if (!error) error = member_key(&value, bytes, &op.key);
+  if (error) return fail(doc, error);
+  const struct map_entry *entry = map_find(&c->as.map, op.key);
+  bool is_there = entry && has_seen_any(doc, &entry->reg);
+  return is_there == (kind == OP_OFFER) ? 0 : perform(doc, &op, NULL);
+}
+
+int dunlin_set_add(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value) {
+  return set_write(doc, set, OP_OFFER, value);
+}
+
+int dunlin_set_remove(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value) {
+  return set_write(doc, set, OP_SET_REMOVE, value);
+}
+
+/* ---- Writes that name what they replace --------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b) {
+  return memcmp(a, b, WRITE_NAME);
+}
+
+/* The names of these writes, in `out`, which has room for WRITE_NAMES_MAX. */
+static int name_writes(dunlin_doc *doc, const uint32_t *lvs, size_t count, uint8_t *out, struct dunlin_bytes *names) {
+  *names = (struct dunlin_bytes){out, 0};
+  if (count > WRITE_NAMES_MAX) return DUNLIN_ELIMIT;
+  for (size_t i = 0; i < count; i++) {
+    if (lvs[i] >= doc->open.lv) continue; /* its own are replaced in any case */
+    uint32_t change = graph_change_at(&doc->graph, lvs[i]);
+    struct dunlin_id id;
+    int error = names_id(doc, change, &id);
+    if (error) return error;
+    memcpy(out + names->len, id.bytes, sizeof id.bytes);
+    put_be32(out + names->len + sizeof id.bytes, lvs[i] - graph_start(&doc->graph, change));
+    names->len += WRITE_NAME;
+  }
+  if (names->len) qsort(out, names->len / WRITE_NAME, WRITE_NAME, by_name);
+  return 0;
+}
+
+static int perform_over(dunlin_doc *doc, struct op *op, const uint32_t *over, size_t count) {
+  uint8_t bytes[WRITE_NAMES_MAX * WRITE_NAME];
+  int error = name_writes(doc, over, count, bytes, &op->names);
+  return error ? fail(doc, error) : perform(doc, op, NULL);
+}
+
+int txn_put_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, const struct reg_write *write,
+                 const uint32_t *over, size_t count) {
+  struct op op = {.kind = write ? OP_MAP_SET_OVER : OP_MAP_DELETE_OVER, .container = map.index, .len = 1, .key = key};
+  struct map_entry *entry;
+  int error = map_prepare(doc, &op, &entry);
+  if (error) return error;
+  if (write) op.a = write->class;
+  if (write) op.value = write->value;
+  error = check_value(&op.value);
+  return error ? fail(doc, error) : perform_over(doc, &op, over, count);
+}
+
+int txn_set_over(dunlin_doc *doc, dunlin_obj list, size_t index, const struct dunlin_value *value, const uint32_t *over,
+                 size_t count) {
+  struct op op = {.kind = OP_LIST_SET_OVER, .len = 1, .value = *value};
+  const struct container *c;
+  int error = writable(doc) ? 0 : check_value(value);
+  if (error) return fail(doc, error);
+  error = list_prepare(doc, list, &op, &c);
+  if (!error) error = list_item(doc, c, index, &op.a);
+  return error ? error : perform_over(doc, &op, over, count);
 }

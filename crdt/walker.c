@@ -82,7 +82,7 @@ static bool wins(void *ctx, uint32_t ord, uint32_t other) {
 
 /* Writing to an element neither makes nor moves one. */
 static bool is_set(const struct op_run *run) {
-  return run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_CHILD;
+  return run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_CHILD || run->kind == OP_LIST_SET_OVER;
 }
 
 static int reserve_set(struct walker *w, uint32_t ord) {
@@ -209,6 +209,7 @@ int walker_apply(struct walker *w, const struct op_run *run, struct op_piece pie
     case OP_DELETE: return apply_delete(w, run, piece, is_void, sink);
     case OP_LIST_MOVE: return apply_move(w, run, piece, is_void, sink);
     case OP_LIST_SET:
+    case OP_LIST_SET_OVER:
     case OP_LIST_SET_CHILD: return apply_set(w, run, piece, is_void, sink);
     default: return apply_insert(w, run, piece, is_void, sink);
   }

@@ -43,6 +43,11 @@ enum dunlin_kind {
   DUNLIN_LIST,
   DUNLIN_TEXT,
   DUNLIN_COUNTER,
+  DUNLIN_MAX,         /* the highest of the numbers offered */
+  DUNLIN_MIN,         /* the lowest */
+  DUNLIN_FIRST,       /* the value offered first */
+  DUNLIN_SET,         /* values, each once */
+  DUNLIN_GROWING_SET, /* likewise; nothing is ever removed */
 };
 
 /* A value.  From DUNLIN_MAP on it is a container, `as.obj`. */
@@ -127,6 +132,10 @@ DUNLIN_API void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, 
 
 /* Writes a plain value (not a container).  Writing what is there already does nothing. */
 DUNLIN_API int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value);
+/* The same with a class: of writes made while apart the one of the highest class wins, whatever else orders them.  Those of
+ * dunlin_map_put() have class 0.  A later write replaces what it has seen whatever the classes. */
+DUNLIN_API int dunlin_map_put_class(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value,
+                                    uint32_t priority);
 /* Removes the key; does nothing when it is absent. */
 DUNLIN_API int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
 
@@ -180,6 +189,28 @@ DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin
 
 DUNLIN_API int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_counter_get(const dunlin_doc *doc, dunlin_obj counter, int64_t *out);
+
+/* ---- Max, min, first ---------------------------------------------------------------------------------------- */
+
+/* Offers a value.  To a DUNLIN_MAX or DUNLIN_MIN: an int, a float that is a number, or a time (DUNLIN_EINVAL otherwise); they compare as
+ * numbers, and times are above all numbers.  To a DUNLIN_FIRST any plain value, and of several offered while apart the same one
+ * counts everywhere (the lowest lamport, then actor).  An offer that changes nothing is no write. */
+DUNLIN_API int dunlin_offer(dunlin_doc *doc, dunlin_obj obj, struct dunlin_value value);
+/* What it shows: DUNLIN_ENOENT while nothing has been offered.  Borrowed until the document changes. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_offered(const dunlin_doc *doc, dunlin_obj obj, struct dunlin_value *out);
+
+/* ---- Sets --------------------------------------------------------------------------------------------------- */
+
+/* Adds a plain value whose bytes are at most DUNLIN_MAX_KEY; does nothing when it is there.  Values are the same when they are
+ * the same to the byte: 1 and 1.0 are two. */
+DUNLIN_API int dunlin_set_add(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value);
+/* Removes it; does nothing when it is not there.  Who adds it at the same time keeps it there.  A DUNLIN_GROWING_SET refuses that:
+ * DUNLIN_EINVAL. */
+DUNLIN_API int dunlin_set_remove(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value);
+DUNLIN_API DUNLIN_MUST_USE bool dunlin_set_has(const dunlin_doc *doc, dunlin_obj set, struct dunlin_value value);
+DUNLIN_API size_t dunlin_set_size(const dunlin_doc *doc, dunlin_obj set);
+/* Member `i` in the order of their bytes; borrowed until the document changes. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_set_at(const dunlin_doc *doc, dunlin_obj set, size_t i, struct dunlin_value *out);
 
 /* The kind of a container; DUNLIN_NULL when the handle is no longer valid. */
 DUNLIN_API enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj obj);

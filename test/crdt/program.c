@@ -1,5 +1,7 @@
 #include "test/crdt/program.h"
 
+#include "crdt/internal.h"
+
 static const char *const keys[] = {"a", "b", "c", "d"};
 
 /* A container to write to: walks from the root through random children. */
@@ -19,7 +21,7 @@ static dunlin_obj somewhere(const dunlin_doc *doc, struct rng *rng) {
 }
 
 static enum dunlin_kind any_kind(struct rng *rng) {
-  return (enum dunlin_kind)(DUNLIN_MAP + rng_below(rng, 4));
+  return (enum dunlin_kind)(DUNLIN_MAP + rng_below(rng, DUNLIN_GROWING_SET - DUNLIN_MAP + 1));
 }
 
 static struct dunlin_value any_value(struct rng *rng) {
@@ -31,10 +33,34 @@ static struct dunlin_value any_value(struct rng *rng) {
   }
 }
 
+/* Some of a register's writes, which the next write is to name. */
+static size_t some_writes(const struct reg *reg, struct rng *rng, uint32_t *out) {
+  size_t count = 0;
+  for (uint32_t i = 0; reg && i < reg->count && count < WRITE_NAMES_MAX; i++)
+    if (rng_below(rng, 2)) out[count++] = reg_writes(reg)[i].lv;
+  return count;
+}
+
+static void edit_key_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct rng *rng) {
+  const struct map_entry *entry = map_find(&doc->containers[map.index]->as.map, key);
+  struct reg_write write = {.class = (uint32_t)rng_below(rng, 3), .value = any_value(rng)};
+  uint32_t over[WRITE_NAMES_MAX];
+  size_t count = some_writes(entry ? &entry->reg : NULL, rng, over);
+  OK(txn_put_over(doc, map, key, rng_below(rng, 3) ? &write : NULL, over, count));
+}
+
+static void edit_element_over(dunlin_doc *doc, dunlin_obj list, size_t at, struct rng *rng) {
+  const struct list *l = &doc->containers[list.index]->as.list.list;
+  struct dunlin_value value = any_value(rng);
+  uint32_t over[WRITE_NAMES_MAX];
+  size_t count = some_writes(&l->elements[list_get(l, (uint32_t)at)], rng, over);
+  OK(txn_set_over(doc, list, at, &value, over, count));
+}
+
 static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
   const char *key = keys[rng_below(rng, 4)];
   struct dunlin_value v;
-  switch (rng_below(rng, 8)) {
+  switch (rng_below(rng, 10)) {
     case 0:
     case 1: OK(dunlin_map_put(doc, map, dunlin_key(key), any_value(rng))); break;
     case 2: OK(dunlin_map_delete(doc, map, dunlin_key(key))); break;
@@ -42,13 +68,15 @@ static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
       if (!dunlin_map_get(doc, map, dunlin_key(key), &v) && v.kind >= DUNLIN_MAP)
         OK(dunlin_map_touch(doc, map, dunlin_key(key)));
       break;
+    case 4: OK(dunlin_map_put_class(doc, map, dunlin_key(key), any_value(rng), (uint32_t)rng_below(rng, 3))); break;
+    case 5: edit_key_over(doc, map, dunlin_key(key), rng); break;
     default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng));
   }
 }
 
 static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size);
-  size_t what = rng_below(rng, size ? 8 : 2);
+  size_t what = rng_below(rng, size ? 9 : 2);
   switch (what) {
     case 0: dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng)); break;
     case 1:
@@ -56,6 +84,7 @@ static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
     case 3: OK(dunlin_list_set(doc, list, at, any_value(rng))); break;
     case 4: dunlin_list_set_child(doc, list, at, any_kind(rng)); break;
     case 5: OK(dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at < 3 ? size - at : 3))); break;
+    case 6: edit_element_over(doc, list, at, rng); break;
     default: OK(dunlin_list_move(doc, list, at, rng_below(rng, size)));
   }
 }
@@ -68,7 +97,28 @@ static void edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   OK(dunlin_text_splice(doc, text, at, remove, word, strlen(word)));
 }
 
+/* Numbers that lie close together, of all kinds. */
+static struct dunlin_value any_number(struct rng *rng) {
+  static const double reals[] = {-0.0, 0.0, 1.5, -1.5, 0x1p63, -0x1p63, 0x1p53, 2};
+  static const int64_t ints[] = {0, 1, 2, -1, -2, INT64_MAX, INT64_MIN, (1ll << 53) + 1};
+  switch (rng_below(rng, 8)) {
+    case 0: return (struct dunlin_value){.kind = DUNLIN_TIME, .as.time = (int64_t)rng_below(rng, 3) - 1};
+    case 1:
+    case 2: return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = reals[rng_below(rng, 8)]};
+    case 3: return int_value(ints[rng_below(rng, 8)]);
+    default: return int_value((int64_t)rng_below(rng, 9) - 4);
+  }
+}
+
+static void edit_set(dunlin_doc *doc, dunlin_obj set, struct rng *rng) {
+  bool removes = dunlin_obj_kind(doc, set) == DUNLIN_SET && rng_below(rng, 2);
+  struct dunlin_value value = int_value((int64_t)rng_below(rng, 4));
+  if (!rng_below(rng, 3)) value = str_value(keys[rng_below(rng, 4)]);
+  OK(removes ? dunlin_set_remove(doc, set, value) : dunlin_set_add(doc, set, value));
+}
+
 void program_edit(dunlin_doc *doc, struct rng *rng) {
+  OK(names_whole(doc));
   OK(dunlin_begin(doc));
   for (size_t writes = 1 + rng_below(rng, 3); writes; writes--) {
     dunlin_obj obj = somewhere(doc, rng);
@@ -76,6 +126,11 @@ void program_edit(dunlin_doc *doc, struct rng *rng) {
       case DUNLIN_MAP: edit_map(doc, obj, rng); break;
       case DUNLIN_LIST: edit_list(doc, obj, rng); break;
       case DUNLIN_TEXT: edit_text(doc, obj, rng); break;
+      case DUNLIN_MAX:
+      case DUNLIN_MIN: OK(dunlin_offer(doc, obj, any_number(rng))); break;
+      case DUNLIN_FIRST: OK(dunlin_offer(doc, obj, any_value(rng))); break;
+      case DUNLIN_SET:
+      case DUNLIN_GROWING_SET: edit_set(doc, obj, rng); break;
       default: OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3));
     }
   }

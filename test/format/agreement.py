@@ -1,11 +1,11 @@
 """Whether a saved document is the one that its changes make: its state is compared with the naive replay."""
 
-from change import COUNTER, LIST, MAP, TEXT
+from change import COUNTER, FIRST, LIST, MAP, OFFERED, SETS, TEXT
 from delta import Newer
 from document import IDLE, Saved
 from history import Ambiguous, History
 from msgpack import FormatError, need, write
-from state import Document, live
+from state import Document, live, shown
 
 
 def replayed(saved, history):
@@ -44,19 +44,41 @@ def replayed_map(container):
     return keys
 
 
+def place(saved, history, lv):
+    """An operation: its change and its index."""
+    made = next(made for made in history.graph.list if made.first <= lv < made.first + made.length)
+    return history.changes[made.id].id, lv - made.first
+
+
+def check_offers(saved, history, container, there):
+    found = [(place(saved, history, lv) if lv is not None else None, write(value)) for lv, value in container.offers]
+    expected = [((x.change, x.index) if container.kind == FIRST else None, write(x.value)) for x in shown(container.kind, there.offers)]
+    need(found == expected, 'another offer')
+
+
+def check_members(saved, history, container, there):
+    found = {member: [place(saved, history, lv) for lv in lvs] for member, lvs in container.members.items()}
+    members = {member: [(x.change, x.index) for x in live(writes)] for member, writes in sorted(there.members.items()) if live(writes)}
+    need(list(found.items()) == list(members.items()), 'other members')
+
+
 def check_state(saved, history, document):
     """Maps, lists, texts and counters, one by one."""
     for container in saved.containers:
         need(not container.id or container.id in document.containers, 'a container that nothing makes')
         there = document.containers.get(container.id)
         if container.kind == TEXT and there:
-            shown = ''.join(place.item.content for place in there.sequence.visible(document.applied))
-            need(container.shown == shown, 'a text that shows something else')
+            text = ''.join(place.item.content for place in there.sequence.visible(document.applied))
+            need(container.shown == text, 'a text that shows something else')
         elif container.kind == COUNTER and there:
             need((container.sum - sum(there.adds)) % (1 << 64) == 0, 'another sum')
+        elif container.kind in OFFERED and there:
+            check_offers(saved, history, container, there)
+        elif container.kind in SETS and there:
+            check_members(saved, history, container, there)
         elif container.kind == LIST and there:
-            shown = [replayed_writes(place.item.writes) for place in there.sequence.visible(document.applied)]
-            need([writes_of(saved, history, writes) for writes in container.elements] == shown, 'a list that shows something else')
+            elements = [replayed_writes(place.item.writes) for place in there.sequence.visible(document.applied)]
+            need([writes_of(saved, history, writes) for writes in container.elements] == elements, 'a list that shows something else')
         elif container.kind == MAP and there:
             keys = map_of(saved, history, container)
             need(list(keys.items()) == list(replayed_map(there).items()), 'a map of other registers')

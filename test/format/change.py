@@ -13,13 +13,18 @@ MAX_PARENTS = 1024
 MAX_CHANGE = 960 * 1024
 MAX_KEY = 1024
 MAX_VALUE = 768 * 1024
+MAX_NAMES, NAME = 64, 36
 
 MAP, LIST, TEXT, COUNTER = 16, 17, 18, 19
-KINDS = (MAP, LIST, TEXT, COUNTER)
+MAXIMUM, MINIMUM, FIRST, MEMBERS, GROWING = 20, 21, 22, 23, 24
+OFFERED, SETS = (MAXIMUM, MINIMUM, FIRST), (MEMBERS, GROWING)
+KINDS = (MAP, LIST, TEXT, COUNTER) + OFFERED + SETS
 ROOT = bytes([MAP]) + bytes(15)
 
 DELETE, INSERT_TEXT, INSERT, INSERT_CHILD, SET, SET_CHILD, MOVE = 0x00, 0x04, 0x01, 0x09, 0x21, 0x19, 0x41
 PUT, CHILD, REMOVE, ADD = 0x02, 0x0a, 0x11, 0x31
+OFFER, TAKE_OUT = 0x51, 0x61
+PUT_OVER, REMOVE_OVER, SET_OVER = 0x03, 0x12, 0x22
 RUNS = (DELETE, INSERT_TEXT, INSERT)  # the kinds whose rows may be longer than one operation
 
 VALUES_OF, TAKES_TEXT, MAKES = 3, 4, 8  # the bits of a kind
@@ -61,6 +66,14 @@ def is_kind(value):
     return is_uint(value, 256) and value in KINDS
 
 
+def names_in(value):
+    """The writes that a bin names: (change, index)."""
+    need(isinstance(value, bytes) and len(value) % NAME == 0 and len(value) <= MAX_NAMES * NAME, 'not names')
+    names = [value[i:i + NAME] for i in range(0, len(value), NAME)]
+    need(all(x < y for x, y in zip(names, names[1:])), 'names that are not sorted')
+    return {(name[:32], struct.unpack('>I', name[32:])[0]) for name in names}
+
+
 class Row:
     """`length` operations of one kind, the first of them with the index `first`."""
 
@@ -91,15 +104,26 @@ class Row:
             need(is_key(values[0]) and is_uint(values[1], 1 << 32), 'not a key and a generation')
         elif kind == REMOVE:
             need(self.a == 0 and is_key(values[0]), 'not a key')
+        elif kind == PUT_OVER:
+            need(is_key(values[0]) and is_scalar(values[1]), 'not a key and a scalar')
+        elif kind == REMOVE_OVER:
+            need(self.a == 0 and is_key(values[0]), 'not a key')
+        elif kind == SET_OVER:
+            need(is_scalar(values[0]), 'an element is not a scalar')
+        elif kind in (OFFER, TAKE_OUT):
+            need(self.a == 0 and is_scalar(values[0]), 'not a scalar')
         elif kind == ADD:
             need(self.a == 0 and is_int64(values[0]), 'not an amount')
         elif kind not in KNOWN:
             need(all(is_scalar(value) for value in values), 'a value is not a scalar')
+        self.names = names_in(values[-1]) if kind in OVER else None
         if kind in KNOWN and kind not in RUNS:
             need(self.length == 1, 'a row of this kind is one operation')
 
 
-KNOWN = RUNS + (INSERT_CHILD, SET, SET_CHILD, MOVE, PUT, CHILD, REMOVE, ADD)
+KNOWN = RUNS + (INSERT_CHILD, SET, SET_CHILD, MOVE, PUT, CHILD, REMOVE, ADD, OFFER, TAKE_OUT)
+OVER = (PUT_OVER, REMOVE_OVER, SET_OVER)
+KNOWN += OVER
 
 
 class Change:

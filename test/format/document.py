@@ -5,9 +5,9 @@ How changes are put together from the history is in history.py.
 
 import ctypes
 
-from change import COUNTER, KINDS, LIST, MAP, MAX_KEY, ROOT, TEXT, child_id, is_int64, is_scalar, is_uint
+from change import COUNTER, FIRST, KINDS, LIST, MAP, MAX_KEY, OFFERED, ROOT, SETS, TEXT, child_id, is_int64, is_scalar, is_uint
 from delta import Newer
-from msgpack import Reader, need
+from msgpack import Reader, need, write
 
 MAGIC = b'dunlin doc'
 VERSION = 1
@@ -87,6 +87,7 @@ class SavedContainer:
         self.id, self.depth = None, 1
         self.operations, self.keys, self.shown, self.sum = 0, {}, '', 0
         self.elements = []
+        self.offers, self.members = [], {}  # (LV or None, value); bytes of a scalar -> LVs
 
 
 class Head:
@@ -188,6 +189,12 @@ class Saved:
         elif container.kind == COUNTER:
             container.sum = fields.value()
             need(is_int64(container.sum), 'a counter that is not a number')
+        elif container.kind in OFFERED:
+            for _ in range(fields.number(2)):
+                lv = self.lvs - 1 - fields.number(self.lvs) if container.kind == FIRST else None
+                container.offers.append((lv, fields.value()))
+        elif container.kind in SETS:
+            self._set(container, fields)
         return text
 
     def _map(self, container, fields):
@@ -196,6 +203,14 @@ class Saved:
             need(isinstance(key, str) and len(key.encode()) <= MAX_KEY and key not in container.keys, 'not a key')
             generation = fields.number((1 << 32) + 1)
             container.keys[key] = generation, self._register(container, fields)
+
+    def _set(self, container, fields):
+        for _ in range(fields.number(len(fields.data))):
+            member = write(fields.value())
+            need(len(member) <= MAX_KEY and member not in container.members, 'not a member')
+            count = fields.number(len(fields.data))
+            need(count, 'a member that nobody added')
+            container.members[member] = [self.lvs - 1 - fields.number(self.lvs) for _ in range(count)]
 
     def _register(self, container, fields):
         return [self._write(container, fields) for _ in range(fields.number(len(fields.data)))]

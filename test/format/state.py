@@ -3,9 +3,12 @@
 What a change sees is found by asking of each earlier operation whether its change is in a set of ids.  Slow, and easy to compare with the page.
 """
 
+import math
+
 import change as form
 from change import ADD, CHILD, DELETE, INSERT, INSERT_CHILD, INSERT_TEXT, MOVE, PUT, REMOVE, SET, SET_CHILD
-from change import LIST, MAP, ROOT, TEXT, COUNTER
+from change import OFFER, OFFERED, PUT_OVER, REMOVE_OVER, SET_OVER, SETS, TAKE_OUT
+from change import FIRST, GROWING, LIST, MAP, MAXIMUM, MEMBERS, MINIMUM, ROOT, TEXT, COUNTER
 from msgpack import Time, write, write_array_head
 from sequence import Item, Sequence
 
@@ -24,9 +27,10 @@ def require(condition, why):
 class Write:
     """An operation, and the value that it writes to a register if it writes one."""
 
-    def __init__(self, applied, index, priority=0, value=None, container=None):
+    def __init__(self, applied, index, priority=0, value=None, container=None, names=None):
         self.applied, self.index, self.change = applied, index, applied.id
         self.priority, self.value, self.container = priority, value, container
+        self.names = names  # of what it replaces; None: all that it has seen
 
     def tie(self):
         """Sequence ties: the lower comes first."""
@@ -41,12 +45,31 @@ class Write:
             return other.index < self.index
         return other.change in self.applied.past
 
+    def replaces(self, other):
+        if self.names is None or other.change == self.change:
+            return self.sees(other)
+        return self.sees(other) and (other.change, other.index) in self.names
+
     def encoded(self):
         kind, value = self.container[0] if self.container else None, self.container
         if kind is None:
             kind, value = scalar_kind(self.value), self.value
         fields = [self.priority, self.applied.lamport, self.applied.actor, self.change, kind, value]
         return write(fields)
+
+
+def order(value):
+    """Of what is offered to a max or min."""
+    if isinstance(value, Time):
+        return True, value.microseconds
+    return False, value, isinstance(value, float), math.copysign(1, value)  # Python compares int and float exactly
+
+
+def shown(kind, offers):
+    """The offer that a container of that kind shows: a list of none or one."""
+    if kind == FIRST:
+        return sorted(offers, key=Write.rank)[:1]
+    return sorted(offers, key=lambda x: order(x.value), reverse=kind == MAXIMUM)[:1]
 
 
 def scalar_kind(value):
@@ -73,6 +96,8 @@ class Container:
         self.generations = {} # key -> [(generation, change)]
         self.sequence = Sequence()
         self.adds = []
+        self.offers = []
+        self.members = {}     # the bytes of a scalar -> writes
 
 
 REMOVED = object()
@@ -80,7 +105,7 @@ REMOVED = object()
 
 def live(writes):
     """The writes that no other one has seen, winner first."""
-    left = [x for x in writes if not any(y.sees(x) for y in writes)]
+    left = [x for x in writes if not any(y.replaces(x) for y in writes)]
     return sorted((x for x in left if x.value is not REMOVED), key=Write.rank, reverse=True)
 
 
@@ -157,7 +182,8 @@ class Document:
         container = self.containers[id]
         if container.unknown:
             return write(id) + write(None)
-        content = {MAP: self._map, LIST: self._list, TEXT: self._text, COUNTER: self._counter}[container.kind]
+        content = {MAP: self._map, LIST: self._list, TEXT: self._text, COUNTER: self._counter, FIRST: self._first,
+                   MAXIMUM: self._extreme, MINIMUM: self._extreme, MEMBERS: self._set, GROWING: self._set}[container.kind]
         return write(id) + content(container)
 
     def _map(self, container):
@@ -176,6 +202,17 @@ class Document:
     def _counter(self, container):
         total = sum(container.adds)
         return write((total + (1 << 63)) % (1 << 64) - (1 << 63))
+
+    def _first(self, container):
+        return self._register(shown(FIRST, container.offers))
+
+    def _extreme(self, container):
+        found = shown(container.kind, container.offers)
+        return write_array_head(len(found)) + b''.join(write(x.value) for x in found)
+
+    def _set(self, container):
+        found = [(member, live(writes)) for member, writes in sorted(container.members.items()) if live(writes)]
+        return write_array_head(len(found)) + b''.join(member + self._register(writes) for member, writes in found)
 
     def _register(self, writes):
         inside = dict.fromkeys(x.container for x in writes if x.container)
@@ -229,11 +266,16 @@ class Replay:
         return not any(change in self.version for change in container.unknown)
 
     def row(self, id, container, row):
-        kinds = {DELETE: (TEXT, LIST), INSERT_TEXT: (TEXT,), PUT: (MAP,), CHILD: (MAP,), REMOVE: (MAP,), ADD: (COUNTER,)}
+        kinds = {DELETE: (TEXT, LIST), INSERT_TEXT: (TEXT,), PUT: (MAP,), CHILD: (MAP,), REMOVE: (MAP,), ADD: (COUNTER,),
+                 PUT_OVER: (MAP,), REMOVE_OVER: (MAP,), OFFER: OFFERED + SETS, TAKE_OUT: (MEMBERS,)}
         require(container.kind in kinds.get(row.kind, (LIST,)), 'a container of another kind')
         if row.kind == ADD:
             container.adds.append(row.values[0])
             return None
+        if container.kind in OFFERED:
+            return self.offer_row(container, row)
+        if container.kind in SETS:
+            return self.set_row(container, row)
         if container.kind == MAP:
             return self.map_row(id, container, row)
         return self.sequence_row(container, row)
@@ -247,12 +289,24 @@ class Replay:
     def write(self, row, at=0, **more):
         return Write(self.applied, row.first + at, **more)
 
+    def offer_row(self, container, row):
+        value = row.values[0]
+        is_number = isinstance(value, (int, float, Time)) and not isinstance(value, bool) and value == value
+        require(container.kind == FIRST or is_number, 'not a number')
+        container.offers.append(self.write(row, value=value))
+
+    def set_row(self, container, row):
+        member = write(row.values[0])
+        require(len(member) <= form.MAX_KEY, 'a member that is too long')
+        written = self.write(row, value=REMOVED if row.kind == TAKE_OUT else None)
+        container.members.setdefault(member, []).append(written)
+
     def map_row(self, id, map, row):
         key, made = row.values[0], None
-        if row.kind == PUT:
-            written = self.write(row, priority=row.a, value=row.values[1])
-        elif row.kind == REMOVE:
-            written = self.write(row, value=REMOVED)
+        if row.kind in (PUT, PUT_OVER):
+            written = self.write(row, priority=row.a, value=row.values[1], names=row.names)
+        elif row.kind in (REMOVE, REMOVE_OVER):
+            written = self.write(row, value=REMOVED, names=row.names)
         else:
             generation = row.values[1]
             generations = map.generations.setdefault(key, [])
@@ -272,14 +326,14 @@ class Replay:
             for place in visible[row.a:row.a + row.length]:
                 place.item.deletions.append(self.change.id)
             return None
-        if row.kind in (SET, SET_CHILD, MOVE):
+        if row.kind in (SET, SET_OVER, SET_CHILD, MOVE):
             require(row.a < len(visible), 'an element that is not there')
             item = visible[row.a].item
         if row.kind == MOVE:
             require(row.values[0] <= len(visible), 'moves to where nothing is')
             sequence.insert(row.values[0], self.write(row), item, self.version)
             return None
-        if row.kind in (SET, SET_CHILD):
+        if row.kind in (SET, SET_OVER, SET_CHILD):
             return self.write_element(container, item, row)
         require(row.a <= len(visible), 'inserts where nothing is')
         return self.insert(container, row)
@@ -289,7 +343,7 @@ class Replay:
             made = self.make(list, form.item_id(self.change.id, row.values[0], row.first))
             item.writes.append(self.write(row, container=made))
             return made
-        item.writes.append(self.write(row, value=row.values[0]))
+        item.writes.append(self.write(row, value=row.values[0], names=row.names))
         return None
 
     def insert(self, container, row):

@@ -8,6 +8,7 @@ struct operation {
   const uint8_t *text;
   struct dunlin_bytes key;
   struct dunlin_value value;
+  struct dunlin_bytes names;
   uint32_t number; /* a child's kind, its generation (OP_MAP_CHILD), or where a move goes */
   int64_t amount;
 };
@@ -45,22 +46,38 @@ void oracle_register_take_back(struct oracle_register *reg, uint32_t change) {
   for (size_t i = 0; i < reg->count; i++) oracle_set_drop(&reg->writes[i].over, change);
 }
 
-/* The open change overwrites or deletes all that it has seen, its own earlier writes included. */
-static void overwrite(struct oracle *o, struct oracle_register *reg) {
-  for (size_t i = 0; i < reg->count; i++)
-    if (o->in_version[reg->writes[i].change]) oracle_set_add(&reg->writes[i].over, o->open);
+/* Whether an operation names the write, or it is one of the same change. */
+static bool names(const struct oracle *o, const struct operation *op, const struct oracle_write *w) {
+  const uint8_t *name = op->names.data;
+  if (w->change == o->open) return true;
+  for (size_t i = 0; i < op->names.len / WRITE_NAME; i++, name += WRITE_NAME)
+    if (!memcmp(name, o->changes[w->change].id.bytes, 32) && get_be32(name + 32) == w->index) return true;
+  return false;
 }
 
-static void write_value(struct oracle *o, struct oracle_register *reg, uint32_t class, struct dunlin_value value) {
-  overwrite(o, reg);
+static bool has_names(const struct operation *op) {
+  return op->kind == OP_MAP_SET_OVER || op->kind == OP_MAP_DELETE_OVER || op->kind == OP_LIST_SET_OVER;
+}
+
+/* The open change overwrites or deletes all that it has seen, its own earlier writes included; or what it names. */
+static void overwrite(struct oracle *o, struct oracle_register *reg, const struct operation *op) {
+  for (size_t i = 0; i < reg->count; i++) {
+    struct oracle_write *w = &reg->writes[i];
+    if (o->in_version[w->change] && (!has_names(op) || names(o, op, w))) oracle_set_add(&w->over, o->open);
+  }
+}
+
+static void write_value(struct oracle *o, struct oracle_register *reg, const struct operation *op, uint32_t class,
+                        struct dunlin_value value) {
+  overwrite(o, reg, op);
   if (owns_bytes(&value)) value.as.string = copy_bytes(value.as.string);
   ORACLE_ROOM(reg->writes, reg->cap, reg->count);
   reg->writes[reg->count++] =
       (struct oracle_write){.change = o->open, .index = o->index, .class = class, .value = value};
 }
 
-static void write_child(struct oracle *o, struct oracle_register *reg, uint32_t child) {
-  write_value(o, reg, 0, (struct dunlin_value){.kind = o->containers[child]->kind, .as.obj = {child}});
+static void write_child(struct oracle *o, struct oracle_register *reg, const struct operation *op, uint32_t child) {
+  write_value(o, reg, op, 0, (struct dunlin_value){.kind = o->containers[child]->kind, .as.obj = {child}});
 }
 
 /* The register of a map's key. */
@@ -95,6 +112,8 @@ void oracle_container_free(struct oracle_container *c) {
   ORACLE_FREE(c->entries, c->entry_cap);
   oracle_seq_free(&c->seq);
   ORACLE_FREE(c->sum.adds, c->sum.cap);
+  oracle_offers_take_back(c, ORACLE_NONE);
+  ORACLE_FREE(c->offers, c->offer_cap);
   oracle_set_free(&c->made);
   oracle_set_free(&c->unknown);
   free(c);
@@ -156,7 +175,7 @@ static uint32_t made_last(const struct oracle *o) {
 
 /* Whether the version knows a child of any kind with that generation at the key. */
 static bool generation_known(const struct oracle *o, uint32_t map, struct dunlin_bytes key, uint32_t generation) {
-  for (int kind = DUNLIN_MAP; kind <= DUNLIN_COUNTER; kind++) {
+  for (int kind = DUNLIN_MAP; kind <= DUNLIN_GROWING_SET; kind++) {
     struct container_id id = child_id(&o->containers[map]->id, key, (enum dunlin_kind)kind, generation);
     if (known(o, oracle_container_find(o, &id))) return true;
   }
@@ -173,7 +192,7 @@ static int do_map_child(struct oracle *o, const struct operation *op) {
     return DUNLIN_ERANGE;
   struct container_id id = child_id(&map->id, op->key, kind, op->number);
   int error = make(o, op->container, kind, &id);
-  if (!error) write_child(o, register_of(map, op->key), made_last(o));
+  if (!error) write_child(o, register_of(map, op->key), op, made_last(o));
   return error;
 }
 
@@ -213,13 +232,13 @@ static int do_list(struct oracle *o, const struct operation *op, struct oracle_s
   int error = inserts ? insert_element(o, op, list, &reg) : find_element(o, op, list, &reg);
   if (error) return error;
   if (!child) {
-    write_value(o, reg, 0, op->value);
+    write_value(o, reg, op, 0, op->value);
     return 0;
   }
   enum dunlin_kind kind = (enum dunlin_kind)op->number;
   struct container_id id = item_id(&o->changes[o->open].id, o->index, kind);
   error = make(o, op->container, kind, &id);
-  if (!error) write_child(o, reg, made_last(o));
+  if (!error) write_child(o, reg, op, made_last(o));
   return error;
 }
 
@@ -227,6 +246,20 @@ static int do_move(struct oracle *o, const struct operation *op, struct oracle_s
   uint32_t item = oracle_at(o, list, op->a), left = oracle_left_of(o, list, op->number);
   if (item == ORACLE_NONE || left == ORACLE_NONE) return DUNLIN_ERANGE;
   oracle_insert_after(o, list, left, list->items[item].value);
+  return 0;
+}
+
+/* An offer, or a member that comes or goes. */
+static int do_offer(struct oracle *o, const struct operation *op, struct oracle_container *c) {
+  if (c->kind < DUNLIN_SET) {
+    if (!oracle_may_offer(c->kind, &op->value)) return DUNLIN_EINVAL;
+    oracle_offer(o, c, op->value);
+    return 0;
+  }
+  if (op->key.len > DUNLIN_MAX_KEY) return DUNLIN_ELIMIT;
+  struct oracle_register *member = register_of(c, op->key);
+  if (op->kind == OP_OFFER) write_value(o, member, op, 0, (struct dunlin_value){.kind = DUNLIN_NULL});
+  else overwrite(o, member, op);
   return 0;
 }
 
@@ -238,12 +271,17 @@ static enum dunlin_kind kind_for(const struct operation *op, const struct oracle
     case OP_LIST_INSERT:
     case OP_LIST_CHILD:
     case OP_LIST_SET:
+    case OP_LIST_SET_OVER:
     case OP_LIST_SET_CHILD:
     case OP_LIST_MOVE: return DUNLIN_LIST;
     case OP_MAP_SET:
+    case OP_MAP_SET_OVER:
     case OP_MAP_CHILD:
-    case OP_MAP_DELETE: return DUNLIN_MAP;
+    case OP_MAP_DELETE:
+    case OP_MAP_DELETE_OVER: return DUNLIN_MAP;
     case OP_COUNTER_ADD: return DUNLIN_COUNTER;
+    case OP_OFFER: return c->kind >= DUNLIN_MAX && c->kind <= DUNLIN_GROWING_SET ? c->kind : DUNLIN_SET;
+    case OP_SET_REMOVE: return DUNLIN_SET;
     default: return DUNLIN_NULL;
   }
 }
@@ -276,8 +314,12 @@ static int do_operation(struct oracle *o, const struct operation *op) {
     case OP_TEXT_INSERT: return do_text_insert(o, op, &c->seq);
     case OP_DELETE: return oracle_delete(o, &c->seq, op->a, op->len);
     case OP_LIST_MOVE: return do_move(o, op, &c->seq);
-    case OP_MAP_SET: write_value(o, register_of(c, op->key), op->a, op->value); return 0;
-    case OP_MAP_DELETE: overwrite(o, register_of(c, op->key)); return 0;
+    case OP_MAP_SET:
+    case OP_MAP_SET_OVER: write_value(o, register_of(c, op->key), op, op->a, op->value); return 0;
+    case OP_MAP_DELETE:
+    case OP_MAP_DELETE_OVER: overwrite(o, register_of(c, op->key), op); return 0;
+    case OP_OFFER:
+    case OP_SET_REMOVE: return do_offer(o, op, c);
     case OP_MAP_CHILD: return do_map_child(o, op);
     case OP_COUNTER_ADD:
       ORACLE_ROOM(c->sum.adds, c->sum.cap, c->sum.count);
@@ -300,8 +342,17 @@ static void read_values(struct mp_reader *r, struct operation *op) {
     case OP_COUNTER_ADD: op->amount = mp_read_int(r); break;
     case OP_MAP_DELETE: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
     case OP_MAP_SET:
+    case OP_MAP_SET_OVER:
       op->key = mp_read_str(r, DUNLIN_MAX_KEY);
       op->value = value_read(r);
+      break;
+    case OP_MAP_DELETE_OVER: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
+    case OP_LIST_SET_OVER: op->value = value_read(r); break;
+    case OP_OFFER:
+    case OP_SET_REMOVE:
+      op->key.data = r->at;
+      op->value = value_read(r);
+      op->key.len = (size_t)(r->at - (const uint8_t *)op->key.data);
       break;
     case OP_MAP_CHILD:
       op->key = mp_read_str(r, DUNLIN_MAX_KEY);
@@ -310,6 +361,7 @@ static void read_values(struct mp_reader *r, struct operation *op) {
     default:
       for (unsigned i = 0; i < (op->kind & OP_VALUES) * op->len; i++) value_read(r);
   }
+  if (has_names(op)) op->names = mp_read_bin(r, SIZE_MAX);
 }
 
 static int apply_row(struct oracle *o, const struct change *change, const struct change_row *row, const uint8_t **text,
@@ -350,6 +402,7 @@ void oracle_take_back(struct oracle *o) {
     struct oracle_container *c = o->containers[i];
     for (size_t k = 0; k < c->entry_count; k++) oracle_register_take_back(&c->entries[k].reg, o->open);
     oracle_seq_take_back(&c->seq, o->open);
+    oracle_offers_take_back(c, o->open);
     while (c->sum.count && c->sum.adds[c->sum.count - 1].change == o->open) c->sum.count--;
     oracle_set_drop(&c->made, o->open);
     oracle_set_drop(&c->unknown, o->open);

@@ -599,14 +599,19 @@ static uint64_t write_strange_refs(const struct pool *p, const dunlin_doc *doc, 
   return by == 0 ? a.number + 1 + (order ? rng_below(rng, 3) : 0) : by == 1 ? b.number + 1 : 0;
 }
 
+/* Whether `a` must be 0. */
+static bool has_no_index(uint8_t kind) {
+  return kind == OP_MAP_DELETE || kind == OP_MAP_DELETE_OVER || kind == OP_COUNTER_ADD || kind == OP_OFFER ||
+         kind == OP_SET_REMOVE;
+}
+
 /* Changes a row, or adds one that takes nothing from the other columns; `containers` is how many there are to write to. */
 static size_t twist_rows(struct change_row *rows, size_t count, size_t containers, struct rng *rng) {
   static const uint8_t unknown[] = {0x40, 0x48, OP_DELETE, OP_DELETE};
   struct change_row *row = &rows[rng_below(rng, count)];
   switch (rng_below(rng, 4)) {
     case 0:
-      if (row->kind != OP_MAP_CHILD && row->kind != OP_MAP_DELETE && row->kind != OP_COUNTER_ADD)
-        row->a = (uint32_t)rng_below(rng, 9);
+      if (row->kind != OP_MAP_CHILD && !has_no_index(row->kind)) row->a = (uint32_t)rng_below(rng, 9);
       break;
     case 1: row->container = (uint32_t)rng_below(rng, containers); break;
     case 2: break;

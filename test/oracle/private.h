@@ -86,6 +86,12 @@ struct oracle_sum {
   size_t count, cap;
 };
 
+/* What was offered to a max, min or first. */
+struct oracle_offer {
+  uint32_t change, index;
+  struct dunlin_value value; /* strings and bytes are owned */
+};
+
 struct oracle_container {
   struct container_id id;    /* zeros when made by an operation of an unknown kind */
   enum dunlin_kind kind;     /* DUNLIN_NULL then */
@@ -96,6 +102,8 @@ struct oracle_container {
   size_t entry_count, entry_cap;
   struct oracle_seq seq;
   struct oracle_sum sum;
+  struct oracle_offer *offers;
+  size_t offer_count, offer_cap;
 };
 
 struct oracle {
@@ -142,6 +150,15 @@ void oracle_take_back(struct oracle *o);
 
 void oracle_register_free(struct oracle_register *reg);
 void oracle_register_take_back(struct oracle_register *reg, uint32_t change);
+
+/* ---- offer.c ----------------------------------------------------------------------------------------------------- */
+
+/* Whether anybody may offer that to a container of that kind. */
+bool oracle_may_offer(enum dunlin_kind kind, const struct dunlin_value *value);
+void oracle_offer(struct oracle *o, struct oracle_container *c, struct dunlin_value value);
+void oracle_offers_take_back(struct oracle_container *c, uint32_t change);
+/* The one that shows; NULL. */
+const struct oracle_offer *oracle_offered(const struct oracle *o, const struct oracle_container *c);
 
 /* ---- canonical.c ------------------------------------------------------------------------------------------------- */
 

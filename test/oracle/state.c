@@ -75,6 +75,37 @@ static void write_map(const struct oracle *o, const struct oracle_container *c, 
   free(sorted);
 }
 
+static void write_set(const struct oracle *o, const struct oracle_container *c, struct buf *out) {
+  const struct oracle_entry **sorted = calloc(c->entry_count + 1, sizeof *sorted);
+  if (!sorted) abort();
+  size_t count = 0;
+  for (size_t i = 0; i < c->entry_count; i++)
+    if (live_count(o, &c->entries[i].reg)) sorted[count++] = &c->entries[i];
+  qsort(sorted, count, sizeof *sorted, key_order);
+  mp_write_array(out, count);
+  for (size_t i = 0; i < count; i++) {
+    buf_append(out, sorted[i]->key.data, sorted[i]->key.len);
+    write_register(o, &sorted[i]->reg, out);
+  }
+  free(sorted);
+}
+
+static void write_offered(const struct oracle *o, const struct oracle_container *c, struct buf *out) {
+  const struct oracle_offer *shown = oracle_offered(o, c);
+  mp_write_array(out, shown ? 1 : 0);
+  if (!shown) return;
+  if (c->kind == DUNLIN_FIRST) {
+    const struct oracle_change *change = &o->changes[shown->change];
+    mp_write_array(out, 6);
+    mp_write_uint(out, 0);
+    mp_write_uint(out, change->lamport);
+    mp_write_bin(out, change->actor.bytes, sizeof change->actor.bytes);
+    mp_write_bin(out, change->id.bytes, sizeof change->id.bytes);
+    mp_write_uint(out, (uint64_t)shown->value.kind);
+  }
+  value_write(out, &shown->value);
+}
+
 static size_t shown_count(const struct oracle *o, const struct oracle_seq *seq) {
   size_t count = 0;
   for (uint32_t item = 0; item < seq->count; item++) count += oracle_shows(o, seq, item);
@@ -115,6 +146,11 @@ static void write_container(const struct oracle *o, uint32_t container, struct b
       write_characters(o, &c->seq, out);
       break;
     case DUNLIN_COUNTER: mp_write_int(out, total(o, &c->sum)); break;
+    case DUNLIN_MAX:
+    case DUNLIN_MIN:
+    case DUNLIN_FIRST: write_offered(o, c, out); break;
+    case DUNLIN_SET:
+    case DUNLIN_GROWING_SET: write_set(o, c, out); break;
     default: abort(); /* what an unknown operation made is in no register */
   }
 }
