@@ -51,8 +51,8 @@ static struct exact exactly(const struct dunlin_value *value) {
     e.rest = size;
     return e;
   }
-  e.whole = (uint64_t)floor(size);
-  e.rest = size - floor(size);
+  e.whole = (uint64_t)size;
+  e.rest = size - (double)e.whole; /* above 2^53 there is none */
   return e;
 }
 
