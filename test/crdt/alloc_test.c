@@ -37,6 +37,21 @@ static void edit_little(dunlin_doc *doc, struct rng *rng) {
   OK(dunlin_commit(doc, 0, NULL));
 }
 
+/* All over one list; so short that most elements are meant by several. */
+static void edit_list(dunlin_doc *doc, struct rng *rng) {
+  OK(dunlin_begin(doc));
+  dunlin_obj list = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
+  for (int i = 0; i < 3; i++) {
+    size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size + 1), what = rng_below(rng, 8);
+    if (at == size || what < 2) OK(dunlin_list_insert(doc, list, at, str_value("an element")));
+    else if (what < 5) OK(dunlin_list_set(doc, list, at, str_value(what & 1 ? "odd" : "even")));
+    else if (what < 6) dunlin_list_set_child(doc, list, at, DUNLIN_COUNTER);
+    else if (what < 7) OK(dunlin_list_move(doc, list, at, rng_below(rng, size)));
+    else OK(dunlin_list_delete(doc, list, at, 1));
+  }
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
 static void exchange(dunlin_doc **docs, int count) {
   for (int i = 1; i < count; i++) test_send(docs[i], docs[0]);
   for (int i = 1; i < count; i++) test_send(docs[0], docs[i]);
@@ -83,9 +98,9 @@ static int workload(struct seeded *f, const struct history *h, struct dunlin_id 
   int error = dunlin_doc_new(&f->env, &id, &actor, &doc);
   if (error) return error;
   for (int i = 0; !error && i < h->steps; i++) error = dunlin_doc_apply(doc, h->deltas[i], h->lens[i], NULL);
+  if (!error) error = dunlin_doc_hash(doc, &before); /* now all that waited shows */
   if (error) recover(f, h, doc);
   size_t changes = dunlin_doc_changes(doc);
-  if (!error) error = dunlin_doc_hash(doc, &before);
   if (!error) error = dunlin_begin(doc);
   if (!error) {
     dunlin_obj obj = {0};
@@ -145,6 +160,13 @@ static void allocations_fail_in_the_walker(void **state) {
   fail_each_allocation(&h);
 }
 
+/* The same for a list, whose elements have several writes. */
+static void allocations_fail_in_a_list_s_walker(void **state) {
+  (void)state;
+  struct history h = {.edit = edit_list, .steps = 96, .replicas = 4, .apart = 48};
+  fail_each_allocation(&h);
+}
+
 /* So many changes that their ids are no longer all at hand. */
 static void allocations_fail_in_the_names(void **state) {
   (void)state;
@@ -156,6 +178,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(allocations_fail_in_any_history),
       cmocka_unit_test(allocations_fail_in_the_walker),
+      cmocka_unit_test(allocations_fail_in_a_list_s_walker),
       cmocka_unit_test(allocations_fail_in_the_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
