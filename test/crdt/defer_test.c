@@ -189,19 +189,20 @@ static void set_all(dunlin_doc *doc, const char *value) {
 /* A list's registers and order are taken back when only some of what waits could be brought in. */
 static void a_list_that_could_not_be_read_is_as_it_was(void **state) {
   (void)state;
-  dunlin_doc *author, *from = lagging(DUNLIN_LIST, &author), *doc = NULL;
+  dunlin_doc *from = test_doc(1), *authors[2] = {test_doc(2), test_doc(3)}, *doc = NULL;
   const struct dunlin_actor actor = {{5}};
   const struct dunlin_id id = test_id(1);
   struct dunlin_value value;
   struct seeded s;
   uint64_t failed = 0;
-  for (int i = 0; i < 4; i++) {
-    set_all(author, i % 2 ? "one" : "two");
-    test_send(author, from);
-    set_all(from, i % 2 ? "three" : "four");
+  edit(from, DUNLIN_LIST, 0, 0, 6);
+  test_send(from, authors[0]);
+  test_send(from, authors[1]);
+  for (int i = 0; i < 8; i++) {
+    set_all(authors[i % 2], i % 2 ? "one" : "two");
+    edit(authors[i % 2], DUNLIN_LIST, 1, 1, 1);
+    test_send(authors[i % 2], from);
   }
-  edit(author, DUNLIN_LIST, 0, 2, 1);
-  test_send(author, from);
   seeded_init(&s, 1);
   OK(dunlin_doc_new(&s.env, &id, &actor, &doc));
   test_send(from, doc);
@@ -226,7 +227,8 @@ static void a_list_that_could_not_be_read_is_as_it_was(void **state) {
   OK(doc_check(doc, true));
   dunlin_doc_free(doc);
   dunlin_doc_free(from);
-  dunlin_doc_free(author);
+  dunlin_doc_free(authors[0]);
+  dunlin_doc_free(authors[1]);
 }
 
 int main(void) {
