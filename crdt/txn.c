@@ -238,6 +238,20 @@ int dunlin_map_put_class(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes ke
   return same ? 0 : perform(doc, &op, NULL);
 }
 
+int dunlin_map_toggle(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
+  struct op op = {.kind = OP_MAP_SET, .container = map.index, .len = 1, .key = key};
+  struct map_entry *entry;
+  int error = map_prepare(doc, &op, &entry);
+  if (error) return error;
+  op.value = (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = true};
+  if (entry && entry->reg.count) {
+    const struct dunlin_value *shown = &reg_writes(&entry->reg)->value;
+    if (shown->kind != DUNLIN_BOOL) return fail(doc, DUNLIN_EKIND);
+    op.value.as.boolean = !shown->as.boolean;
+  }
+  return perform(doc, &op, NULL);
+}
+
 int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   struct op op = {.kind = OP_MAP_DELETE, .container = map.index, .len = 1, .key = key};
   struct map_entry *entry;
@@ -520,6 +534,10 @@ int dunlin_set_add(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value) {
 
 int dunlin_set_remove(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value) {
   return set_write(doc, set, OP_SET_REMOVE, value);
+}
+
+int dunlin_set_toggle(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value) {
+  return dunlin_set_has(doc, set, value) ? dunlin_set_remove(doc, set, value) : dunlin_set_add(doc, set, value);
 }
 
 /* ---- Writes that name what they replace --------------------------------------------------------------------- */

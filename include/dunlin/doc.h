@@ -136,6 +136,9 @@ DUNLIN_API int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_byt
  * dunlin_map_put() have class 0.  A later write replaces what it has seen whatever the classes. */
 DUNLIN_API int dunlin_map_put_class(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value,
                                     uint32_t priority);
+/* Writes the opposite of the boolean there; true when nothing is there, DUNLIN_EKIND when something else is.  Who toggles at the same
+ * time wanted the same: it is toggled once. */
+DUNLIN_API int dunlin_map_toggle(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
 /* Removes the key; does nothing when it is absent. */
 DUNLIN_API int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
 
@@ -207,6 +210,8 @@ DUNLIN_API int dunlin_set_add(dunlin_doc *doc, dunlin_obj set, struct dunlin_val
 /* Removes it; does nothing when it is not there.  Who adds it at the same time keeps it there.  A DUNLIN_GROWING_SET refuses that:
  * DUNLIN_EINVAL. */
 DUNLIN_API int dunlin_set_remove(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value);
+/* Removes it when it is there, adds it when it is not. */
+DUNLIN_API int dunlin_set_toggle(dunlin_doc *doc, dunlin_obj set, struct dunlin_value value);
 DUNLIN_API DUNLIN_MUST_USE bool dunlin_set_has(const dunlin_doc *doc, dunlin_obj set, struct dunlin_value value);
 DUNLIN_API size_t dunlin_set_size(const dunlin_doc *doc, dunlin_obj set);
 /* Member `i` in the order of their bytes; borrowed until the document changes. */
