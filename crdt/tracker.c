@@ -14,6 +14,7 @@ void tracker_free(struct tracker *t) {
   ENV_FREE_ARRAY(t->env, t->leaves, t->leaf_cap);
   ENV_FREE_ARRAY(t->env, t->nodes, t->node_cap);
   ENV_FREE_ARRAY(t->env, t->index, t->index_cap);
+  ENV_FREE_ARRAY(t->env, t->entries, t->entry_cap);
   tracker_moves_free(t);
   tracker_init(t, t->env, t->before, t->ctx);
 }
@@ -64,15 +65,19 @@ static bool mark_child(struct tracker_node *n, uint32_t slot, bool inserted) {
   return before != (bool)n->inserted;
 }
 
-/* A leaf has `by` more items that are inserted at the prepare version. */
-static void add_inserted(struct tracker *t, struct tracker_leaf *leaf, uint32_t by) {
+static void mark_leaf(struct tracker *t, const struct tracker_leaf *leaf, bool inserted) {
   uint32_t at = leaf->parent, slot = leaf->slot;
-  bool before = leaf->inserted, now = leaf->inserted += by;
-  if (before == now) return;
-  for (uint32_t h = t->height; h && mark_child(&t->nodes[at], slot, now); h--) {
+  for (uint32_t h = t->height; h && mark_child(&t->nodes[at], slot, inserted); h--) {
     slot = t->nodes[at].slot;
     at = t->nodes[at].parent;
   }
+}
+
+/* A leaf has `by` more items that are inserted at the prepare version. */
+static void add_inserted(struct tracker *t, struct tracker_leaf *leaf, uint32_t by) {
+  uint32_t before = leaf->inserted;
+  leaf->inserted += by;
+  if (!before != !leaf->inserted) mark_leaf(t, leaf, !before);
 }
 
 /* What a leaf holds, counted, as its parent should say. */
@@ -165,10 +170,19 @@ static void insert_child(struct tracker *t, uint32_t height, uint32_t parent, ui
   set_parent(t, height, child, parent, slot + 1);
 }
 
+static void index_set(struct tracker *t, uint32_t ord, uint32_t len, uint32_t value, uint32_t step) {
+  uint32_t at = ord - t->first_ord, skipped = at % TRACKER_STRETCH;
+  const struct tracker_stretch *s = &t->index[at / TRACKER_STRETCH];
+  if (s->step != TRACKER_UNEVEN || skipped + len > TRACKER_STRETCH) {
+    tracker_index_set(t, ord, len, value, step);
+    return;
+  }
+  uint32_t *entries = &t->entries[s->value + skipped];
+  for (uint32_t i = 0; i < len; i++) entries[i] = value + i * step;
+}
+
 static void index_span(struct tracker *t, const struct tracker_span *s, uint32_t leaf) {
-  if (s->id >= TRACKER_BASE) return;
-  uint32_t *at = &t->index[s->id - t->first_ord];
-  for (uint32_t i = 0; i < s->len; i++) at[i] = leaf;
+  if (s->id < TRACKER_BASE) index_set(t, s->id, s->len, leaf, 0);
 }
 
 static void split_leaf(struct tracker *t, uint32_t at) {
@@ -192,6 +206,7 @@ int tracker_reset(struct tracker *t, uint32_t first_ord) {
   t->leaf_count = t->node_count = t->height = 1;
   t->root = 0;
   t->first_ord = first_ord;
+  t->index_count = t->entry_count = t->even_count = t->entry_limit = 0;
   t->now = t->effect = BASE_LEN;
   t->leaves[0].parent = t->leaves[0].slot = 0;
   t->leaves[0].count = 1;
@@ -205,13 +220,12 @@ int tracker_reset(struct tracker *t, uint32_t first_ord) {
   return 0;
 }
 
-int tracker_reserve(struct tracker *t, uint32_t ord_end) {
-  size_t ops = ord_end - t->first_ord;
-  return ENV_GROW(t->env, t->leaves, t->leaf_cap, t->leaf_count + 2) ||
-                 ENV_GROW(t->env, t->nodes, t->node_cap, t->node_count + 2 * t->height + 4) ||
-                 ENV_GROW(t->env, t->index, t->index_cap, ops)
-             ? DUNLIN_ENOMEM
-             : 0;
+int tracker_make_room(struct tracker *t, uint32_t ord_end) {
+  enum { half = TRACKER_FANOUT / 2 }; /* all nodes have as many children, but those at the right edge */
+  size_t nodes = 1;
+  if (ENV_GROW(t->env, t->leaves, t->leaf_cap, t->leaf_count + 2)) return DUNLIN_ENOMEM;
+  for (size_t below = t->leaf_cap; below > 1; below /= half) nodes += below / half + 1;
+  return ENV_GROW(t->env, t->nodes, t->node_cap, nodes) ? DUNLIN_ENOMEM : tracker_index_reserve(t, ord_end);
 }
 
 /* ---- Places ------------------------------------------------------------------------------------------------- */
@@ -256,7 +270,7 @@ static struct place find_base(const struct tracker *t, uint32_t index) {
 
 static struct place find_item(const struct tracker *t, uint32_t id) {
   if (id >= TRACKER_BASE) return find_base(t, id - TRACKER_BASE);
-  uint32_t at = t->index[id - t->first_ord], i = 0;
+  uint32_t at = tracker_index_at(t, id), i = 0;
   const struct tracker_leaf *leaf = &t->leaves[at];
   while (id - leaf->spans[i].id >= leaf->spans[i].len) i++;
   return (struct place){at, i, id - leaf->spans[i].id, 0};
@@ -332,12 +346,12 @@ static bool join(struct tracker_leaf *leaf, uint32_t slot) {
   return true;
 }
 
+/* That it becomes inserted or ceases to be has to be counted besides. */
 static void set_state(struct tracker *t, const struct place *p, uint32_t state) {
   struct tracker_leaf *leaf = &t->leaves[p->leaf];
   struct tracker_span *s = &leaf->spans[p->slot];
-  uint32_t now = now_len(s), effect = effect_len(s), inserted = inserted_len(s);
+  uint32_t now = now_len(s), effect = effect_len(s);
   s->state = state;
-  if (inserted_len(s) != inserted) add_inserted(t, leaf, inserted_len(s) - inserted);
   if (now_len(s) != now || effect_len(s) != effect) add_counts(t, leaf, now_len(s) - now, effect_len(s) - effect);
   join(leaf, p->slot);
   if (p->slot) join(leaf, p->slot - 1);
@@ -392,23 +406,23 @@ uint32_t tracker_delete(struct tracker *t, uint32_t ord, uint32_t at, uint32_t l
   const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
   uint32_t all = len;
   if (len > s->len - p.offset) len = s->len - p.offset;
-  uint32_t id = s->id + p.offset, *index = &t->index[ord + (backward ? all - len : 0) - t->first_ord];
+  uint32_t id = s->id + p.offset;
+  if (backward) ord += all - len;
   if (s->state & TRACKER_MOVED) {
     *effect = tracker_moves_delete(t, id, idle);
-    index[0] = id;
+    index_set(t, ord, 1, id, 1);
     return 1;
   }
   *effect = idle || s->state & GONE ? TRACKER_NONE : p.effect;
   uint32_t state = (s->state + 1) | (idle ? s->state & GONE : GONE);
   isolate(t, &p, len);
   set_state(t, &p, state);
-  for (uint32_t i = 0; i < len; i++) index[i] = backward ? id + len - 1 - i : id + i;
+  index_set(t, ord, len, backward ? id + len - 1 : id, backward ? (uint32_t)-1 : 1);
   return len;
 }
 
-/* Changes how often the items from `id` on are inserted or deleted at the prepare version; as many of `len` as lie together. */
-static uint32_t move_items(struct tracker *t, uint32_t id, uint32_t len, int by, bool deletes) {
-  struct place p = find_item(t, id);
+/* Changes how often the items from `id`, which is at `p`, on are inserted or deleted at the prepare version; as many of `len` as lie together. */
+static uint32_t move_items(struct tracker *t, uint32_t id, struct place p, uint32_t len, int by, bool deletes) {
   const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
   if (s->state & TRACKER_MOVED) {
     if (deletes) tracker_moves_step_delete(t, id, by);
@@ -418,24 +432,25 @@ static uint32_t move_items(struct tracker *t, uint32_t id, uint32_t len, int by,
   if (len > s->len - p.offset) len = s->len - p.offset;
   uint32_t state = s->state + (uint32_t)by;
   isolate(t, &p, len);
+  if (!deletes) add_inserted(t, &t->leaves[p.leaf], by < 0 ? -len : len);
   set_state(t, &p, state);
   return len;
 }
 
 uint32_t tracker_move_insert(struct tracker *t, uint32_t ord, uint32_t len, int by) {
-  return move_items(t, ord, len, by, false);
+  return move_items(t, ord, find_item(t, ord), len, by, false);
 }
 
 uint32_t tracker_move_delete(struct tracker *t, uint32_t ord, uint32_t len, int by) {
-  const uint32_t *ids = &t->index[ord - t->first_ord];
-  uint32_t up = 1, down = 1;
-  while (up < len && ids[up] == ids[0] + up) up++;
-  while (up == 1 && down < len && ids[down] == ids[0] - down) down++;
-  if (up > 1 || down == 1) return move_items(t, ids[0], up, by, true);
-  /* The first `down` operations delete items that lie in the opposite order; a span's part of them that includes the first. */
-  struct place p = find_item(t, ids[0]);
-  if (down > p.offset + 1) down = p.offset + 1;
-  return move_items(t, ids[0] - (down - 1), down, by, true);
+  uint32_t id = tracker_index_at(t, ord);
+  struct place p = find_item(t, id);
+  uint32_t behind = t->leaves[p.leaf].spans[p.slot].len - p.offset;
+  uint32_t up = tracker_index_run(t, ord, len < behind ? len : behind, 1);
+  if (up > 1 || len == 1 || !p.offset) return move_items(t, id, p, up, by, true);
+  /* The first operations delete items that lie in the opposite order; a span's part of them that includes the first. */
+  uint32_t down = tracker_index_run(t, ord, len < p.offset + 1 ? len : p.offset + 1, (uint32_t)-1);
+  p.offset -= down - 1;
+  return move_items(t, id - (down - 1), p, down, by, true);
 }
 
 uint32_t tracker_prepare_index(const struct tracker *t, uint32_t at, bool item) {
@@ -507,6 +522,9 @@ void tracker_isolate(struct tracker *t, struct place *p, uint32_t len) {
 }
 
 void tracker_set_state(struct tracker *t, const struct place *p, uint32_t state) {
+  const struct tracker_span *s = tracker_span_at(t, *p);
+  bool was_inserted = prepare_state(s), is_inserted = state & ~(GONE | TRACKER_MOVED);
+  if (was_inserted != is_inserted) add_inserted(t, &t->leaves[p->leaf], is_inserted ? s->len : -s->len);
   set_state(t, p, state);
 }
 
@@ -526,7 +544,7 @@ static int check_leaf(const struct tracker *t, uint32_t at, uint32_t counts[3], 
     counts[1] += effect_len(s);
     if (s->id >= TRACKER_BASE) counts[2] += s->len;
     for (uint32_t k = 0; s->id < TRACKER_BASE && k < s->len; k++)
-      if (t->index[s->id + k - t->first_ord] != at) return DUNLIN_ECORRUPT;
+      if (tracker_index_at(t, s->id + k) != at) return DUNLIN_ECORRUPT;
   }
   return inserted == leaf->inserted ? 0 : DUNLIN_ECORRUPT;
 }

@@ -48,6 +48,14 @@ struct tracker_node {
   uint32_t base[TRACKER_FANOUT];   /* items of the base */
 };
 
+enum { TRACKER_STRETCH = 128 }; /* operations in one */
+
+/* A stretch of the index: entry i is `value` + i * `step`, or, as long as nothing better is known of it, that of `entries` from
+ * `value` on. */
+struct tracker_stretch {
+  uint32_t value, step;
+};
+
 struct tracker {
   const struct dunlin_env *env;
   struct tracker_leaf *leaves;
@@ -56,9 +64,13 @@ struct tracker {
   size_t node_count, node_cap;
   uint32_t root, height; /* height 1: the root's children are leaves */
   uint32_t first_ord;
-  uint32_t *index; /* of an insertion its leaf, of a deletion its item; from first_ord on */
-  size_t index_cap;
-  uint32_t now, effect; /* totals */
+  /* Of an insertion its leaf, of a deletion its item, from first_ord on; tracker_index.c */
+  struct tracker_stretch *index;
+  size_t index_count, index_cap;
+  uint32_t *entries;
+  size_t entry_count, entry_cap, entry_limit; /* up to the limit there is room for what a call may need */
+  size_t even_count;                          /* stretches that have no entries */
+  uint32_t now, effect;                       /* totals */
   /* Whether item `ord` goes before `other` when nothing else orders them. */
   bool (*before)(void *ctx, uint32_t ord, uint32_t other);
   void *ctx;
@@ -72,7 +84,7 @@ void tracker_free(struct tracker *tracker);
 /* Forgets everything: just the base, as long as can be, and operations from `first_ord` on to come.  DUNLIN_ENOMEM. */
 int tracker_reset(struct tracker *tracker, uint32_t first_ord);
 /* Makes room for one call of insert, delete or move on operations below `ord_end`.  DUNLIN_ENOMEM. */
-int tracker_reserve(struct tracker *tracker, uint32_t ord_end);
+static inline int tracker_reserve(struct tracker *tracker, uint32_t ord_end);
 
 /* Inserts items ord .. ord + len - 1 before index `at` (not past tracker->now) of the prepare version; `gone`: born deleted.
  * Gives the index at which they appear in effect. */
@@ -113,5 +125,12 @@ bool tracker_base_untouched(const struct tracker *tracker, uint32_t *visible);
 
 /* 0, or DUNLIN_ECORRUPT when something in it contradicts itself. */
 int tracker_check(const struct tracker *tracker, bool deep);
+
+int tracker_make_room(struct tracker *tracker, uint32_t ord_end); /* what tracker_reserve() does when there is none */
+static inline int tracker_reserve(struct tracker *tracker, uint32_t ord_end) {
+  bool has_room = tracker->leaf_count + 2 <= tracker->leaf_cap && tracker->entry_count <= tracker->entry_limit &&
+                  (size_t)(ord_end - tracker->first_ord) <= tracker->index_count * TRACKER_STRETCH;
+  return has_room ? 0 : tracker_make_room(tracker, ord_end);
+}
 
 #endif

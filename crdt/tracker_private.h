@@ -1,4 +1,4 @@
-/* What tracker.c, tracker_order.c and tracker_move.c share. */
+/* What tracker.c, tracker_index.c, tracker_order.c and tracker_move.c share. */
 #ifndef CRDT_TRACKER_PRIVATE_H
 #define CRDT_TRACKER_PRIVATE_H
 
@@ -27,6 +27,23 @@ void tracker_isolate(struct tracker *tracker, struct place *place, uint32_t len)
 void tracker_set_state(struct tracker *tracker, const struct place *place, uint32_t state);
 /* Inserts items as tracker_insert() does, with that state. */
 uint32_t tracker_put(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, uint32_t state);
+
+/* ---- tracker_index.c ---------------------------------------------------------------------------------------- */
+
+enum { TRACKER_UNEVEN = 2 }; /* as `step`: the stretch has entries */
+
+static inline uint32_t tracker_index_at(const struct tracker *tracker, uint32_t ord) {
+  uint32_t at = ord - tracker->first_ord;
+  const struct tracker_stretch *s = &tracker->index[at / TRACKER_STRETCH];
+  at %= TRACKER_STRETCH;
+  return s->step == TRACKER_UNEVEN ? tracker->entries[s->value + at] : s->value + at * s->step;
+}
+/* Room for what one call of the tracker notes about operations below `ord_end`.  DUNLIN_ENOMEM. */
+int tracker_index_reserve(struct tracker *tracker, uint32_t ord_end);
+/* Operation ord + i has `value` + i * `step` (0, 1 or -1). */
+void tracker_index_set(struct tracker *tracker, uint32_t ord, uint32_t len, uint32_t value, uint32_t step);
+/* How many operations from `ord` on, at most `len`, have the first one's value, and `step` more for each. */
+uint32_t tracker_index_run(const struct tracker *tracker, uint32_t ord, uint32_t len, uint32_t step);
 
 /* ---- tracker_order.c ---------------------------------------------------------------------------------------- */
 
