@@ -8,13 +8,15 @@ written otherwise, or is of a kind that nobody knows.
 import change as form
 from change import ROOT, Change
 from hostile import DOCUMENT
-from msgpack import write, write_array_head
+from msgpack import Time, write, write_array_head
 from state import Document
 
 TEXTS = [form.child_id(ROOT, form.TEXT, 0, name) for name in 'tu']
+KINDS = [form.MAXIMUM, form.MINIMUM, form.FIRST, form.MEMBERS, form.GROWING]
+OTHERS = [form.child_id(ROOT, kind, 0, f'o{kind}') for kind in KINDS]
 LISTS = [form.child_id(ROOT, form.LIST, 0, name) for name in 'lm']
 KEYS = 'abc'
-NAMES = [('t', form.TEXT), ('u', form.TEXT), ('l', form.LIST), ('m', form.LIST)]
+NAMES = [('t', form.TEXT), ('u', form.TEXT), ('l', form.LIST), ('m', form.LIST)] + [(f'o{kind}', kind) for kind in KINDS]
 
 
 class Author:
@@ -60,7 +62,7 @@ class Author:
         self.containers, self.rows, self.text, self.values, self.sizes = [], [], '', [], {}
         self.made, self.made_count = {}, 0
         for _ in range(self.random.choice([1, 1, 2, 4])):
-            target = self.random.choice(TEXTS + LISTS * 2 + [ROOT])
+            target = self.random.choice(TEXTS + LISTS * 2 + [ROOT] * 2 + OTHERS)
             if target != ROOT and target not in self.sizes:
                 container = self.document.containers[target]
                 is_known = any(id in past for id in container.makers)
@@ -69,6 +71,8 @@ class Author:
                 self.row(target, self.random.choice([0x40, 0x48]), 0, 1)
             elif target == ROOT:
                 self.map_row()
+            elif target in OTHERS:
+                self.other_row(target)
             else:
                 self.sequence_row(target)
         if len(self.containers) > 1 and not self.random.randrange(20):
@@ -106,15 +110,40 @@ class Author:
             name, kind = self.random.choice(NAMES)
             generation = self.random.choice([0, 0, 0, 1])
             self.row(ROOT, form.CHILD, kind, 1, name, generation, made=form.child_id(ROOT, kind, generation, name))
+        elif not self.random.randrange(3):
+            over = self.names()
+            if self.random.randrange(3):
+                self.row(ROOT, form.PUT_OVER, self.random.choice([0, 0, 1]), 1, key, self.random.randrange(100), over)
+            else:
+                self.row(ROOT, form.REMOVE_OVER, 0, 1, key, over)
         elif self.random.randrange(3):
             self.row(ROOT, form.PUT, self.random.choice([0, 0, 1]), 1, key, self.random.randrange(100))
         else:
             self.row(ROOT, form.REMOVE, 0, 1, key)
 
+    def names(self):
+        """Names of up to two writes to the root, perhaps of another key, or not in the version."""
+        writes = [x for key in KEYS for x in self.document.containers[ROOT].keys.get(key, [])]
+        some = self.random.sample(writes, min(len(writes), self.random.randrange(3)))
+        return b''.join(sorted({x.change + x.index.to_bytes(4, 'big') for x in some}))
+
+    def element_names(self, target):
+        places = self.document.containers[target].sequence.visible(self.document.applied)
+        writes = self.random.choice(places).item.writes if places else []
+        some = self.random.sample(writes, min(len(writes), self.random.randrange(3)))
+        return b''.join(sorted(x.change + x.index.to_bytes(4, 'big') for x in some))
+
+    def other_row(self, target):
+        kind = form.TAKE_OUT if target[0] == form.MEMBERS and self.random.randrange(2) else form.OFFER
+        value = self.random.choice([0, 1, 2, -1, 0.5, -0.0, 1.0, Time(0), Time(1)])
+        if target[0] >= form.FIRST and not self.random.randrange(3):
+            value = self.random.choice(['a', None, b'', True])
+        self.row(target, kind, 0, 1, value)
+
     def sequence_row(self, target):
         random, size = self.random, self.sizes[target]
         size += not random.randrange(60)  # out of range, perhaps
-        kind = random.choice([form.INSERT, form.INSERT, form.DELETE, form.SET, form.MOVE, form.MOVE, form.INSERT_CHILD, form.SET_CHILD])
+        kind = random.choice([form.INSERT, form.INSERT, form.DELETE, form.SET, form.SET_OVER, form.MOVE, form.MOVE, form.INSERT_CHILD, form.SET_CHILD])
         if target in TEXTS:
             kind = random.choice([form.INSERT_TEXT, form.INSERT_TEXT, form.DELETE])
         if not size and kind not in (form.INSERT, form.INSERT_CHILD, form.INSERT_TEXT):
@@ -130,6 +159,8 @@ class Author:
             self.row(target, kind, random.randrange(size - length + 1), length)
         elif kind == form.SET:
             self.row(target, kind, random.randrange(size), 1, random.randrange(100))
+        elif kind == form.SET_OVER:
+            self.row(target, kind, random.randrange(size), 1, random.randrange(100), self.element_names(target))
         elif kind in (form.INSERT_CHILD, form.SET_CHILD):
             self.row(target, kind, random.randrange(size + (kind == form.INSERT_CHILD)), 1, form.TEXT)
             self.text += 'x'

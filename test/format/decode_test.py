@@ -15,6 +15,7 @@ import author
 import damage
 import hostile
 import hostile_files
+import hostile_kinds
 import vectors
 from delta import canonical
 from msgpack import read
@@ -62,7 +63,7 @@ class Agreement(unittest.TestCase):
         self.assertEqual(lines(library('apply', text=FIXED)), lines(vectors.parse(FIXED)))
 
     def test_deltas_that_must_be_refused_or_taken(self):
-        cases = list(hostile.all_cases())
+        cases = [*hostile.all_cases(), *hostile_kinds.all_cases()]
         text = ''.join(vectors.unparse(name, hostile.DOCUMENT, deltas) for name, _, deltas in cases)
         for (_, verdict, _), vector in zip(cases, library('apply', text=text), strict=True):
             with self.subTest(vector.name):

@@ -38,6 +38,27 @@ def with_id(state):
     return state[:5] + [Change(DOCUMENT, build(ACTOR, 0, [ROOT, rows, '', ['c', 0, 5]])).id] + state[6:]
 
 
+def kinds():
+    """Files of one change that makes a container and offers 5 to it: what the state may say of that."""
+    from change import Change, ROOT, build
+    code = 5 + 4 * 0x51
+    shows = {20: ([1, 5], ([0], [1, 6], [2, 5, 5], [1, 'x'], [1, None], [1, 5, 5])), 21: ([1, 5], ([0], [1, 4], [1, 5.0])),
+             22: ([1, 0, 5], ([0], [1, 0, 6], [1, 1, 5], [1, 2, 5], [2, 0, 5, 0, 5])),
+             23: ([1, 5, 1, 0], ([1, 6, 1, 0], [1, 5, 0], [1, 5, 1, 1], [1, 5, 1, 2], [2, 5, 1, 0, 5, 1, 0], [1, [], 1, 0], [1, 'x' * 1022, 1, 0])),
+             24: ([1, 5, 1, 0], ([1, 6, 1, 0],))}
+    for kind, (sound, wrong) in shows.items():
+        rows = [10, kind, 1, 0x51 + 128, 0, 1]
+        id = Change(DOCUMENT, build(ACTOR, 0, [ROOT, rows, '', ['c', 0, 5]])).id
+        head = state()[:5] + [id, b'', [0, kind, 2, 0]] + state()[8:17] + [1]
+        past = history()[:15] + [[2 * kind], [1], [code]] + history()[18:]
+        yield f'kind {kind}: sound', 'taken', file(head + sound, past)
+        for fields in wrong:
+            yield f'kind {kind}: {fields}', 'malformed', file(head + fields, past)
+        yield f'kind {kind}: a removal', 'malformed', file(head + sound, changed(past, 17, [5 + 4 * 0x61]))
+        yield f'kind {kind}: two operations in one', 'malformed', file(
+            changed(changed(head, 3, [1, 3, 0, 5, 0]), 17, 2) + sound, past)
+
+
 def changed(fields, at, value):
     return fields[:at] + [value] + fields[at + 1:]
 
@@ -67,6 +88,7 @@ def all_cases():
         yield 'state: ' + name, 'malformed', file(changed(good, at, value), past)
     for name, at, value in HISTORIES:
         yield 'history: ' + name, 'malformed', file(good, changed(past, at, value))
+    yield from kinds()
     yield 'state: too short', 'malformed', file(good[:-1], past)
     yield 'state: too long', 'malformed', file(good + [0], past)
     yield 'history: too short', 'malformed', file(good, past[:-1])
@@ -81,7 +103,7 @@ STATES = [
     ('a head of another lamport', 4, [0, 0, 1, 0, 0, 1]), ('a head of another number', 4, [0, 0, 1, 0, 1, 0]), ('half an id', 5, bytes(16)),
     ('void changes of 31 bytes', 6, bytes(31)), ('void changes that are not sorted', 6, bytes([1]) + bytes(63)),
     ('a void change twice', 6, bytes(64)), ('a parent that comes later', 7, [1, 19, 2, 0]), ('an unknown kind', 7, [0, 15, 2, 0]),
-    ('a kind too high', 7, [0, 20, 2, 0]), ('another kind', 7, [0, 16, 2, 0]), ('a key that is not there', 7, [0, 19, 3, 0]),
+    ('a kind too high', 7, [0, 25, 2, 0]), ('another kind', 7, [0, 16, 2, 0]), ('a key that is not there', 7, [0, 19, 3, 0]),
     ('a generation that is not there', 7, [0, 19, 2, 1]), ('too few ids', 7, [0, 19, 1, 0]), ('too many ids', 8, bytes(16)),
     ('too few operations', 9, 0), ('two keys', 10, 2), ('another key', 11, 'd'), ('two writes', 13, 2),
     ('a write of another operation', 14, 0), ('a write before the first', 14, 2), ('a write of another class', 15, 1),

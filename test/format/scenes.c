@@ -285,6 +285,52 @@ static dunlin_doc *counting(void) {
   return trio_join(t);
 }
 
+static struct dunlin_value real(double v) {
+  return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = v};
+}
+
+/* A max, a min and a first that three offer to while apart. */
+static dunlin_doc *offering_together(void) {
+  struct trio t = trio_new();
+  dunlin_doc *docs[] = {t.a, t.b, t.c};
+  const struct dunlin_value values[] = {int_value(2), real(2), real(-0.0)};
+  for (size_t i = 0; i < 3; i++) {
+    OK(dunlin_begin(docs[i]));
+    OK(dunlin_offer(docs[i], child(docs[i], "max", DUNLIN_MAX), values[i]));
+    OK(dunlin_offer(docs[i], child(docs[i], "min", DUNLIN_MIN), values[i]));
+    commit(docs[i]);
+    OK(dunlin_begin(docs[i]));
+    OK(dunlin_offer(docs[i], child(docs[i], "first", DUNLIN_FIRST), str_value(i ? "later" : "sooner")));
+    if (i == 2)
+      OK(dunlin_offer(docs[i], child(docs[i], "max", DUNLIN_MAX), (struct dunlin_value){.kind = DUNLIN_TIME}));
+    child(docs[i], "empty", DUNLIN_FIRST);
+    commit(docs[i]);
+  }
+  return trio_join(t);
+}
+
+/* A member that one adds while another removes it, one that both add, one that is gone. */
+static dunlin_doc *sets_together(void) {
+  struct trio t = trio_new();
+  OK(dunlin_begin(t.a));
+  for (int i = 0; i < 4; i++) OK(dunlin_set_add(t.a, child(t.a, "set", DUNLIN_SET), int_value(i)));
+  OK(dunlin_set_add(t.a, child(t.a, "growing", DUNLIN_GROWING_SET), str_value("a")));
+  commit(t.a);
+  trio_share(t);
+  OK(dunlin_begin(t.b));
+  OK(dunlin_set_remove(t.b, the(t.b, "set"), int_value(1)));
+  OK(dunlin_set_remove(t.b, the(t.b, "set"), int_value(2)));
+  OK(dunlin_set_add(t.b, the(t.b, "set"), str_value("b")));
+  OK(dunlin_set_add(t.b, the(t.b, "growing"), str_value("b")));
+  commit(t.b);
+  OK(dunlin_begin(t.c));
+  OK(dunlin_set_remove(t.c, the(t.c, "set"), int_value(2)));
+  OK(dunlin_set_add(t.c, the(t.c, "set"), int_value(2)));
+  OK(dunlin_set_add(t.c, the(t.c, "set"), str_value("b")));
+  commit(t.c);
+  return trio_join(t);
+}
+
 /* Three actors type at one place, forwards, backwards and a word at once. */
 static dunlin_doc *typing_together(void) {
   struct trio t = trio_new();
@@ -424,6 +470,8 @@ const struct scene scenes[] = {
     {"children in conflict", children_in_conflict},
     {"a delete against a touch", delete_against_touch},
     {"counting together", counting},
+    {"offering together", offering_together},
+    {"sets together", sets_together},
     {"typing together", typing_together},
     {"right origins", right_origins},
     {"deleting together", deleting_together},
