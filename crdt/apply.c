@@ -63,6 +63,7 @@ struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunli
 }
 
 void container_free(dunlin_doc *doc, struct container *c) {
+  watch_note_free(doc, c);
   if (has_map(c->kind)) map_free(&c->as.map);
   if (is_offer(c->kind)) reg_free(&c->as.offer, doc->env);
   if (c->kind == DUNLIN_LIST) list_free(&c->as.list.list);
@@ -246,6 +247,7 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
   error = s ? ready_sequence(doc, c, s) : 0;
   if (error) return error;
   if (doc->open.is_void && c->void_from > doc->open.lv) c->void_from = doc->open.lv;
+  if (doc->watch) watch_touch(doc, container);
   c->touched = doc->open.stamp;
   doc->open.touched[doc->open.touched_count++] = container;
   return 0;
@@ -309,6 +311,7 @@ static int write_entry(dunlin_doc *doc, const struct op *op, const struct reg_wr
   if (doc->open.is_void) return 0;
   struct reg *reg = &map->entries[entry].reg;
   bool was = reg->count;
+  if (doc->watch) watch_key(doc, op->container, entry);
   struct undo undo = {.what = UNDO_MAP_WRITE, .container = op->container, .entry = entry};
   int error = reg_apply(reg, &doc->graph, write, names, &undo.reg);
   if (error < 0) return error;

@@ -55,6 +55,7 @@ static int write_element(void *ctx, uint32_t pos, const struct op_run *run) {
   struct list_ctx *l = ctx;
   (void)run;
   uint32_t element = list_get(l->list, pos);
+  if (l->doc->watch) watch_item(l->doc, l->doc->containers[l->container], pos, element);
   struct undo undo = {.what = UNDO_LIST_WRITE, .container = l->container, .entry = element};
   int error = reg_apply(&l->list->elements[element], &l->doc->graph, l->write, l->names, &undo.reg);
   if (error <= 0) return error;
@@ -102,6 +103,7 @@ struct late_write {
 };
 
 struct late {
+  const struct container *container;
   struct list_ctx list;
   struct walker *walker;
   struct late_write *writes;
@@ -157,6 +159,7 @@ static int write_late(void *ctx, uint32_t pos, const struct op_run *run) {
   if (error) return error;
   struct late_write *w = &late->writes[late->count];
   *w = (struct late_write){.element = list_get(late->list.list, pos), .lv = run->lv};
+  if (doc->watch) watch_item(doc, late->container, pos, w->element);
   error = reg_apply_late(&late->list.list->elements[w->element], &doc->graph, &write, named ? &names : NULL, seen_late,
                          late->walker, &w->undo);
   late->count += !error;
@@ -165,7 +168,7 @@ static int write_late(void *ctx, uint32_t pos, const struct op_run *run) {
 
 int list_walk_in(dunlin_doc *doc, struct container *c) {
   struct list *list = &c->as.list.list;
-  struct late late = {.list = {.doc = doc, .list = list}, .walker = &c->as.list.sequence.walker};
+  struct late late = {.container = c, .list = {.doc = doc, .list = list}, .walker = &c->as.list.sequence.walker};
   struct walker_sink sink = {&late, put_late, take_late, move_late, write_late};
   list_open(list);
   int error = walker_replay(late.walker, doc->graph.lvs, &sink);

@@ -13,6 +13,7 @@
 #include "crdt/oplog.h"
 #include "crdt/text.h"
 #include "crdt/walker.h"
+#include "crdt/watch.h"
 
 struct lv_set { /* in order */
   uint32_t *lvs;
@@ -51,18 +52,19 @@ struct container {
   uint8_t depth;         /* the root is 0 */
   bool provisional;      /* made by the open transaction: its id is known at the commit */
   uint32_t parent;
-  uint32_t entry;         /* of a map's child: the entry in the parent ... */
-  uint32_t generation;    /* ... and its generation */
-  uint32_t made_index;    /* of a list's child: the operation's index in its change */
-  uint32_t void_from;     /* its first operation by a void change; LV_NONE */
-  struct lv_set made;     /* operations that created or touched it */
-  struct lv_set unknown;  /* operations on it that this version does not know */
-  uint32_t unknown_now;   /* how many of these are not void */
-  struct oplog log;       /* all operations on it */
-  uint64_t touched;       /* the stamp of the last change that touched it */
-  uint64_t ref_stamp;     /* when `ref` was set: doc->stamp */
-  uint64_t made_stamp;    /* likewise for `made_ref` */
-  uint32_t ref, made_ref; /* its numbers in the columns of the change that is being written: by id, and as made */
+  uint32_t entry;          /* of a map's child: the entry in the parent ... */
+  uint32_t generation;     /* ... and its generation */
+  uint32_t made_index;     /* of a list's child: the operation's index in its change */
+  uint32_t void_from;      /* its first operation by a void change; LV_NONE */
+  struct lv_set made;      /* operations that created or touched it */
+  struct lv_set unknown;   /* operations on it that this version does not know */
+  uint32_t unknown_now;    /* how many of these are not void */
+  struct oplog log;        /* all operations on it */
+  uint64_t touched;        /* the stamp of the last change that touched it */
+  uint64_t ref_stamp;      /* when `ref` was set: doc->stamp */
+  uint64_t made_stamp;     /* likewise for `made_ref` */
+  struct watch_note *note; /* NULL: not written to since the last look, or nobody looks */
+  uint32_t ref, made_ref;  /* its numbers in the columns of the change that is being written: by id, and as made */
   union {
     struct map map;
     struct list_state list;
@@ -205,6 +207,7 @@ struct dunlin_doc {
   struct dunlin_id *heads; /* sorted, for dunlin_doc_heads */
   size_t heads_cap;
   struct lv_ranges voids;     /* the operations of void changes, the latest first */
+  struct watch *watch;        /* NULL: nobody watches */
   struct dunlin_id *void_ids; /* sorted; those too that have not come yet */
   size_t void_count;
 };

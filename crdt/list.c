@@ -302,11 +302,13 @@ static void note(struct list *l, struct list_undo undo) {
 
 void list_insert(struct list *l, uint32_t at, uint32_t element) {
   put(l, at, element);
+  if (l->splices) splices_insert(l->splices, at, 1);
   note(l, (struct list_undo){.what = LIST_INSERTED, .at = at, .element = element});
 }
 
 void list_erase(struct list *l, uint32_t at) {
   uint32_t element = take(l, at);
+  if (l->splices) splices_erase(l->splices, at, 1);
   if (l->is_open) note(l, (struct list_undo){.what = LIST_ERASED, .at = at, .element = element});
   else list_drop(l, element);
 }
@@ -314,6 +316,10 @@ void list_erase(struct list *l, uint32_t at) {
 void list_move(struct list *l, uint32_t from, uint32_t to) {
   uint32_t element = take(l, from);
   put(l, to, element);
+  if (l->splices) {
+    splices_erase(l->splices, from, 1);
+    splices_insert(l->splices, to, 1);
+  }
   note(l, (struct list_undo){.what = LIST_MOVED, .at = to, .element = element, .from = from});
 }
 
@@ -330,6 +336,7 @@ static void close_notes(struct list *l) {
 
 void list_open(struct list *l) {
   l->is_open = true;
+  if (l->splices) splices_open(l->splices);
 }
 
 void list_settle(struct list *l) {
@@ -345,6 +352,7 @@ void list_revert(struct list *l) {
     if (u->what == LIST_INSERTED) list_drop(l, u->element);
     else put(l, u->what == LIST_MOVED ? u->from : u->at, u->element);
   }
+  if (l->splices) splices_revert(l->splices);
   close_notes(l);
 }
 

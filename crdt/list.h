@@ -9,6 +9,7 @@
 #define CRDT_LIST_H
 
 #include "crdt/register.h"
+#include "crdt/splices.h"
 
 #define LIST_NONE UINT32_MAX
 
@@ -46,6 +47,7 @@ struct list {
   bool is_open;
   struct list_undo *undos;
   size_t undo_count, undo_cap;
+  struct splices *splices; /* notes edits down for those who watch; NULL: nobody does */
   size_t taken; /* how many elements taking the change back will put in */
 };
 

@@ -8,7 +8,7 @@
 static bool is_next(dunlin_doc *doc, const struct change *change, const struct dunlin_actor *author) {
   const struct graph *g = &doc->graph;
   if (change->actor || change->parent_count != 1 || change->row_count != 1 || change->container_count != 1 ||
-      doc->void_count || !graph_goes_on(g, change->number) || change->length > LV_LIMIT - g->lvs)
+      doc->void_count || doc->watch || !graph_goes_on(g, change->number) || change->length > LV_LIMIT - g->lvs)
     return false;
   if (doc->file && (doc->file->wanted || g->lvs <= doc->file->lvs)) return false;
   const struct graph_run *run = &g->runs[g->run_count - 1];

@@ -76,6 +76,7 @@ static int flush(struct text *text, const struct column *column) {
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                 uint32_t bytes) {
   struct text_edit *last = &text->last;
+  if (text->splices) splices_insert(text->splices, pos, len);
   if (last->what == TEXT_INSERT && pos == last->pos + last->len && at == last->at + last->bytes) {
     last->len += len;
     last->bytes += bytes;
@@ -108,6 +109,7 @@ static bool erase_inserted(struct text *text, const struct column *column, uint3
 
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len) {
   struct text_edit *last = &text->last;
+  if (text->splices) splices_erase(text->splices, pos, len);
   if (last->what == TEXT_ERASE && pos == last->pos && !(text->before.what && text->before.pos > pos)) {
     last->len += len;
   } else if (last->what == TEXT_ERASE && pos + len == last->pos &&
@@ -129,6 +131,7 @@ void text_open(struct text *text) {
   text->is_open = true;
   text->before = text->last;
   text->size_before = text->size;
+  if (text->splices) splices_open(text->splices);
 }
 
 static void close_notes(struct text *text) {
@@ -161,6 +164,7 @@ void text_revert(struct text *text, const struct column *column) {
     (void)error;
   }
   text->size = text->size_before;
+  if (text->splices) splices_revert(text->splices);
   text->erased.error = 0;
   close_notes(text);
 }
@@ -202,6 +206,13 @@ void text_each(const struct text *text, const struct column *column,
   if (last->what == TEXT_INSERT) each(ctx, column_at(column, last->at), last->bytes);
   else gap = rope_measure(&text->rope, last->pos, last->len);
   each_piece(&text->rope, last->pos + (last->what == TEXT_ERASE ? last->len : 0), all - front - gap, each, ctx);
+}
+
+int text_each_in(struct text *text, const struct column *column, uint32_t at, uint32_t len,
+                 void (*each)(void *ctx, const void *utf8, size_t bytes), void *ctx) {
+  int error = flush(text, column);
+  if (!error) each_piece(&text->rope, at, rope_measure(&text->rope, at, len), each, ctx);
+  return error;
 }
 
 static void append(void *ctx, const void *utf8, size_t bytes) {

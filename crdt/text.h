@@ -7,6 +7,7 @@
 
 #include "crdt/column.h"
 #include "crdt/rope.h"
+#include "crdt/splices.h"
 
 struct text_edit {
   enum { TEXT_NOTHING, TEXT_INSERT, TEXT_ERASE } what;
@@ -29,6 +30,7 @@ struct text {
   struct text_undo *undos;
   size_t undo_count, undo_cap;
   struct buf erased;
+  struct splices *splices; /* notes edits down for those who watch; NULL: nobody does */
 };
 
 void text_init(struct text *text, const struct dunlin_env *env);
@@ -46,9 +48,11 @@ void text_settle(struct text *text);
 
 size_t text_bytes(const struct text *text);
 void text_copy(const struct text *text, const struct column *column, void *out);
-/* Hands out the text piece by piece. */
+/* Hands out the text piece by piece; the `len` scalar values from `at` on: DUNLIN_ENOMEM. */
 void text_each(const struct text *text, const struct column *column,
                void (*each)(void *ctx, const void *utf8, size_t bytes), void *ctx);
+int text_each_in(struct text *text, const struct column *column, uint32_t at, uint32_t len,
+                 void (*each)(void *ctx, const void *utf8, size_t bytes), void *ctx);
 
 int text_check(const struct text *text, bool deep);
 

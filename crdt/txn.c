@@ -418,7 +418,7 @@ static struct text *text_in_hand(const dunlin_doc *doc, dunlin_obj text, uint8_t
   if (!doc->open.is_open || doc->txn_error || row->kind != kind || !row->len || doc->open.row_container != text.index)
     return NULL;
   struct container *c = doc->containers[text.index];
-  if (c->kind != DUNLIN_TEXT || c->as.text.sequence.walks || !doc->open.is_local) return NULL;
+  if (c->kind != DUNLIN_TEXT || doc->watch || c->as.text.sequence.walks || !doc->open.is_local) return NULL;
   return &c->as.text.text;
 }
 

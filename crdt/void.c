@@ -134,6 +134,7 @@ static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
   fresh->graph.ctx = fresh;
   SWAP(doc->hook, fresh->hook, dunlin_commit_hook *);
   SWAP(doc->hook_ctx, fresh->hook_ctx, void *);
+  SWAP(doc->watch, fresh->watch, struct watch *);
   doc->begin_hook = fresh->begin_hook;
   doc->begin_ctx = fresh->begin_ctx;
   SWAP(doc->pending, fresh->pending, struct pending_queue);
@@ -171,7 +172,11 @@ int dunlin_doc_set_void(dunlin_doc *doc, const struct dunlin_id *changes, size_t
   }
   int error = any_changes(doc, ids, count, doc->void_ids, doc->void_count, &different);
   if (!error) error = any_changes(doc, doc->void_ids, doc->void_count, ids, count, &different);
-  if (!error && different) return make_again(doc, ids, count);
+  if (!error && different) {
+    error = make_again(doc, ids, count);
+    if (!error) watch_lost(doc);
+    return error;
+  }
   if (error) {
     ENV_FREE_ARRAY(doc->env, ids, count);
     return error;

@@ -1,0 +1,299 @@
+/* Watches, and what is noted for them.  The events that come out of it: event.c. */
+#include "crdt/watch_private.h"
+
+#include <string.h>
+
+/* ---- Paths watched ------------------------------------------------------------------------------------------ */
+
+/* A node's name in the map of all nodes: where it hangs, then its key. */
+static bool node_name(uint32_t parent, struct dunlin_bytes key, uint8_t *name, struct dunlin_bytes *out) {
+  if (key.len > DUNLIN_MAX_KEY) return false;
+  put_be32(name, parent);
+  if (key.len) memcpy(name + 4, key.data, key.len);
+  *out = (struct dunlin_bytes){name, key.len + 4};
+  return true;
+}
+
+uint32_t watch_node_find(const struct watch *w, uint32_t parent, struct dunlin_bytes key) {
+  uint8_t bytes[4 + DUNLIN_MAX_KEY];
+  struct dunlin_bytes name;
+  if (!node_name(parent, key, bytes, &name)) return NODE_NONE;
+  const struct map_entry *found = map_find(&w->names, name);
+  return found ? (uint32_t)(found - w->names.entries) : NODE_NONE;
+}
+
+uint32_t watch_base_find(const struct watch *w, uint32_t container) {
+  uint8_t base[4];
+  put_be32(base, container);
+  return watch_node_find(w, NODE_NONE, (struct dunlin_bytes){base, sizeof base});
+}
+
+/* The node with that name, made if need be; NODE_NONE: out of memory. */
+static uint32_t node_make(struct watch *w, uint32_t parent, struct dunlin_bytes key) {
+  uint8_t bytes[4 + DUNLIN_MAX_KEY];
+  struct dunlin_bytes name;
+  uint32_t node = watch_node_find(w, parent, key);
+  if (node != NODE_NONE || !node_name(parent, key, bytes, &name)) return node;
+  if (ENV_GROW(w->env, w->nodes, w->node_cap, w->names.count + 1)) return NODE_NONE;
+  node = map_entry_of(&w->names, name, 0);
+  if (node == UINT32_MAX) return NODE_NONE;
+  w->nodes[node] = (struct watch_node){WATCHER_NONE, NODE_NONE, NODE_NONE};
+  if (parent == NODE_NONE) return node;
+  w->nodes[node].sibling = w->nodes[parent].child;
+  w->nodes[parent].child = node;
+  return node;
+}
+
+/* The next step of a JSON pointer, without its escapes, into `key`; false at the end, or when it is none (`*error`). */
+static bool next_step(struct dunlin_bytes *path, uint8_t *key, size_t *len, int *error) {
+  const uint8_t *p = path->data, *end = p + path->len;
+  if (p == end || *error) return false;
+  *len = 0;
+  *error = *p++ == '/' ? 0 : DUNLIN_EINVAL;
+  for (; !*error && p < end && *p != '/'; p++) {
+    uint8_t c = *p;
+    if (c == '~') {
+      if (p + 1 == end || (p[1] != '0' && p[1] != '1')) *error = DUNLIN_EINVAL;
+      else c = *++p == '0' ? '~' : '/';
+    }
+    if (*len == DUNLIN_MAX_KEY) *error = DUNLIN_EINVAL;
+    else key[(*len)++] = c;
+  }
+  *path = (struct dunlin_bytes){p, (size_t)(end - p)};
+  return !*error;
+}
+
+/* The node of a path below a container. */
+static int node_of(struct watch *w, uint32_t base, struct dunlin_bytes path, uint32_t *out) {
+  uint8_t key[DUNLIN_MAX_KEY], root[4];
+  size_t len, steps = 0;
+  int error = 0;
+  put_be32(root, base);
+  *out = node_make(w, NODE_NONE, (struct dunlin_bytes){root, sizeof root});
+  while (*out != NODE_NONE && next_step(&path, key, &len, &error)) {
+    if (++steps > DUNLIN_MAX_DEPTH) return DUNLIN_EINVAL;
+    *out = node_make(w, *out, (struct dunlin_bytes){key, len});
+  }
+  return error ? error : *out == NODE_NONE ? DUNLIN_ENOMEM : 0;
+}
+
+/* ---- Watching ----------------------------------------------------------------------------------------------- */
+
+static int watch_new(dunlin_doc *doc) {
+  struct watch *w = env_calloc(doc->env, 1, sizeof *w);
+  if (!w) return DUNLIN_ENOMEM;
+  w->env = doc->env;
+  map_init(&w->names, doc->env, doc->seed + 1);
+  doc->watch = w;
+  return 0;
+}
+
+int dunlin_watch(dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes path, uint64_t tag) {
+  if (base.index >= doc->container_count || (path.len && !path.data)) return DUNLIN_EINVAL;
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  /* What happened before is not for the new one. */
+  int early = doc->watch ? event_look(doc) : 0;
+  for (uint32_t i = 0; !early && !doc->watch && i < doc->container_count; i++) early = container_show(doc, i);
+  if (early) return early;
+  if (!doc->watch && watch_new(doc)) return DUNLIN_ENOMEM;
+  struct watch *w = doc->watch;
+  uint32_t node, at = 0;
+  int error = node_of(w, base.index, path, &node);
+  while (at < w->watcher_count && w->watchers[at].is_live) at++;
+  if (!error && at >= INT32_MAX) error = DUNLIN_ELIMIT;
+  if (!error && ENV_GROW(doc->env, w->watchers, w->watcher_cap, at + 1)) error = DUNLIN_ENOMEM;
+  if (error) {
+    if (!w->live) watch_free(doc);
+    return error;
+  }
+  w->watchers[at] = (struct watcher){true, node, w->nodes[node].watcher, tag};
+  w->nodes[node].watcher = at;
+  if (at == w->watcher_count) w->watcher_count++;
+  w->live++;
+  return (int)at;
+}
+
+void dunlin_unwatch(dunlin_doc *doc, int watch) {
+  struct watch *w = doc->watch;
+  if (!w || watch < 0 || (uint32_t)watch >= w->watcher_count || !w->watchers[watch].is_live) return;
+  uint32_t *link = &w->nodes[w->watchers[watch].node].watcher;
+  while (*link != (uint32_t)watch) link = &w->watchers[*link].next;
+  *link = w->watchers[watch].next;
+  w->watchers[watch].is_live = false;
+  if (!--w->live) watch_free(doc);
+}
+
+/* ---- Notes -------------------------------------------------------------------------------------------------- */
+
+static bool note_before(struct watch *w, struct watch_before before) {
+  if (ENV_GROW(w->env, w->befores, w->before_cap, w->before_count + 1)) return false;
+  struct dunlin_value *v = &before.value;
+  if (before.had && (v->kind == DUNLIN_STRING || v->kind == DUNLIN_BYTES)) {
+    void *copy = env_alloc(w->env, v->as.string.len);
+    if (!copy) return false;
+    if (v->as.string.len) memcpy(copy, v->as.string.data, v->as.string.len);
+    v->as.string.data = copy;
+  }
+  w->befores[w->before_count++] = before;
+  return true;
+}
+
+bool watch_value(const struct container *c, struct dunlin_value *out) {
+  if (c->kind == DUNLIN_COUNTER) {
+    *out = (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = c->as.counter};
+    return true;
+  }
+  if (c->as.offer.count) *out = reg_writes(&c->as.offer)->value;
+  return c->as.offer.count;
+}
+
+static struct watch_before before_of(const struct reg *reg) {
+  const struct reg_write *write = reg_distinct(reg, 0);
+  struct watch_before before = {.had = write != NULL, .item = false};
+  if (write) before.value = write->value;
+  while (reg_distinct(reg, before.conflicts)) before.conflicts++;
+  return before;
+}
+
+static struct watch_note *note_of(dunlin_doc *doc, struct container *c) {
+  if (!c->note) {
+    c->note = env_calloc(doc->env, 1, sizeof *c->note);
+    if (!c->note) return NULL;
+    splices_init(&c->note->splices, doc->env);
+  }
+  if (c->kind == DUNLIN_TEXT) c->as.text.text.splices = &c->note->splices;
+  if (c->kind == DUNLIN_LIST) c->as.list.list.splices = &c->note->splices;
+  return c->note;
+}
+
+void watch_touch(dunlin_doc *doc, uint32_t container) {
+  struct container *c = doc->containers[container];
+  struct watch *w = doc->watch;
+  bool is_new = !c->note;
+  struct watch_note *note = note_of(doc, c);
+  if (!note || (is_new && ENV_GROW(doc->env, w->noted, w->noted_cap, w->noted_count + 1))) {
+    w->lost = true;
+    watch_note_free(doc, c);
+    return;
+  }
+  if (is_new) w->noted[w->noted_count++] = container;
+  if (is_new && (c->kind == DUNLIN_COUNTER || is_offer(c->kind))) {
+    struct watch_before before = {.item = true};
+    before.had = watch_value(c, &before.value);
+    note->before = (uint32_t)w->before_count;
+    if (!note_before(w, before)) w->lost = true;
+  }
+  note->origin |= doc->open.is_local ? DUNLIN_ORIGIN_LOCAL : DUNLIN_ORIGIN_REMOTE;
+  if (is_new) splices_open(&note->splices);
+}
+
+/* The slot of a place in the table of those noted, free or not. */
+size_t watch_find_place(const struct watch *w, uint32_t container, uint32_t entry) {
+  uint64_t hash = ((uint64_t)container << 32 | entry) * 0x9e3779b97f4a7c15u;
+  size_t at = (size_t)(hash >> 20) & (w->place_cap - 1);
+  for (; w->places[at]; at = (at + 1) & (w->place_cap - 1)) {
+    const struct watch_before *b = &w->befores[w->places[at] - 1];
+    if (!b->item && b->container == container && b->entry == entry) break;
+  }
+  return at;
+}
+
+static bool grow_places(struct watch *w) {
+  size_t cap = w->place_cap ? w->place_cap * 2 : 64;
+  uint32_t *places = env_calloc(w->env, cap, sizeof *places);
+  if (!places) return false;
+  ENV_FREE_ARRAY(w->env, w->places, w->place_cap);
+  w->places = places;
+  w->place_cap = cap;
+  for (size_t i = 0; i < w->before_count; i++)
+    if (!w->befores[i].item)
+      places[watch_find_place(w, w->befores[i].container, w->befores[i].entry)] = (uint32_t)i + 1;
+  return true;
+}
+
+void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry) {
+  struct watch *w = doc->watch;
+  unsigned origin = doc->open.is_local ? DUNLIN_ORIGIN_LOCAL : DUNLIN_ORIGIN_REMOTE;
+  if ((w->before_count + 1) * 2 > w->place_cap && !grow_places(w)) {
+    w->lost = true;
+    return;
+  }
+  size_t place = watch_find_place(w, container, entry);
+  if (w->places[place]) {
+    w->befores[w->places[place] - 1].origin |= origin;
+    return;
+  }
+  struct watch_before before = before_of(&doc->containers[container]->as.map.entries[entry].reg);
+  before.container = container;
+  before.entry = entry;
+  before.origin = origin;
+  if (note_before(w, before)) w->places[place] = (uint32_t)w->before_count;
+  else w->lost = true;
+}
+
+void watch_item(dunlin_doc *doc, const struct container *c, uint32_t at, uint32_t element) {
+  struct watch *w = doc->watch;
+  if (!c->note) return;
+  struct watch_before before = before_of(&c->as.list.list.elements[element]);
+  before.item = true;
+  if (!note_before(w, before)) w->lost = true;
+  else if (!splices_set(&c->note->splices, at, (uint32_t)w->before_count - 1)) watch_drop_before(w);
+}
+
+void watch_replaced(struct container *c, uint32_t before, uint32_t now) {
+  if (!c->note) return;
+  if (c->kind == DUNLIN_TEXT) c->as.text.text.splices = &c->note->splices;
+  if (before) splices_erase(&c->note->splices, 0, before);
+  if (now) splices_insert(&c->note->splices, 0, now);
+}
+
+void watch_lost(dunlin_doc *doc) {
+  if (!doc->watch) return;
+  watch_clear(doc);
+  doc->watch->lost = true;
+}
+
+/* ---- Forgetting --------------------------------------------------------------------------------------------- */
+
+void watch_note_free(dunlin_doc *doc, struct container *c) {
+  if (c->kind == DUNLIN_TEXT) c->as.text.text.splices = NULL;
+  if (c->kind == DUNLIN_LIST) c->as.list.list.splices = NULL;
+  if (!c->note) return;
+  splices_free(&c->note->splices);
+  env_free(doc->env, c->note, sizeof *c->note);
+  c->note = NULL;
+}
+
+void watch_drop_before(struct watch *w) {
+  struct watch_before *b = &w->befores[--w->before_count];
+  if (b->had && (b->value.kind == DUNLIN_STRING || b->value.kind == DUNLIN_BYTES))
+    env_free(w->env, (void *)(uintptr_t)b->value.as.string.data, b->value.as.string.len);
+}
+
+void watch_clear(dunlin_doc *doc) {
+  struct watch *w = doc->watch;
+  for (size_t i = 0; i < w->noted_count; i++)
+    if (w->noted[i] < doc->container_count) watch_note_free(doc, doc->containers[w->noted[i]]);
+  w->noted_count = 0;
+  while (w->before_count) watch_drop_before(w);
+  ENV_FREE_ARRAY(w->env, w->places, w->place_cap);
+  w->places = NULL;
+  w->place_cap = 0;
+  w->lost = false;
+}
+
+void watch_free(dunlin_doc *doc) {
+  struct watch *w = doc->watch;
+  if (!w) return;
+  watch_clear(doc);
+  event_queue_clear(w);
+  ENV_FREE_ARRAY(w->env, w->queue, w->queue_cap);
+  ENV_FREE_ARRAY(w->env, w->strings, w->string_cap);
+  ENV_FREE_ARRAY(w->env, w->befores, w->before_cap);
+  ENV_FREE_ARRAY(w->env, w->noted, w->noted_cap);
+  ENV_FREE_ARRAY(w->env, w->watchers, w->watcher_cap);
+  ENV_FREE_ARRAY(w->env, w->nodes, w->node_cap);
+  map_free(&w->names);
+  env_free(doc->env, w, sizeof *w);
+  doc->watch = NULL;
+}

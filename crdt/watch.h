@@ -1,0 +1,35 @@
+/* Who wants to know of changes, and what has changed since they last asked.
+ *
+ * While there is a watch, the first write to a place notes what was there (a key's value, a counter's), and edits of sequences are
+ * noted as splices.  dunlin_next_event() compares that with what is there now: so a change that was taken back, and one that
+ * changes nothing, are no events, whatever way they went.
+ *
+ * Notes never fail: without memory everything counts as changed (DUNLIN_EVENT_RESET). */
+#ifndef CRDT_WATCH_H
+#define CRDT_WATCH_H
+
+#include <dunlin/events.h>
+
+#include "crdt/splices.h"
+
+struct container;
+
+/* What is known about a container that was written to since the last look. */
+struct watch_note {
+  unsigned origin;
+  uint32_t before; /* of a container with one value: which note says what it was */
+  struct splices splices;
+};
+
+/* The open change is about to write to the container; to that key of it; to that element, at `at`. */
+void watch_touch(dunlin_doc *doc, uint32_t container);
+void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry);
+void watch_item(dunlin_doc *doc, const struct container *list, uint32_t at, uint32_t element);
+/* All of a sequence was put in place anew. */
+void watch_replaced(struct container *container, uint32_t before, uint32_t now);
+/* What shows has changed in a way that nobody has noted. */
+void watch_lost(dunlin_doc *doc);
+void watch_free(dunlin_doc *doc);
+void watch_note_free(dunlin_doc *doc, struct container *container);
+
+#endif

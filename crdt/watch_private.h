@@ -1,0 +1,71 @@
+/* What watch.c and event.c share. */
+#ifndef CRDT_WATCH_PRIVATE_H
+#define CRDT_WATCH_PRIVATE_H
+
+#include "crdt/internal.h"
+
+#define NODE_NONE UINT32_MAX
+#define WATCHER_NONE UINT32_MAX
+
+struct watcher {
+  bool is_live;
+  uint32_t node;
+  uint32_t next; /* of the same node; WATCHER_NONE */
+  uint64_t tag;
+};
+
+/* A path that is watched, or leads to one: a tree, whose names are in a map of their own. */
+struct watch_node {
+  uint32_t watcher;        /* the first */
+  uint32_t child, sibling; /* NODE_NONE */
+};
+
+/* A register as it was at the last look. */
+struct watch_before {
+  bool item;                 /* not of a map's or a set's entry: the container's note knows it */
+  uint32_t container, entry; /* of a map */
+  unsigned origin;
+  bool had;
+  uint32_t conflicts;        /* how many distinct values */
+  struct dunlin_value value; /* strings are owned */
+};
+
+struct watch {
+  const struct dunlin_env *env;
+  struct map names; /* of nodes; an entry's number is the node's */
+  struct watch_node *nodes;
+  size_t node_cap;
+  struct watcher *watchers;
+  size_t watcher_count, watcher_cap, live;
+  uint32_t *noted; /* containers that have a note, or had one and are gone */
+  size_t noted_count, noted_cap;
+  struct watch_before *befores;
+  size_t before_count, before_cap;
+  uint32_t *places; /* hash table of the maps' befores: number + 1 */
+  size_t place_cap;
+  bool lost; /* something was not noted */
+  struct dunlin_event *queue;
+  size_t queue_at, queue_count, queue_cap;
+  struct dunlin_bytes *strings; /* that the queue points to */
+  size_t string_count, string_cap;
+};
+
+/* ---- watch.c ------------------------------------------------------------------------------------------------ */
+
+uint32_t watch_node_find(const struct watch *watch, uint32_t parent, struct dunlin_bytes key); /* NODE_NONE */
+uint32_t watch_base_find(const struct watch *watch, uint32_t container);
+void watch_drop_before(struct watch *watch); /* the last one */
+/* What a container with one value shows; false: nothing. */
+bool watch_value(const struct container *container, struct dunlin_value *out);
+/* The slot of a key in the table of those noted, free or not.  Needs a table. */
+size_t watch_find_place(const struct watch *watch, uint32_t container, uint32_t entry);
+/* Forgets all notes. */
+void watch_clear(dunlin_doc *doc);
+
+/* ---- event.c ------------------------------------------------------------------------------------------------ */
+
+/* Turns all that was noted into events behind those in the queue, and forgets it.  DUNLIN_ENOMEM. */
+int event_look(dunlin_doc *doc);
+void event_queue_clear(struct watch *watch);
+
+#endif
