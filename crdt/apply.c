@@ -202,15 +202,17 @@ static int ready_walker(dunlin_doc *doc, const struct container *c, struct walke
 /* Finds out how the open change's operations get into a text or list; when that is now, everything else does first. */
 static int prepare_sequence(dunlin_doc *doc, uint32_t container, struct sequence *s) {
   const struct container *c = doc->containers[container];
-  bool concurrent;
+  bool known = s->tip < s->tip_count;
   s->walks = s->waits = false;
-  int error = is_concurrent(doc, c, &concurrent);
+  s->behind = tip_behind(c, s);
+  int error = s->behind ? 0 : is_concurrent(doc, c, &s->behind);
   if (!error) error = tip_reserve(doc, s);
   if (error) return error;
   bool in_void = c->void_from != LV_NONE || doc->open.is_void;
-  s->waits = concurrent && !in_void && !doc->open.is_local && size_known(doc, s, &s->size);
+  s->waits = known && s->behind && !in_void && !doc->open.is_local;
+  if (s->waits) s->size = s->tips[s->tip].size;
   if (s->waits) return 0;
-  s->walks = concurrent || in_void;
+  s->walks = s->behind || in_void;
   return container_show(doc, container);
 }
 
@@ -220,18 +222,12 @@ static int ready_sequence(dunlin_doc *doc, struct container *c, struct sequence 
   return s->walks ? ready_walker(doc, c, &s->walker) : 0;
 }
 
-/* container_seen(), from what is at hand first: the version before wrote to it. */
-static bool known_here(dunlin_doc *doc, uint32_t container) {
-  const struct sequence *s = sequence_of(doc->containers[container]);
-  uint32_t size;
-  return (s && size_known(doc, s, &size)) || container_seen(doc, container);
-}
-
 int container_touch(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
   struct sequence *s = sequence_of(c);
   if (c->touched == doc->open.stamp) return 0;
-  if (!known_here(doc, container)) return DUNLIN_ENOENT;
+  bool known = s && tip_find(doc, c); /* then the version wrote to it */
+  if (!known && !container_seen(doc, container)) return DUNLIN_ENOENT;
   int error = s ? prepare_sequence(doc, container, s) : 0;
   if (error) return error;
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + 2) ||
@@ -686,7 +682,7 @@ void settle_walker(const dunlin_doc *doc, struct walker *w, bool walks) {
 static void settle_container(dunlin_doc *doc, struct container *c) {
   struct sequence *s = sequence_of(c);
   if (!s) return;
-  tip_note(doc, s, version_size(doc, c));
+  tip_note(doc, c, version_size(doc, c));
   if (c->kind == DUNLIN_LIST) list_settle(&c->as.list.list);
   else text_settle(&c->as.text.text);
   if (s->waits) return;

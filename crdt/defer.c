@@ -73,30 +73,62 @@ int container_show(dunlin_doc *doc, uint32_t container) {
 
 /* ---- Tips --------------------------------------------------------------------------------------------------- */
 
-bool size_known(const dunlin_doc *doc, const struct sequence *s, uint32_t *size) {
-  if (doc->graph.open.parent_count != 1) return false;
-  for (size_t i = s->tip_count; i-- > 0;) {
-    if (s->tips[i].lv != doc->graph.open.parents[0]) continue;
-    *size = s->tips[i].size;
-    return true;
+static size_t tip_at(const struct sequence *s, uint32_t lv) {
+  for (size_t i = s->tip_count; i-- > 0;)
+    if (s->tips[i].lv == lv) return i;
+  return s->tip_count;
+}
+
+/* The last operation at or before `lv`; LV_NONE. */
+static uint32_t last_operation(const struct oplog *log, uint32_t lv) {
+  size_t i = oplog_from(log, lv);
+  if (i < log->count && log->runs[i].lv <= lv) return lv;
+  return i ? log->runs[i - 1].lv + log->runs[i - 1].len - 1 : LV_NONE;
+}
+
+/* What comes before a version may have been about something else: that of the last change in its past that was about this text or
+ * list, when from there on each change builds on just the one before. */
+bool tip_find(const dunlin_doc *doc, struct container *c) {
+  enum { most = 1024 }; /* runs of the graph */
+  struct sequence *s = sequence_of(c);
+  const struct graph *g = &doc->graph;
+  s->tip = s->tip_count;
+  if (g->open.parent_count != 1 || !s->tip_count) return false;
+  uint32_t lv = g->open.parents[0], last = last_operation(&c->log, LV_LIMIT);
+  bool all_seen = g->open.builds_on_all || last == LV_NONE || last < g->open.critical;
+  s->tip = tip_at(s, lv);
+  for (int left = all_seen ? 1 : most; left && s->tip == s->tip_count; left--) {
+    const struct graph_run *run = &g->runs[graph_run_at(g, lv)];
+    last = last_operation(&c->log, lv);
+    if (last != LV_NONE && last >= run->lv) {
+      s->tip = tip_at(s, graph_start(g, graph_change_at(g, last) + 1) - 1);
+      break;
+    }
+    if (run->parent_count != 1) break;
+    lv = g->parents[run->parents];
   }
-  return false;
+  return s->tip < s->tip_count;
+}
+
+bool tip_behind(const struct container *c, const struct sequence *s) {
+  if (s->tip == s->tip_count) return false;
+  return s->tips[s->tip].behind || last_operation(&c->log, LV_LIMIT) > s->tips[s->tip].lv;
 }
 
 int tip_reserve(dunlin_doc *doc, struct sequence *s) {
   return s->tip_count < TIPS ? ENV_GROW(doc->env, s->tips, s->tip_cap, s->tip_count + 1) : 0;
 }
 
-void tip_note(dunlin_doc *doc, struct sequence *s, uint32_t size) {
-  const struct graph *g = &doc->graph;
-  size_t at = s->tip_count;
-  while (g->open.parent_count == 1 && at && s->tips[at - 1].lv != g->open.parents[0]) at--;
-  if (g->open.parent_count == 1 && at) {
-    s->tips[at - 1] = s->tips[s->tip_count - 1]; /* the tip moves on, and to the end, where it is found next time */
+void tip_note(const dunlin_doc *doc, struct container *c, uint32_t size) {
+  struct sequence *s = sequence_of(c);
+  uint32_t last = last_operation(&c->log, LV_LIMIT);
+  if (last == LV_NONE || last < doc->open.lv) return; /* it was only looked at */
+  if (s->tip < s->tip_count) {
+    s->tips[s->tip] = s->tips[s->tip_count - 1]; /* the tip moves on, and to the end, where it is found next time */
   } else if (s->tip_count == TIPS) {
     for (size_t i = 1; i < TIPS; i++) s->tips[i - 1] = s->tips[i]; /* the one that has not moved for longest goes */
   } else {
     s->tip_count++;
   }
-  s->tips[s->tip_count - 1] = (struct tip){g->lvs - 1, size};
+  s->tips[s->tip_count - 1] = (struct tip){doc->graph.lvs - 1, size & LV_LIMIT, s->behind};
 }

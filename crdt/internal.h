@@ -21,7 +21,9 @@ struct lv_set { /* in order */
 };
 
 struct tip {
-  uint32_t lv, size; /* the version whose only head is `lv`, and how many items there are */
+  uint32_t lv; /* of the version whose only head it is: */
+  uint32_t size : 31,
+      behind : 1; /* how many items there are, and whether it lacks operations on them that came before */
 };
 
 /* What a text and a list have in common: how operations of several versions come into what shows. */
@@ -33,6 +35,8 @@ struct sequence {
   uint32_t size;  /* at the open change's version, when that waits */
   struct tip *tips;
   size_t tip_count, tip_cap;
+  size_t tip;  /* that of the open change's version; tip_count: not known */
+  bool behind; /* that version lacks operations that came before */
 };
 
 struct text_state {
@@ -386,11 +390,13 @@ extern const struct walker_sink text_sink; /* into a struct text_ctx */
 int container_show(dunlin_doc *doc, uint32_t container);
 /* Whether operations have been logged that do not show yet. */
 bool sequence_waits(const struct sequence *sequence, const struct oplog *log);
-/* Whether it is known how many items there are at the open change's version, without walking. */
-bool size_known(const dunlin_doc *doc, const struct sequence *sequence, uint32_t *size);
-/* Notes how many there are behind the change that was just settled; tip_reserve() before. */
+/* Whether it is known how many items of a text or list there are at the open change's version: sequence->tip. */
+bool tip_find(const dunlin_doc *doc, struct container *container);
+/* Whether it lacks operations that came before it, as far as the tip tells. */
+bool tip_behind(const struct container *container, const struct sequence *sequence);
+/* Notes how many there are behind the change that was just settled and had the tip; tip_reserve() before. */
 int tip_reserve(dunlin_doc *doc, struct sequence *sequence);
-void tip_note(dunlin_doc *doc, struct sequence *sequence, uint32_t size);
+void tip_note(const dunlin_doc *doc, struct container *container, uint32_t size);
 
 /* ---- rebuild.c ---------------------------------------------------------------------------------------------- */
 

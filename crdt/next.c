@@ -74,7 +74,9 @@ bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin
   doc->text_wide |= change->scalars != change->text.len;
   graph_settle_next(g, row.len, change->time);
   names_add(doc, id);
-  s->tips[s->tip_count - 1] = (struct tip){g->lvs - 1, deletes ? size - row.len : size + row.len};
+  struct tip *tip = &s->tips[s->tip_count - 1];
+  tip->lv = g->lvs - 1;
+  tip->size = (deletes ? size - row.len : size + row.len) & LV_LIMIT;
   if (waits) return true;
   s->shown = g->lvs;
   settle_walker(doc, &s->walker, false);

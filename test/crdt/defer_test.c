@@ -152,6 +152,40 @@ static void what_waits_can_be_decoded_around(void **state) {
   }
 }
 
+static void note(dunlin_doc *doc, int64_t value) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("note"), int_value(value)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+/* Nor does it have to be shown when its author writes elsewhere in between. */
+static void it_waits_though_its_author_does_other_things_too(void **state) {
+  (void)state;
+  for (int i = 0; i < kinds; i++) {
+    dunlin_doc *author, *doc = lagging(both[i], &author), *plain = test_doc(9);
+    struct sequence *s = sequence_of(doc->containers[obj_of(doc).index]);
+    uint32_t shown = s->shown;
+    dunlin_doc *other = test_doc(3);
+    note(author, 1);
+    test_send(author, other); /* somebody else goes on with the branch */
+    note(other, 2);
+    edit(other, both[i], 0, 1, 2);
+    test_send(other, doc);
+    assert_int_equal(s->shown, shown);
+    note(author, 3); /* and it forks */
+    test_send(author, doc);
+    assert_int_equal(s->shown, shown);
+    test_send(doc, plain);
+    assert_same_doc(doc, plain);
+    assert_true(s->shown > shown);
+    OK(doc_check(doc, true));
+    dunlin_doc_free(other);
+    dunlin_doc_free(plain);
+    dunlin_doc_free(author);
+    dunlin_doc_free(doc);
+  }
+}
+
 /* Reading between changes, or during a transaction that is about something else, shows all that is there. */
 static void what_waits_shows_whenever_it_is_read(void **state) {
   (void)state;
@@ -235,6 +269,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_index_is_judged_at_its_version_while_the_rest_waits),
       cmocka_unit_test(what_waits_can_be_decoded_around),
+      cmocka_unit_test(it_waits_though_its_author_does_other_things_too),
       cmocka_unit_test(what_waits_shows_whenever_it_is_read),
       cmocka_unit_test(a_list_that_could_not_be_read_is_as_it_was),
   };
