@@ -103,7 +103,8 @@ struct column_in {
   struct mp_reader r;
   size_t count; /* how many are left */
 };
-/* Takes an array out of `r`. */
+/* Takes so many numbers out of `r`, or an array of them. */
+struct column_in docfile_numbers(struct mp_reader *r, size_t count);
 struct column_in docfile_column(struct mp_reader *r);
 /* The next number, below `end`; 0 and an error in `r` when there is none. */
 uint32_t docfile_take(struct column_in *column, struct mp_reader *r, uint64_t end);

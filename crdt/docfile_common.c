@@ -5,11 +5,16 @@
 
 /* ---- Columns ------------------------------------------------------------------------------------------------ */
 
-struct column_in docfile_column(struct mp_reader *r) {
-  struct column_in column = {.count = mp_read_array(r, SIZE_MAX)};
+struct column_in docfile_numbers(struct mp_reader *r, size_t count) {
+  struct column_in column = {.count = count};
   column.r = *r;
-  for (size_t i = 0; i < column.count; i++) mp_skip(r);
+  for (size_t i = 0; i < count && !r->error; i++) mp_skip(r);
   return column;
+}
+
+struct column_in docfile_column(struct mp_reader *r) {
+  size_t count = mp_read_array(r, SIZE_MAX);
+  return docfile_numbers(r, count);
 }
 
 uint64_t docfile_take_long(struct column_in *column, struct mp_reader *r) {

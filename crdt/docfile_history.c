@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "crdt/docfile.h"
+#include "crdt/docfile_values.h"
 
 /* What takes the place of the document's stand-ins, when all of it is there. */
 struct history {
@@ -367,8 +368,27 @@ static int take_text(struct history *h, const struct container_history *c, struc
   return h->text.buf.error;
 }
 
-/* Gives each run its place in the columns, in order; the text is put together. */
-static int fill_columns(struct history *h, struct mp_reader values, const uint8_t *values_start) {
+/* ---- Values ------------------------------------------------------------------------------------------------- */
+
+static int read_values(const struct history *h, struct values_in *v, struct mp_reader *r) {
+  const struct dunlin_env *env = h->graph.env;
+  const uint8_t *state;
+  uint8_t *own = NULL;
+  uint64_t counts[PARTS] = {0};
+  for (uint32_t c = 0; c < h->file->container_count; c++) {
+    const struct oplog *log = &h->containers[c].log;
+    for (size_t i = 0; i < log->count; i++) values_count(log->runs[i].kind, log->runs[i].len, counts);
+  }
+  /* The keys of the state come first: they are the first thing in it. */
+  int error = docfile_unpack(h->doc, DOCFILE_STATE, NULL, &state, &own);
+  struct mp_reader in = mp_reader_of(error ? NULL : state, error ? 0 : h->file->sections[DOCFILE_STATE].raw);
+  if (!error) error = keys_read(&v->names, &in);
+  env_free(env, own, h->file->sections[DOCFILE_STATE].raw);
+  return error ? error : values_read(v, env, r, counts);
+}
+
+/* Gives each run its place in the columns, in order; text and values are put together. */
+static int fill_columns(struct history *h, struct values_in *v, struct mp_reader *r) {
   int error = 0;
   for (uint32_t i = 0; i < h->file->container_count; i++) h->containers[i].next = 0;
   for (size_t o = 0; !error && o < h->owner_count; o++) {
@@ -377,12 +397,16 @@ static int fill_columns(struct history *h, struct mp_reader values, const uint8_
     for (; !error && c->next < c->log.count && c->log.runs[c->next].lv < to; c->next++) {
       struct op_run *run = &c->log.runs[c->next];
       if (run->kind & OP_TEXT) error = take_text(h, c, run);
-      else if (run->kind != OP_DELETE) run->at = (uint32_t)(values.at - values_start);
-      for (uint64_t i = (uint64_t)(run->kind & OP_VALUES) * run->len; i && !values.error; i--) mp_skip(&values);
-      if (values.error) error = values.error;
+      else if (run->kind != OP_DELETE) run->at = column_end(&h->values);
+      for (uint32_t i = run->kind & OP_VALUES ? run->len : 0; i && !r->error; i--)
+        values_take(v, run->kind, &h->values.buf, r);
+      if (r->error || h->values.buf.len > h->file->values_bytes) error = DUNLIN_EFORMAT;
+      if (!error) error = h->values.buf.error;
     }
   }
-  if (!error) error = mp_end(&values);
+  values_end(v, r);
+  if (!error) error = r->error;
+  if (!error && h->values.buf.len != h->file->values_bytes) error = DUNLIN_EFORMAT;
   bool all = h->gone_at == h->file->sections[DOCFILE_GONE].raw && h->text.buf.len == h->file->text_bytes;
   return error ? error : all ? 0 : DUNLIN_EFORMAT;
 }
@@ -647,18 +671,18 @@ static int decode(struct history *h, const uint8_t *bytes) {
   struct column_in owners = docfile_column(&r), lengths = docfile_column(&r), makers = docfile_column(&r);
   if (!error) error = read_voids(h, &r);
   for (uint32_t i = 0; !error && i < h->file->container_count; i++) error = read_log(h, i, &r);
-  struct dunlin_bytes values = mp_read_bin(&r, UINT32_MAX);
+  struct values_in values;
+  values_in_init(&values, h->graph.env);
+  if (!error) error = read_values(h, &values, &r);
   if (!error) error = mp_end(&r);
-  if (!error && values.len != h->file->values_bytes) error = DUNLIN_EFORMAT;
   if (!error) error = read_owners(h, &r, &owners, &lengths);
   if (!error) error = read_all_indexes(h, &r);
   bool plain = h->file->flags & FLAG_PLAIN;
   for (uint32_t i = 0; !error && !plain && i < h->file->container_count; i++)
     if (h->doc->containers[i]->kind == DUNLIN_TEXT) error = place_text(h, i);
   if (!error && !plain && h->shown_at != h->file->sections[DOCFILE_TEXT].raw) error = DUNLIN_EFORMAT;
-  if (!error) error = fill_columns(h, mp_reader_of(values.data, values.len), values.data);
-  buf_append(&h->values.buf, values.data, error ? 0 : values.len);
-  if (!error) error = h->values.buf.error;
+  if (!error) error = fill_columns(h, &values, &r);
+  values_in_free(&values);
   return error ? error : read_makers(h, &r, &makers);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "crdt/docfile.h"
+#include "crdt/docfile_values.h"
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
@@ -69,9 +70,9 @@ void docfile_free(dunlin_doc *doc) {
 static int read_actors(dunlin_doc *doc, struct mp_reader *r) {
   struct docfile *file = doc->file;
   struct dunlin_bytes names = mp_read_bin(r, SIZE_MAX);
-  struct column_in changes = docfile_column(r), numbers = docfile_column(r);
   size_t count = names.len / sizeof(struct dunlin_actor);
-  if (names.len % sizeof(struct dunlin_actor) || changes.count != count || numbers.count != count) mp_fail(r);
+  struct column_in changes = docfile_numbers(r, count), numbers = docfile_numbers(r, count);
+  if (names.len % sizeof(struct dunlin_actor)) mp_fail(r);
   if (r->error) return r->error;
   file->actors = env_alloc(doc->env, count * sizeof *file->actors);
   if (!file->actors) return DUNLIN_ENOMEM;
@@ -94,8 +95,7 @@ static int read_actors(dunlin_doc *doc, struct mp_reader *r) {
 
 static int read_totals(dunlin_doc *doc, struct mp_reader *r) {
   struct docfile *file = doc->file;
-  struct column_in totals = docfile_column(r);
-  if (totals.count != 5) mp_fail(r);
+  struct column_in totals = docfile_numbers(r, 5);
   file->changes = docfile_take(&totals, r, LV_LIMIT);
   file->lvs = docfile_take(&totals, r, DOCFILE_LVS);
   file->text_bytes = docfile_take(&totals, r, UINT32_MAX);
@@ -105,7 +105,7 @@ static int read_totals(dunlin_doc *doc, struct mp_reader *r) {
   for (int i = 0; i < DOCFILE_SECTIONS; i++) raw += file->sections[i].raw;
   for (size_t i = 0; i < file->actor_count; i++) changes += doc->graph.actors[file->actors[i]].changes;
   if (file->changes > file->lvs || !file->changes != !file->lvs || changes != file->changes) mp_fail(r);
-  if (file->text_bytes > raw || file->values_bytes > raw) mp_fail(r);
+  if (file->text_bytes > raw || file->values_bytes > DOCFILE_SECTION_MAX) mp_fail(r);
   if (!r->error && file->lvs > docfile_most_lvs(raw)) return DUNLIN_ELIMIT;
   return r->error;
 }
@@ -145,19 +145,20 @@ static int add_head(dunlin_doc *doc, struct column_in *heads, struct mp_reader *
 static int read_heads(dunlin_doc *doc, struct mp_reader *r) {
   const struct docfile *file = doc->file;
   struct graph *g = &doc->graph;
-  struct column_in heads = docfile_column(r);
-  size_t count = heads.count / 6;
-  struct dunlin_bytes ids = mp_read_bin(r, SIZE_MAX);
+  size_t count = (size_t)mp_read_uint(r, (size_t)(r->end - r->at) / sizeof(struct dunlin_id));
+  struct column_in heads = docfile_numbers(r, 6 * count);
+  const uint8_t *ids = r->at;
   int error = 0;
-  if (heads.count % 6 || ids.len != count * sizeof(struct dunlin_id) || !count != !file->changes) mp_fail(r);
+  if (count > (size_t)(r->end - r->at) / sizeof(struct dunlin_id) || !count != !file->changes) mp_fail(r);
   if (r->error) return r->error;
+  r->at += count * sizeof(struct dunlin_id);
   for (size_t i = 0; !error && i < count; i++) error = add_head(doc, &heads, r);
   if (error) return error;
   if (count && (g->heads[count - 1] != file->lvs - 1 || g->runs[count - 1].change != file->changes - 1))
     return DUNLIN_EFORMAT;
   g->lvs = file->lvs;
   g->changes = file->changes;
-  return names_begin(doc, ids.data);
+  return names_begin(doc, ids);
 }
 
 static int read_voids(dunlin_doc *doc, struct mp_reader *r) {
@@ -191,64 +192,6 @@ static int add_container(dunlin_doc *doc, struct column_in *in, struct mp_reader
   if (ENV_GROW(doc->env, c->made.lvs, c->made.cap, 1)) return DUNLIN_ENOMEM;
   c->made.lvs[c->made.count++] = 0;
   return 0;
-}
-
-static int read_write(dunlin_doc *doc, struct reg *reg, uint32_t map, struct mp_reader *r) {
-  uint32_t lvs = doc->file->lvs;
-  uint64_t back = mp_read_uint(r, lvs ? lvs - 1 : 0);
-  struct reg_write write = {.lv = lvs - 1 - (uint32_t)back, .class = (uint32_t)mp_read_uint(r, UINT32_MAX)};
-  uint32_t child = (uint32_t)mp_read_uint(r, doc->container_count - 1);
-  if (!child) write.value = value_read(r);
-  if (r->error || !lvs) return DUNLIN_EFORMAT;
-  if (child) {
-    const struct container *c = doc->containers[child];
-    if (c->parent != map || c->kind < DUNLIN_MAP) return DUNLIN_EFORMAT;
-    write.value = (struct dunlin_value){.kind = c->kind, .as.obj = {child}};
-  }
-  return reg_append(reg, doc->env, &write);
-}
-
-static int read_register(dunlin_doc *doc, struct reg *reg, uint32_t container, size_t writes, struct mp_reader *r) {
-  int error = 0;
-  for (size_t k = 0; !error && k < writes; k++) error = read_write(doc, reg, container, r);
-  return error;
-}
-
-static int read_list(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
-  struct list *list = &doc->containers[container]->as.list.list;
-  uint32_t size = (uint32_t)mp_read_uint(r, doc->containers[container]->log.ops);
-  for (uint32_t i = 0; i < size; i++) {
-    size_t writes = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
-    if (r->error || !writes) return DUNLIN_EFORMAT;
-    int error = list_reserve(list);
-    if (error) return error;
-    uint32_t element = list_new(list);
-    list_insert(list, i, element);
-    error = read_register(doc, &list->elements[element], container, writes, r);
-    if (error) return error;
-  }
-  doc->file->shown[container] = size;
-  return r->error;
-}
-
-static int read_map(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
-  struct map *map = &doc->containers[container]->as.map;
-  size_t entries = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
-  for (size_t i = 0; i < entries; i++) {
-    struct dunlin_bytes key = mp_read_str(r, DUNLIN_MAX_KEY);
-    uint64_t generation = mp_read_uint(r, (uint64_t)UINT32_MAX + 1);
-    size_t writes = (size_t)mp_read_uint(r, (size_t)(r->end - r->at));
-    if (r->error) return r->error;
-    uint32_t entry = map_entry_of(map, key, UINT32_MAX);
-    if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
-    if (entry != i) return DUNLIN_EFORMAT; /* twice */
-    struct reg *reg = &map->entries[entry].reg;
-    map->entries[entry].generation = (int64_t)generation - 1;
-    int error = read_register(doc, reg, container, writes, r);
-    map_changed(map, false, reg->count);
-    if (error) return error;
-  }
-  return r->error;
 }
 
 static int read_set(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
@@ -302,6 +245,28 @@ static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, c
   return error;
 }
 
+/* A generation that no child is known to have yet; name_containers() makes it the real one. */
+static int64_t unproven(int64_t generation) {
+  return generation < 0 ? generation : -2 - generation;
+}
+
+/* Finds the key of a map's child.  A key's generation is that of its latest child. */
+static int find_key(const dunlin_doc *doc, struct container *c, uint32_t entry) {
+  struct container *parent = doc->containers[c->parent];
+  if (parent->kind != DUNLIN_MAP || parent->provisional || entry >= parent->as.map.count) return DUNLIN_EFORMAT;
+  int64_t *highest = &parent->as.map.entries[entry].generation;
+  if (*highest < -1 && unproven(c->generation) == *highest) *highest = c->generation;
+  else if (*highest < -1 ? unproven(c->generation) < *highest : c->generation > *highest) return DUNLIN_EFORMAT;
+  c->entry = entry;
+  return 0;
+}
+
+static int check_generations(const struct map *map) {
+  for (size_t i = 0; i < map->count; i++)
+    if (map->entries[i].generation < -1) return DUNLIN_EFORMAT;
+  return 0;
+}
+
 /* Containers below maps are named by their keys, which are there now. */
 static int name_containers(dunlin_doc *doc, struct mp_reader *ids) {
   for (uint32_t i = 1; i < doc->container_count; i++) {
@@ -318,39 +283,215 @@ static int name_containers(dunlin_doc *doc, struct mp_reader *ids) {
       ids->at += sizeof id.bytes;
       if (id.bytes[0] != (uint8_t)c->kind) return DUNLIN_EFORMAT;
     } else {
-      c->entry = place - PLACE_ENTRY;
-      if (parent->kind != DUNLIN_MAP || parent->provisional || c->entry >= parent->as.map.count) return DUNLIN_EFORMAT;
-      const struct map_entry *entry = &parent->as.map.entries[c->entry];
-      if (entry->generation < (int64_t)c->generation) return DUNLIN_EFORMAT;
-      id = child_id(doc, &parent->id, entry->key, c->kind, c->generation);
+      int error = find_key(doc, c, place - PLACE_ENTRY);
+      if (error) return error;
+      id = child_id(doc, &parent->id, parent->as.map.entries[c->entry].key, c->kind, c->generation);
     }
     if (container_find(doc, &id) != IDMAP_NONE) return DUNLIN_EFORMAT;
     int error = container_index(doc, &id, i);
     if (error) return error;
   }
-  return ids->at == ids->end ? 0 : DUNLIN_EFORMAT;
+  int error = ids->at == ids->end ? 0 : DUNLIN_EFORMAT;
+  for (size_t i = 0; !error && i < doc->container_count; i++)
+    if (doc->containers[i]->kind == DUNLIN_MAP) error = check_generations(&doc->containers[i]->as.map);
+  return error;
 }
 
+/* How many registers each container has is in file->shown; lists and maps are filled by read_registers(). */
 static int read_contents(dunlin_doc *doc, struct mp_reader *r, const uint8_t *text) {
   const uint8_t *end = text + doc->file->sections[DOCFILE_TEXT].raw;
   uint64_t ops = 0;
   int error = 0;
   for (uint32_t i = 0; !error && i < doc->container_count; i++) {
     struct container *c = doc->containers[i];
+    uint32_t *size = &doc->file->shown[i];
     c->log.ops = (uint32_t)mp_read_uint(r, doc->file->lvs);
     ops += doc->file->ops[i] = c->log.ops;
-    if (c->kind == DUNLIN_MAP) error = read_map(doc, i, r);
+    if (c->kind == DUNLIN_MAP) *size = (uint32_t)mp_read_uint(r, c->log.ops);
     if (is_set(c->kind)) error = read_set(doc, i, r);
     if (is_offer(c->kind)) error = read_offer(doc, c, r);
-    if (c->kind == DUNLIN_LIST) error = read_list(doc, i, r);
+    if (c->kind == DUNLIN_LIST) *size = (uint32_t)mp_read_uint(r, c->log.ops);
     if (c->kind == DUNLIN_COUNTER) c->as.counter = mp_read_int(r);
     if (c->kind == DUNLIN_TEXT) error = read_text(doc, i, r, &text, end);
   }
   if (error) return error;
-  return text != end || ops != doc->file->lvs ? DUNLIN_EFORMAT : mp_end(r);
+  return text != end || ops != doc->file->lvs ? DUNLIN_EFORMAT : r->error;
 }
 
-static int read_containers(dunlin_doc *doc, struct mp_reader *r, const uint8_t *text) {
+/* ---- Registers ---------------------------------------------------------------------------------------------- */
+
+/* What all registers of maps and lists have, column by column. */
+struct registers_in {
+  struct planes_in keys, generations, sizes, classes;
+  struct reg_write *writes;
+  size_t count, next;
+  struct keys_in *names;
+};
+
+/* How many registers there are, and how many of them have keys. */
+static size_t count_registers(const dunlin_doc *doc, size_t *keyed) {
+  size_t count = 0;
+  *keyed = 0;
+  for (size_t i = 0; i < doc->container_count; i++) {
+    enum dunlin_kind kind = doc->containers[i]->kind;
+    if (kind == DUNLIN_MAP) *keyed += doc->file->shown[i];
+    if (kind == DUNLIN_MAP || kind == DUNLIN_LIST) count += doc->file->shown[i];
+  }
+  return count;
+}
+
+/* How many writes the next register has, at most `most`. */
+static uint64_t take_size(struct planes_in *sizes, struct mp_reader *r, uint64_t most) {
+  uint64_t code = planes_take(sizes, r, most + 2), size = code < 2 ? 1 - code : code;
+  if (size > most) mp_fail(r);
+  return r->error ? 0 : size;
+}
+
+/* A write by its operation, and which of all writes it is. */
+struct placed_write {
+  uint32_t lv, at;
+};
+
+/* Sorts by LV, keeping the order of equal ones: by 11 bits at a time, from the lowest on; `other` is as long. */
+static struct placed_write *sort_writes(struct placed_write *list, struct placed_write *other, size_t count,
+                                        uint32_t below) {
+  enum { bits = 11, buckets = 1 << bits };
+  for (uint32_t shift = 0; shift < 32 && below >> shift; shift += bits) {
+    size_t starts[buckets + 1] = {0};
+    for (size_t i = 0; i < count; i++) starts[(list[i].lv >> shift & (buckets - 1)) + 1]++;
+    for (size_t i = 1; i < buckets; i++) starts[i] += starts[i - 1];
+    for (size_t i = 0; i < count; i++) other[starts[list[i].lv >> shift & (buckets - 1)]++] = list[i];
+    struct placed_write *sorted = other;
+    other = list;
+    list = sorted;
+  }
+  return list;
+}
+
+/* The slot of each write, for differences: that of its key, 0 in a list. */
+static void note_slots(const dunlin_doc *doc, struct registers_in in, uint32_t *slots, struct mp_reader *r) {
+  size_t at = 0;
+  for (size_t i = 0; i < doc->container_count; i++) {
+    bool map = doc->containers[i]->kind == DUNLIN_MAP;
+    if (!map && doc->containers[i]->kind != DUNLIN_LIST) continue;
+    uint64_t next = 0;
+    for (uint32_t k = doc->file->shown[i]; k && !r->error; k--) {
+      uint64_t key = map ? next + planes_take(&in.keys, r, in.names->count - next) : 0;
+      if (map && !r->error) in.names->list[key].used = true;
+      next = key + 1;
+      for (uint64_t n = take_size(&in.sizes, r, in.count - at); n && !r->error; n--)
+        slots[at++] = map ? (uint32_t)next : 0;
+    }
+  }
+  if (at != in.count || !keys_in_order(in.names, 0)) mp_fail(r);
+}
+
+static int take_values(dunlin_doc *doc, struct registers_in *in, const struct placed_write *order,
+                       const uint32_t *slots, struct mp_reader *r) {
+  struct scalars_in scalars;
+  int error = scalars_read(&scalars, doc->env, r, in->count, in->names->count + 1, true);
+  for (size_t i = 0; !error && !r->error && i < in->count; i++)
+    in->writes[order[i].at].value = scalars_take(&scalars, r, slots[order[i].at]);
+  if (!error) scalars_end(&scalars, r);
+  scalars_in_free(&scalars);
+  return error ? error : r->error;
+}
+
+/* All live writes; their values, which come in the order of their LVs. */
+static int read_writes(dunlin_doc *doc, struct registers_in *in, struct mp_reader *r) {
+  uint32_t lvs = doc->file->lvs;
+  struct diffs_in backs;
+  struct placed_write *lists = env_alloc(doc->env, 2 * in->count * sizeof *lists);
+  uint32_t *slots = env_alloc(doc->env, in->count * sizeof *slots);
+  int error = diffs_read(&backs, doc->env, r, in->count, 1);
+  in->classes = planes_read(r, in->count);
+  in->writes = env_calloc(doc->env, in->count, sizeof *in->writes);
+  if (!error && (!lists || !slots || !in->writes)) error = DUNLIN_ENOMEM;
+  for (size_t i = 0; !error && i < in->count; i++) {
+    uint64_t back = (uint64_t)diffs_take(&backs, r, 0);
+    if (back >= lvs) error = DUNLIN_EFORMAT;
+    in->writes[i].lv = lists[i].lv = (uint32_t)(lvs - 1 - back);
+    in->writes[i].class = (uint32_t)planes_take(&in->classes, r, (uint64_t)UINT32_MAX + 1);
+    lists[i].at = (uint32_t)i;
+  }
+  if (!error) note_slots(doc, *in, slots, r);
+  if (!error) error = r->error;
+  if (!error) error = take_values(doc, in, sort_writes(lists, lists + in->count, in->count, lvs), slots, r);
+  env_free(doc->env, lists, 2 * in->count * sizeof *lists);
+  env_free(doc->env, slots, in->count * sizeof *slots);
+  diffs_in_free(&backs);
+  return error;
+}
+
+static int fill_register(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct reg *reg,
+                         uint64_t writes) {
+  int error = 0;
+  for (; !error && writes; writes--) {
+    struct reg_write *write = &in->writes[in->next++];
+    if (write->value.kind == DUNLIN_MAP) { /* whatever it is */
+      uint32_t child = write->value.as.obj.index;
+      const struct container *c = child && child < doc->container_count ? doc->containers[child] : NULL;
+      if (!c || c->parent != container || c->kind < DUNLIN_MAP) return DUNLIN_EFORMAT;
+      write->value.kind = c->kind;
+    }
+    error = reg_append(reg, doc->env, write);
+  }
+  return error;
+}
+
+static int fill_list(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct mp_reader *r) {
+  struct list *list = &doc->containers[container]->as.list.list;
+  int error = 0;
+  for (uint32_t i = 0; !error && i < doc->file->shown[container]; i++) {
+    uint64_t writes = take_size(&in->sizes, r, in->count - in->next);
+    error = writes ? list_reserve(list) : DUNLIN_EFORMAT;
+    if (error) break;
+    uint32_t element = list_new(list);
+    list_insert(list, i, element);
+    error = fill_register(doc, in, container, &list->elements[element], writes);
+  }
+  return error;
+}
+
+static int fill_map(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct mp_reader *r) {
+  struct map *map = &doc->containers[container]->as.map;
+  size_t count = doc->file->shown[container];
+  uint64_t key = 0;
+  int error = map_reserve(map, count);
+  for (size_t i = 0; !error && i < count; i++, key++) {
+    key += planes_take(&in->keys, r, UINT64_MAX);
+    uint32_t entry = map_append(map, keys_get(in->names, key));
+    if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
+    struct reg *reg = &map->entries[entry].reg;
+    map->entries[entry].generation = unproven((int64_t)planes_take(&in->generations, r, (uint64_t)UINT32_MAX + 2) - 1);
+    error = fill_register(doc, in, container, reg, take_size(&in->sizes, r, in->count - in->next));
+    map_changed(map, false, reg->count);
+    if (!reg->count && map->entries[entry].generation == -1) mp_fail(r); /* it says nothing */
+  }
+  return error;
+}
+
+static int read_registers(dunlin_doc *doc, struct keys_in *names, struct mp_reader *r) {
+  struct registers_in in = {.names = names};
+  size_t keyed, count = count_registers(doc, &keyed);
+  in.keys = planes_read(r, keyed);
+  in.generations = planes_read(r, keyed);
+  in.sizes = planes_read(r, count);
+  if (count > doc->file->lvs) mp_fail(r); /* each was written by an operation at least */
+  struct planes_in sizes = in.sizes;
+  for (size_t i = 0; i < count && !r->error; i++) in.count += take_size(&sizes, r, doc->file->lvs - in.count);
+  if (in.count > (size_t)(r->end - r->at)) mp_fail(r); /* of each there is a byte at least */
+  int error = r->error ? r->error : read_writes(doc, &in, r);
+  for (uint32_t i = 0; !error && i < doc->container_count; i++) {
+    if (doc->containers[i]->kind == DUNLIN_MAP) error = fill_map(doc, &in, i, r);
+    if (doc->containers[i]->kind == DUNLIN_LIST) error = fill_list(doc, &in, i, r);
+    if (!error) error = r->error;
+  }
+  ENV_FREE_ARRAY(doc->env, in.writes, in.count);
+  return error;
+}
+
+static int read_containers(dunlin_doc *doc, struct keys_in *keys, struct mp_reader *r, const uint8_t *text) {
   struct column_in in = docfile_column(r);
   size_t count = in.count / 4 + 1;
   struct dunlin_bytes ids = mp_read_bin(r, SIZE_MAX);
@@ -365,22 +506,28 @@ static int read_containers(dunlin_doc *doc, struct mp_reader *r, const uint8_t *
   file->ops = env_calloc(doc->env, count, sizeof *file->ops);
   if (!file->shown || !file->ops) return DUNLIN_ENOMEM;
   error = read_contents(doc, r, text);
+  if (!error) error = read_registers(doc, keys, r);
+  if (!error) error = mp_end(r);
   struct mp_reader names = mp_reader_of(ids.data, ids.len);
   return error ? error : name_containers(doc, &names);
 }
 
 static int read_state(dunlin_doc *doc) {
   const uint8_t *text, *state;
+  struct keys_in keys;
   uint8_t *own_text = NULL, *own_state = NULL;
   const struct docfile_place *places = doc->file->sections;
   int error = docfile_unpack(doc, DOCFILE_TEXT, NULL, &text, &own_text);
   if (!error) error = docfile_unpack(doc, DOCFILE_STATE, NULL, &state, &own_state);
   struct mp_reader r = mp_reader_of(error ? NULL : state, error ? 0 : places[DOCFILE_STATE].raw);
+  keys_in_init(&keys, doc->env);
+  if (!error) error = keys_read(&keys, &r);
   if (!error) error = read_actors(doc, &r);
   if (!error) error = read_totals(doc, &r);
   if (!error) error = read_heads(doc, &r);
   if (!error) error = read_voids(doc, &r);
-  if (!error) error = read_containers(doc, &r, text);
+  if (!error) error = read_containers(doc, &keys, &r, text);
+  keys_in_free(&keys);
   doc->text.base = doc->file->text_bytes;
   doc->values.base = doc->file->values_bytes;
   env_free(doc->env, own_text, places[DOCFILE_TEXT].raw);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crdt/docfile.h"
+#include "crdt/docfile_values.h"
 
 /* A column of integers. */
 struct ints {
@@ -13,11 +14,15 @@ struct ints {
 struct writer {
   dunlin_doc *doc;
   struct buf sections[DOCFILE_SECTIONS];
+  struct planes_cuts cuts[DOCFILE_SECTIONS];
   struct ints columns[6];
   uint32_t *actors; /* of each actor its number in the file; LV_NONE: it has no changes */
   uint32_t actor_count;
   struct docfile_cursors cursors;
-  uint32_t **ranks; /* of each container, for ranks_of() */
+  struct sorted *sorted; /* of each container, the entries of maps */
+  uint32_t **ranks;      /* likewise, for ranks_of() */
+  struct keys_out keys;
+  struct scalars_out scalars; /* of the section that is being written */
 };
 
 static void put_uint(struct ints *column, uint64_t v) {
@@ -30,13 +35,17 @@ static void put_int(struct ints *column, int64_t v) {
   column->count++;
 }
 
-/* Appends a column, which is empty then. */
-static void put_column(struct buf *out, struct ints *column) {
-  mp_write_array(out, column->count);
+/* Appends the numbers of a column, which is empty then, when it is known how many they are. */
+static void put_numbers(struct buf *out, struct ints *column) {
   buf_append(out, column->bytes.data, column->bytes.len);
   if (column->bytes.error) out->error = column->bytes.error;
   buf_clear(&column->bytes);
   column->count = 0;
+}
+
+static void put_column(struct buf *out, struct ints *column) {
+  mp_write_array(out, column->count);
+  put_numbers(out, column);
 }
 
 /* ---- Where characters came to lie --------------------------------------------------------------------------- */
@@ -114,8 +123,8 @@ static void write_actors(struct writer *w, struct buf *out) {
     put_uint(&w->columns[0], g->actors[actor].changes);
     put_uint(&w->columns[1], numbers_of(g, &g->actors[actor]));
   }
-  put_column(out, &w->columns[0]);
-  put_column(out, &w->columns[1]);
+  put_numbers(out, &w->columns[0]);
+  put_numbers(out, &w->columns[1]);
 }
 
 static int write_heads(struct writer *w, struct buf *out) {
@@ -130,15 +139,15 @@ static int write_heads(struct writer *w, struct buf *out) {
     put_uint(&w->columns[0], head.number);
     put_uint(&w->columns[0], head.lamport);
   }
-  put_column(out, &w->columns[0]);
-  mp_write_bin_head(out, g->head_count * sizeof(struct dunlin_id));
+  mp_write_uint(out, g->head_count);
+  put_numbers(out, &w->columns[0]);
   for (size_t i = 0; i < g->head_count; i++) {
     struct dunlin_id id;
     int error = names_id(doc, graph_change_at(g, g->heads[i]), &id);
     if (error) return error;
     buf_append(out, id.bytes, sizeof id.bytes);
   }
-  return 0;
+  return out->error;
 }
 
 static uint32_t flags_of(const dunlin_doc *doc) {
@@ -153,9 +162,7 @@ static uint32_t flags_of(const dunlin_doc *doc) {
 
 static int by_key(const void *a, const void *b) {
   const struct map_entry *x = *(const struct map_entry *const *)a, *y = *(const struct map_entry *const *)b;
-  size_t shorter = x->key.len < y->key.len ? x->key.len : y->key.len;
-  int order = shorter ? memcmp(x->key.data, y->key.data, shorter) : 0;
-  return order ? order : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+  return key_compare(x->key, y->key);
 }
 
 /* Entries that say nothing are left out: what is in them came from transactions that were aborted, or is deleted. */
@@ -163,7 +170,32 @@ static bool says_something(const struct map_entry *entry) {
   return entry->reg.count || entry->generation >= 0;
 }
 
-/* The entries of a map in the order of their keys; freed by the caller, map->count of them. */
+/* The entries of a map that are written, in the order of their keys. */
+struct sorted {
+  const struct map_entry **list;
+  size_t count, cap;
+};
+
+/* Sorts each map's entries, and gives their keys numbers. */
+static int write_keys(struct writer *w, struct buf *out) {
+  const dunlin_doc *doc = w->doc;
+  for (size_t c = 0; c < doc->container_count; c++) {
+    if (doc->containers[c]->kind != DUNLIN_MAP) continue;
+    const struct map *map = &doc->containers[c]->as.map;
+    struct sorted *sorted = &w->sorted[c];
+    if (ENV_GROW(doc->env, sorted->list, sorted->cap, map->count)) return DUNLIN_ENOMEM;
+    for (size_t i = 0; i < map->count; i++) {
+      if (!says_something(&map->entries[i])) continue;
+      sorted->list[sorted->count++] = &map->entries[i];
+      if (keys_place(&w->keys, map->entries[i].key) == UINT32_MAX) return DUNLIN_ENOMEM;
+    }
+    if (sorted->count) qsort(sorted->list, sorted->count, sizeof *sorted->list, by_key);
+  }
+  w->keys.cuts = &w->cuts[DOCFILE_STATE];
+  return keys_write(&w->keys, out);
+}
+
+/* The entries of a set in byte order; freed by the caller, set->count of them. */
 static const struct map_entry **sorted_entries(const struct map *map, size_t *count) {
   const struct map_entry **list = env_alloc(map->env, map->count * sizeof *list);
   *count = 0;
@@ -171,32 +203,6 @@ static const struct map_entry **sorted_entries(const struct map *map, size_t *co
     if (says_something(&map->entries[i])) list[(*count)++] = &map->entries[i];
   if (list && *count) qsort(list, *count, sizeof *list, by_key);
   return list;
-}
-
-static void write_register(const dunlin_doc *doc, const struct reg *reg, struct buf *out) {
-  mp_write_uint(out, reg->count);
-  for (uint32_t i = 0; i < reg->count; i++) {
-    const struct reg_write *write = &reg_writes(reg)[i];
-    bool scalar = write->value.kind < DUNLIN_MAP;
-    mp_write_uint(out, doc->graph.lvs - 1 - write->lv);
-    mp_write_uint(out, write->class);
-    mp_write_uint(out, scalar ? 0 : write->value.as.obj.index);
-    if (scalar) value_write(out, &write->value);
-  }
-}
-
-static int write_map(const dunlin_doc *doc, const struct map *map, struct buf *out) {
-  size_t count;
-  const struct map_entry **list = sorted_entries(map, &count);
-  if (!list) return DUNLIN_ENOMEM;
-  mp_write_uint(out, count);
-  for (size_t i = 0; i < count; i++) {
-    mp_write_str(out, list[i]->key.data, list[i]->key.len);
-    mp_write_uint(out, (uint64_t)(list[i]->generation + 1));
-    write_register(doc, &list[i]->reg, out);
-  }
-  env_free(map->env, list, map->count * sizeof *list);
-  return 0;
 }
 
 static int write_set(const dunlin_doc *doc, const struct map *set, struct buf *out) {
@@ -221,20 +227,13 @@ static void write_offer(const dunlin_doc *doc, const struct container *c, struct
   if (reg->count) value_write(out, &reg_writes(reg)->value);
 }
 
-static void write_list(const dunlin_doc *doc, const struct list *list, struct buf *out) {
-  mp_write_uint(out, list->size);
-  for (uint32_t at = 0, count; at < list->size; at += count) {
-    const uint32_t *elements = list_run(list, at, &count);
-    for (uint32_t i = 0; i < count; i++) write_register(doc, &list->elements[elements[i]], out);
-  }
-}
-
-static int write_contents(struct writer *w, const struct container *c, struct buf *out) {
+static int write_contents(struct writer *w, uint32_t container, struct buf *out) {
+  const struct container *c = w->doc->containers[container];
   mp_write_uint(out, c->log.ops);
-  if (c->kind == DUNLIN_MAP) return write_map(w->doc, &c->as.map, out);
+  if (c->kind == DUNLIN_MAP) mp_write_uint(out, w->sorted[container].count);
   if (is_set(c->kind)) return write_set(w->doc, &c->as.map, out);
   if (is_offer(c->kind)) write_offer(w->doc, c, out);
-  if (c->kind == DUNLIN_LIST) write_list(w->doc, &c->as.list.list, out);
+  if (c->kind == DUNLIN_LIST) mp_write_uint(out, c->as.list.list.size);
   if (c->kind == DUNLIN_COUNTER) mp_write_int(out, c->as.counter);
   if (c->kind != DUNLIN_TEXT) return 0;
   size_t bytes = text_bytes(&c->as.text.text);
@@ -246,15 +245,102 @@ static int write_contents(struct writer *w, const struct container *c, struct bu
   return 0;
 }
 
+/* A live write, and the slot of its key. */
+struct live {
+  const struct reg_write *write;
+  uint32_t slot, at;
+};
+
+struct registers_out {
+  struct planes_out keys, generations, sizes, classes;
+  struct diffs_out lvs;
+  struct live *list;
+  size_t count, cap;
+};
+
+static int add_register(struct writer *w, struct registers_out *r, const struct reg *reg, uint32_t slot) {
+  const dunlin_doc *doc = w->doc;
+  if (ENV_GROW(doc->env, r->list, r->cap, r->count + reg->count)) return DUNLIN_ENOMEM;
+  planes_add(&r->sizes, reg->count < 2 ? 1 - reg->count : reg->count); /* mostly it is one: 0 */
+  for (uint32_t i = 0; i < reg->count; i++) {
+    const struct reg_write *write = &reg_writes(reg)[i];
+    diffs_add(&r->lvs, doc->graph.lvs - 1 - (int64_t)write->lv, 0);
+    planes_add(&r->classes, write->class);
+    r->list[r->count] = (struct live){write, slot, (uint32_t)r->count};
+    r->count++;
+  }
+  return 0;
+}
+
+static int add_map(struct writer *w, struct registers_out *r, const struct sorted *sorted) {
+  uint32_t next = 0;
+  int error = 0;
+  for (size_t i = 0; !error && i < sorted->count; i++) {
+    uint32_t key = w->keys.numbers[keys_place(&w->keys, sorted->list[i]->key)]; /* it is there */
+    planes_add(&r->keys, key - next);
+    planes_add(&r->generations, (uint64_t)(sorted->list[i]->generation + 1));
+    error = add_register(w, r, &sorted->list[i]->reg, key + 1);
+    next = key + 1;
+  }
+  return error;
+}
+
+static int add_list(struct writer *w, struct registers_out *r, const struct list *list) {
+  int error = 0;
+  for (uint32_t at = 0, count; !error && at < list->size; at += count) {
+    const uint32_t *elements = list_run(list, at, &count);
+    for (uint32_t i = 0; !error && i < count; i++) error = add_register(w, r, &list->elements[elements[i]], 0);
+  }
+  return error;
+}
+
+static int by_lv(const void *a, const void *b) {
+  const struct live *x = a, *y = b;
+  if (x->write->lv != y->write->lv) return x->write->lv < y->write->lv ? -1 : 1;
+  return (x->at > y->at) - (x->at < y->at);
+}
+
+/* The values come in the order in which they were written: what follows in time mostly is alike. */
+static void write_live(struct writer *w, struct registers_out *r, struct buf *out) {
+  planes_write(&r->keys, out);
+  planes_write(&r->generations, out);
+  planes_write(&r->sizes, out);
+  diffs_write(&r->lvs, 1, out);
+  planes_write(&r->classes, out);
+  if (r->count) qsort(r->list, r->count, sizeof *r->list, by_lv);
+  for (size_t i = 0; i < r->count; i++) scalars_add(&w->scalars, &r->list[i].write->value, r->list[i].slot);
+  scalars_write(&w->scalars, w->keys.count + 1, out);
+}
+
+static int write_registers(struct writer *w, struct buf *out) {
+  const dunlin_doc *doc = w->doc;
+  struct planes_out planes = {.env = doc->env, .cuts = &w->cuts[DOCFILE_STATE]};
+  struct registers_out r = {planes, planes, planes, planes, {planes, planes}, NULL, 0, 0};
+  int error = 0;
+  scalars_init(&w->scalars, doc->env, &w->cuts[DOCFILE_STATE], DOCFILE_SECTION_MAX);
+  for (size_t i = 0; !error && i < doc->container_count; i++) {
+    const struct container *c = doc->containers[i];
+    if (c->kind == DUNLIN_MAP) error = add_map(w, &r, &w->sorted[i]);
+    if (c->kind == DUNLIN_LIST) error = add_list(w, &r, &c->as.list.list);
+  }
+  if (!error) write_live(w, &r, out);
+  planes_free(&r.keys);
+  planes_free(&r.generations);
+  planes_free(&r.sizes);
+  planes_free(&r.classes);
+  diffs_free(&r.lvs);
+  ENV_FREE_ARRAY(doc->env, r.list, r.cap);
+  scalars_free(&w->scalars);
+  return error ? error : out->error;
+}
+
 /* The places of a map's entries among those that are written; NULL when out of memory.  Worked out once for each map. */
 static const uint32_t *ranks_of(struct writer *w, uint32_t container) {
   const struct map *map = &w->doc->containers[container]->as.map;
+  const struct sorted *sorted = &w->sorted[container];
   if (w->ranks[container]) return w->ranks[container];
-  size_t count;
-  const struct map_entry **list = sorted_entries(map, &count);
-  uint32_t *ranks = list ? env_alloc(map->env, map->count * sizeof *ranks) : NULL;
-  for (size_t i = 0; ranks && i < count; i++) ranks[list[i] - map->entries] = (uint32_t)i;
-  env_free(map->env, list, map->count * sizeof *list);
+  uint32_t *ranks = env_alloc(map->env, map->count * sizeof *ranks);
+  for (size_t i = 0; ranks && i < sorted->count; i++) ranks[sorted->list[i] - map->entries] = (uint32_t)i;
   w->ranks[container] = ranks;
   return ranks;
 }
@@ -296,18 +382,20 @@ static void write_containers(struct writer *w, struct buf *out) {
 static int write_state(struct writer *w) {
   const dunlin_doc *doc = w->doc;
   struct buf *out = &w->sections[DOCFILE_STATE];
+  int error = write_keys(w, out);
+  if (error) return error;
   write_actors(w, out);
   put_uint(&w->columns[0], doc->graph.changes);
   put_uint(&w->columns[0], doc->graph.lvs);
   put_uint(&w->columns[0], column_end(&doc->text));
   put_uint(&w->columns[0], column_end(&doc->values));
   put_uint(&w->columns[0], flags_of(doc));
-  put_column(out, &w->columns[0]);
-  int error = write_heads(w, out);
+  put_numbers(out, &w->columns[0]);
+  error = write_heads(w, out);
   mp_write_bin(out, doc->void_ids, doc->void_count * sizeof *doc->void_ids);
   write_containers(w, out);
-  for (size_t i = 0; !error && i < doc->container_count; i++) error = write_contents(w, doc->containers[i], out);
-  return error;
+  for (uint32_t i = 0; !error && i < doc->container_count; i++) error = write_contents(w, i, out);
+  return error ? error : write_registers(w, out);
 }
 
 /* ---- History ------------------------------------------------------------------------------------------------ */
@@ -480,6 +568,66 @@ static void write_idle(struct writer *w) {
   }
 }
 
+/* The values of all operations. */
+struct values_out {
+  struct mp_reader in;
+  struct planes_out keys, numbers;
+  struct diffs_out amounts;
+};
+
+static int add_values(struct writer *w, struct values_out *v, uint8_t kind) {
+  enum part parts[3];
+  uint32_t count = op_parts(kind, parts), slot = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (parts[i] == PART_KEY) {
+      uint32_t place = keys_place(&w->keys, mp_read_str(&v->in, DUNLIN_MAX_KEY));
+      if (place == UINT32_MAX) return DUNLIN_ENOMEM;
+      planes_add(&v->keys, place);
+      slot = place + 1;
+    }
+    struct dunlin_value value;
+    if (parts[i] == PART_SCALAR) value = value_read(&v->in), scalars_add(&w->scalars, &value, slot);
+    if (parts[i] == PART_NUMBER) planes_add(&v->numbers, mp_read_uint(&v->in, UINT64_MAX));
+    if (parts[i] == PART_AMOUNT) diffs_add(&v->amounts, mp_read_int(&v->in), 0);
+  }
+  return 0;
+}
+
+/* Goes through all operations in order. */
+static int gather_values(struct writer *w, struct values_out *v) {
+  const dunlin_doc *doc = w->doc;
+  int error = 0;
+  for (size_t o = 0; !error && o < doc->owner_count; o++) {
+    const struct oplog *log = &doc->containers[doc->owners[o].container]->log;
+    uint32_t from = doc->owners[o].lv, to = o + 1 < doc->owner_count ? doc->owners[o + 1].lv : doc->graph.lvs;
+    for (size_t i = oplog_from(log, from); !error && i < log->count && log->runs[i].lv < to; i++) {
+      const struct op_run *run = &log->runs[i];
+      for (uint32_t k = run->kind & OP_VALUES ? run->len : 0; !error && k; k--) error = add_values(w, v, run->kind);
+    }
+  }
+  return error;
+}
+
+static int write_values(struct writer *w, struct buf *out) {
+  const dunlin_doc *doc = w->doc;
+  struct planes_out planes = {.env = doc->env, .cuts = &w->cuts[DOCFILE_HISTORY]};
+  struct values_out v = {mp_reader_of(doc->values.buf.data, doc->values.buf.len), planes, planes, {planes, planes}};
+  scalars_init(&w->scalars, doc->env, &w->cuts[DOCFILE_HISTORY], DOCFILE_SECTION_MAX);
+  int error = doc->values.buf.len > DOCFILE_SECTION_MAX ? DUNLIN_ELIMIT : gather_values(w, &v);
+  w->keys.cuts = &w->cuts[DOCFILE_HISTORY];
+  if (!error) error = keys_write(&w->keys, out);
+  for (size_t i = 0; !error && i < v.keys.count; i++) v.keys.list[i] = w->keys.numbers[v.keys.list[i]];
+  planes_write(&v.keys, out);
+  planes_write(&v.numbers, out);
+  diffs_write(&v.amounts, 1, out);
+  scalars_write(&w->scalars, w->keys.count + 1, out);
+  planes_free(&v.keys);
+  planes_free(&v.numbers);
+  diffs_free(&v.amounts);
+  scalars_free(&w->scalars);
+  return error ? error : out->error;
+}
+
 static int write_history(struct writer *w) {
   const dunlin_doc *doc = w->doc;
   struct buf *out = &w->sections[DOCFILE_HISTORY];
@@ -489,7 +637,8 @@ static int write_history(struct writer *w) {
   write_lengths(w, out);
   write_owners(w, out);
   for (size_t i = 0; i < doc->container_count; i++) write_log(w, &doc->containers[i]->log, out);
-  mp_write_bin(out, doc->values.buf.data, doc->values.buf.len);
+  error = write_values(w, out);
+  if (error) return error;
   if (flags_of(doc) & FLAG_PLAIN) {
     buf_append(&w->sections[DOCFILE_GONE], doc->text.buf.data, doc->text.buf.len);
     return error;
@@ -501,25 +650,47 @@ static int write_history(struct writer *w) {
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
+/* Appends the frame of each piece of a section, in `*used` bytes at `out` of `cap`.  DUNLIN_ERANGE: they need more. */
+static int pack_pieces(struct writer *w, enum docfile_section section, uint8_t *out, size_t cap, size_t *used) {
+  const struct dunlin_env *env = w->doc->env;
+  const struct buf *raw = &w->sections[section];
+  const struct planes_cuts *cuts = &w->cuts[section];
+  struct dunlin_packing packing = {.thorough = section == DOCFILE_HISTORY}; /* a tenth smaller; text gains little, and
+                                                                               takes longer to read then */
+  if (section == DOCFILE_GONE)
+    packing.prefix = (struct dunlin_bytes){w->sections[DOCFILE_TEXT].data, w->sections[DOCFILE_TEXT].len};
+  int error = 0;
+  size_t at = 0;
+  *used = 0;
+  for (size_t i = 0; !error && i <= cuts->count; i++) {
+    size_t end = i < cuts->count ? cuts->list[i] : raw->len, len = 0;
+    if (end == at) continue;
+    packing.data = (struct dunlin_bytes){raw->data + at, end - at};
+    packing.out = out + *used;
+    packing.cap = cap - *used;
+    error = env->compress(env->ctx, &packing, &len);
+    *used += len;
+    at = end;
+  }
+  return error;
+}
+
 /* Compresses a section into `out`, or keeps it as it is when that does not make it smaller. */
 static int pack(struct writer *w, enum docfile_section section, struct buf *out) {
   const struct dunlin_env *env = w->doc->env;
   struct buf *raw = &w->sections[section];
   enum { least = 256 }; /* what fewer bytes gain is not worth a decompressor */
-  struct dunlin_packing packing = {.data = {raw->data, raw->len}, .cap = raw->len < least ? 0 : raw->len - 1};
-  packing.thorough = section == DOCFILE_HISTORY; /* a tenth smaller; text gains little, and takes longer to read then */
-  size_t len = 0;
+  size_t cap = raw->len < least ? 0 : raw->len - 1, len = 0;
   int error = DUNLIN_ERANGE;
-  if (section == DOCFILE_GONE)
-    packing.prefix = (struct dunlin_bytes){w->sections[DOCFILE_TEXT].data, w->sections[DOCFILE_TEXT].len};
-  if (packing.cap && env->compress) {
-    packing.out = env_alloc(env, packing.cap);
-    if (!packing.out) return DUNLIN_ENOMEM;
-    error = env->compress(env->ctx, &packing, &len);
+  uint8_t *packed = NULL;
+  if (cap && env->compress) {
+    packed = env_alloc(env, cap);
+    if (!packed) return DUNLIN_ENOMEM;
+    error = pack_pieces(w, section, packed, cap, &len);
   }
-  if (!error) buf_append(out, packing.out, len);
+  if (!error) buf_append(out, packed, len);
   else if (error == DUNLIN_ERANGE) buf_append(out, raw->data, raw->len);
-  env_free(env, packing.out, packing.cap);
+  env_free(env, packed, cap);
   return error == DUNLIN_ERANGE ? out->error : error ? error : out->error;
 }
 
@@ -552,15 +723,24 @@ static int save(dunlin_doc *doc, struct buf *out) {
   struct writer w = {.doc = doc};
   for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_init(&w.sections[i], doc->env, DOCFILE_SECTION_MAX);
   for (int i = 0; i < 6; i++) buf_init(&w.columns[i].bytes, doc->env, DOCFILE_SECTION_MAX);
+  w.keys = (struct keys_out){.env = doc->env, .seed = doc->seed};
+  w.sorted = env_calloc(doc->env, doc->container_count, sizeof *w.sorted);
   w.ranks = env_calloc(doc->env, doc->container_count, sizeof *w.ranks);
-  int error = w.ranks ? number_actors(&w) : DUNLIN_ENOMEM;
+  int error = w.ranks && w.sorted ? number_actors(&w) : DUNLIN_ENOMEM;
   if (!error) error = write_state(&w);
   if (!error) error = write_history(&w);
   if (!error) error = write_file(&w, out);
-  for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_free(&w.sections[i]);
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
+    buf_free(&w.sections[i]);
+    ENV_FREE_ARRAY(doc->env, w.cuts[i].list, w.cuts[i].cap);
+  }
   for (int i = 0; i < 6; i++) buf_free(&w.columns[i].bytes);
   ENV_FREE_ARRAY(doc->env, w.actors, doc->graph.actor_count);
   docfile_cursors_free(&w.cursors, doc->env);
+  keys_free(&w.keys);
+  for (size_t i = 0; w.sorted && i < doc->container_count; i++)
+    ENV_FREE_ARRAY(doc->env, w.sorted[i].list, w.sorted[i].cap);
+  ENV_FREE_ARRAY(doc->env, w.sorted, doc->container_count);
   for (size_t i = 0; w.ranks && i < doc->container_count; i++)
     if (w.ranks[i]) ENV_FREE_ARRAY(doc->env, w.ranks[i], doc->containers[i]->as.map.count);
   ENV_FREE_ARRAY(doc->env, w.ranks, doc->container_count);

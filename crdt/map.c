@@ -17,22 +17,13 @@ void map_free(struct map *map) {
   ENV_FREE_ARRAY(map->env, map->sorted, map->sorted_cap);
 }
 
-/* FNV-1a from a secret seed, mixed at the end: short keys, and an attacker who does not see the order. */
-static uint64_t hash_key(const struct map *map, struct dunlin_bytes key) {
-  const uint8_t *p = key.data;
-  uint64_t h = map->seed;
-  for (size_t i = 0; i < key.len; i++) h = (h ^ p[i]) * 0x100000001b3u;
-  h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
-  return h ^ h >> 29;
-}
-
 static bool same_key(struct dunlin_bytes a, struct dunlin_bytes b) {
   return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));
 }
 
 /* The slot of the key, or the free one where it would go. */
 static size_t find_slot(const struct map *map, struct dunlin_bytes key) {
-  size_t at = (size_t)hash_key(map, key) & (map->slot_cap - 1);
+  size_t at = (size_t)map_hash(map->seed, key) & (map->slot_cap - 1);
   while (map->slots[at] && !same_key(map->entries[map->slots[at] - 1].key, key)) at = (at + 1) & (map->slot_cap - 1);
   return at;
 }
@@ -43,8 +34,9 @@ struct map_entry *map_find(const struct map *map, struct dunlin_bytes key) {
   return slot ? &map->entries[slot - 1] : NULL;
 }
 
-static int grow_slots(struct map *map) {
+static int grow_slots(struct map *map, size_t need) {
   size_t cap = map->slot_cap ? map->slot_cap * 2 : 16;
+  while (need * 4 > cap * 3) cap *= 2;
   uint32_t *slots = env_calloc(map->env, cap, sizeof *slots);
   if (!slots) return DUNLIN_ENOMEM;
   ENV_FREE_ARRAY(map->env, map->slots, map->slot_cap);
@@ -54,17 +46,26 @@ static int grow_slots(struct map *map) {
   return 0;
 }
 
+int map_reserve(struct map *map, size_t count) {
+  if (ENV_GROW(map->env, map->entries, map->cap, count)) return DUNLIN_ENOMEM;
+  return count * 4 > map->slot_cap * 3 ? grow_slots(map, count) : 0;
+}
+
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess) {
   if (guess < map->count && same_key(map->entries[guess].key, key)) return guess;
   struct map_entry *found = map_find(map, key);
   if (found) return (uint32_t)(found - map->entries);
-  if (map->count >= UINT32_MAX - 1) return UINT32_MAX;
-  if (ENV_GROW(map->env, map->entries, map->cap, map->count + 1)) return UINT32_MAX;
-  if ((map->count + 1) * 4 > map->slot_cap * 3 && grow_slots(map)) return UINT32_MAX;
+  return map_append(map, key);
+}
+
+uint32_t map_append(struct map *map, struct dunlin_bytes key) {
+  if (map->count >= UINT32_MAX - 1 || map_reserve(map, map->count + 1)) return UINT32_MAX;
   void *copy = env_alloc(map->env, key.len);
   if (!copy) return UINT32_MAX;
   if (key.len) memcpy(copy, key.data, key.len);
-  map->slots[find_slot(map, key)] = (uint32_t)map->count + 1;
+  size_t at = (size_t)map_hash(map->seed, key) & (map->slot_cap - 1);
+  while (map->slots[at]) at = (at + 1) & (map->slot_cap - 1);
+  map->slots[at] = (uint32_t)map->count + 1;
   map->entries[map->count] = (struct map_entry){.key = {copy, key.len}, .generation = -1};
   return (uint32_t)map->count++;
 }
@@ -78,9 +79,7 @@ void map_changed(struct map *map, bool was_live, bool is_live) {
 
 static int by_key(const void *a, const void *b) {
   const struct map_entry *x = *(const struct map_entry *const *)a, *y = *(const struct map_entry *const *)b;
-  size_t shorter = x->key.len < y->key.len ? x->key.len : y->key.len;
-  int order = shorter ? memcmp(x->key.data, y->key.data, shorter) : 0;
-  return order ? order : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+  return key_compare(x->key, y->key);
 }
 
 static int sort_live(struct map *map) {

@@ -10,6 +10,22 @@ struct map_entry {
   int64_t generation; /* the highest of any child ever created at this key; -1 */
 };
 
+/* FNV-1a from a secret seed, mixed at the end: short keys, and an attacker who does not see the order. */
+static inline uint64_t map_hash(uint64_t seed, struct dunlin_bytes key) {
+  const uint8_t *p = key.data;
+  uint64_t h = seed;
+  for (size_t i = 0; i < key.len; i++) h = (h ^ p[i]) * 0x100000001b3u;
+  h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
+  return h ^ h >> 29;
+}
+
+/* Byte order. */
+static inline int key_compare(struct dunlin_bytes a, struct dunlin_bytes b) {
+  size_t shorter = a.len < b.len ? a.len : b.len;
+  int order = shorter ? __builtin_memcmp(a.data, b.data, shorter) : 0;
+  return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 struct map {
   const struct dunlin_env *env;
   uint64_t seed;             /* of the hash, so that nobody can prepare keys that collide */
@@ -30,6 +46,10 @@ void map_free(struct map *map);
 struct map_entry *map_find(const struct map *map, struct dunlin_bytes key);
 /* The number of the key's entry, added when absent; `guess` is looked at first.  UINT32_MAX when out of memory. */
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess);
+/* Adds a key that is not there. */
+uint32_t map_append(struct map *map, struct dunlin_bytes key);
+/* Makes room for so many entries in all.  DUNLIN_ENOMEM. */
+int map_reserve(struct map *map, size_t count);
 /* To be called when writes were added to or removed from a register of the map: whether it had any before, and now. */
 void map_changed(struct map *map, bool was_live, bool is_live);
 

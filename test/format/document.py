@@ -6,6 +6,7 @@ How changes are put together from the history is in history.py.
 import ctypes
 
 from change import COUNTER, FIRST, KINDS, LIST, MAP, MAX_KEY, OFFERED, ROOT, SETS, TEXT, child_id, is_int64, is_scalar, is_uint
+from columns import Child, differences, keys, planes, scalars
 from delta import Newer
 from msgpack import Reader, need, write
 
@@ -75,8 +76,10 @@ class Fields(Reader):
 class SavedWrite:
     """A live write: the operation, its class, and the scalar or the number of the container that it wrote."""
 
-    def __init__(self, lv, priority, child, value):
-        self.lv, self.priority, self.child, self.value = lv, priority, child, value
+    def __init__(self, container, slot):
+        self.container, self.slot = container, slot
+        self.lv = self.priority = self.child = 0
+        self.value = None
 
 
 class SavedContainer:
@@ -86,7 +89,7 @@ class SavedContainer:
         self.parent, self.kind, self.place, self.generation = parent, kind, place, generation
         self.id, self.depth = None, 1
         self.operations, self.keys, self.shown, self.sum = 0, {}, '', 0
-        self.elements = []
+        self.elements, self.registers = [], 0
         self.offers, self.members = [], {}  # (LV or None, value); bytes of a scalar -> LVs
 
 
@@ -128,6 +131,7 @@ class Saved:
     # ---- State
 
     def _state(self, fields):
+        self.names = keys(fields)
         self._actors(fields)
         self._heads(fields)
         self.void = fields.ids(32)
@@ -137,20 +141,20 @@ class Saved:
 
     def _actors(self, fields):
         self.actors = fields.ids(16)
-        self.counts, self.next_numbers = fields.numbers(LIMIT), fields.numbers(LIMIT)
+        self.counts, self.next_numbers = [[fields.number(LIMIT) for _ in self.actors] for _ in range(2)]
         need(len(set(self.actors)) == len(self.actors), 'an actor twice')
-        need(len(self.actors) == len(self.counts) == len(self.next_numbers), 'not one number for each actor')
         need(all(0 < number <= count for number, count in zip(self.next_numbers, self.counts)), 'more numbers than changes')
-        totals = fields.numbers(1 << 32)
-        need(len(totals) == 5, 'not five totals')
+        totals = [fields.number(1 << 32) for _ in range(5)]
         self.changes, self.lvs, self.text_bytes, self.values_bytes, self.flags = totals
         need(self.flags <= IDLE + PLAIN, 'flags that are not known')
         need(self.changes == sum(self.counts) and self.changes <= self.lvs, 'totals that cannot be')
         need(self.changes or not self.lvs, 'operations without changes')
 
     def _heads(self, fields):
-        numbers, ids = fields.groups(6, 1 << 32), fields.ids(32)
-        need(len(numbers) == len(ids) and bool(ids) == bool(self.changes), 'not one id for each head')
+        count = fields.number(len(fields.data))
+        numbers = [[fields.number(1 << 32) for _ in range(6)] for _ in range(count)]
+        ids = [fields.take(32) for _ in range(count)]
+        need(bool(ids) == bool(self.changes), 'no heads, or heads of nothing')
         self.heads = [Head(six, (self.changes, self.lvs), id) for six, id in zip(numbers, ids)]
         need(all(x.change < y.change for x, y in zip(self.heads, self.heads[1:])), 'heads that are not in order')
         need(all(head.actor < len(self.actors) for head in self.heads), 'a head of an actor that is not there')
@@ -172,16 +176,14 @@ class Saved:
         for container in self.containers:
             text = self._contents(container, fields, text)
         need(not text, 'text is left over')
+        self._registers(fields)
         need(sum(container.operations for container in self.containers) == self.lvs, 'operations on no container')
         self._name(ids)
 
     def _contents(self, container, fields, text):
         container.operations = fields.number(self.lvs + 1)
-        if container.kind == MAP:
-            self._map(container, fields)
-        elif container.kind == LIST:
-            container.elements = [self._register(container, fields) for _ in range(fields.number(len(fields.data)))]
-            need(all(container.elements), 'an element without a value')
+        if container.kind in (MAP, LIST):
+            container.registers = fields.number(container.operations + 1)
         elif container.kind == TEXT:
             scalars, length = fields.number(LIMIT), fields.number(len(text) + 1)
             container.shown, text = Reader(text[:length]).string(length), text[length:]
@@ -197,13 +199,6 @@ class Saved:
             self._set(container, fields)
         return text
 
-    def _map(self, container, fields):
-        for _ in range(fields.number(len(fields.data))):
-            key = fields.value()
-            need(isinstance(key, str) and len(key.encode()) <= MAX_KEY and key not in container.keys, 'not a key')
-            generation = fields.number((1 << 32) + 1)
-            container.keys[key] = generation, self._register(container, fields)
-
     def _set(self, container, fields):
         for _ in range(fields.number(len(fields.data))):
             member = write(fields.value())
@@ -212,18 +207,46 @@ class Saved:
             need(count, 'a member that nobody added')
             container.members[member] = [self.lvs - 1 - fields.number(self.lvs) for _ in range(count)]
 
-    def _register(self, container, fields):
-        return [self._write(container, fields) for _ in range(fields.number(len(fields.data)))]
+    def _registers(self, fields):
+        """What the registers of all maps and lists hold."""
+        filled = [container for container in self.containers if container.kind in (MAP, LIST)]
+        keyed = sum(container.registers for container in filled if container.kind == MAP)
+        steps, generations = planes(fields, keyed), planes(fields, keyed, (1 << 32) + 1)
+        sizes = [{0: 1, 1: 0}.get(code, code) for code in planes(fields, sum(container.registers for container in filled))]
+        need(sum(sizes) <= self.lvs, 'more writes than operations')
+        steps, generations, sizes, registers = iter(steps), iter(generations), iter(sizes), []
+        for container in filled:
+            number = -1
+            for _ in range(container.registers):
+                size = next(sizes)
+                register = [SavedWrite(container, 0) for _ in range(size)]
+                registers += register
+                if container.kind == LIST:
+                    need(size, 'an element without a value')
+                    container.elements.append(register)
+                    continue
+                number += 1 + next(steps)
+                need(number < len(self.names), 'a key that is not there')
+                for one in register:
+                    one.slot = number + 1
+                container.keys[self.names[number]] = next(generations), register
+                need(size or container.keys[self.names[number]][0], 'a key that says nothing')
+        need(set(self.names) == {key for container in filled for key in container.keys}, 'a key that nobody uses')
+        self._writes(fields, registers)
 
-    def _write(self, container, fields):
-        lv = self.lvs - 1 - fields.number(self.lvs)
-        priority, child, value = fields.number(1 << 32), fields.number(len(self.containers)), None
-        if not child:
-            value = fields.value()
-            need(is_scalar(value), 'not a scalar')
-        else:
-            need(self.containers[self.containers[child].parent] is container, 'a child of another container')
-        return SavedWrite(lv, priority, child, value)
+    def _writes(self, fields, writes):
+        backs, classes = differences(fields, [0] * len(writes)), planes(fields, len(writes), 1 << 32)
+        for write, back, priority in zip(writes, backs, classes):
+            need(0 <= back < self.lvs, 'a write of no operation')
+            write.lv, write.priority = self.lvs - 1 - back, priority
+        in_time = sorted(writes, key=lambda write: write.lv)
+        for write, value in zip(in_time, scalars(fields, [write.slot for write in in_time], children=True)):
+            write.value = value
+            if isinstance(value, Child):
+                write.child, write.value = value.number, None
+                need(0 < write.child < len(self.containers), 'a container that is not there')
+                made = self.containers[write.child]
+                need(made.kind and self.containers[made.parent] is write.container, 'a child of another container')
 
     def _name(self, ids):
         """The ids of containers: the parent's is always there first."""

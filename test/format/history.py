@@ -2,13 +2,21 @@
 
 import change as form
 from change import Change, could_be_one
+from columns import differences, keys, planes, scalars
 from document import LIMIT, PLAIN, Fields
-from msgpack import FormatError, Reader, need
+from msgpack import FormatError, Reader, need, write
 from sequence import Item, Sequence
 from state import Write
 
 ONE, FORWARD, BACKWARD = 0, 1, 2  # how a stretch of deletions goes on
 OTHER, WITHOUT_EFFECT = 5, 2048
+
+
+KEY, SCALAR, NUMBER, AMOUNT = range(4)
+SORTS = {  # of the values that an operation has; those of other kinds are scalars
+    form.PUT: [KEY, SCALAR], form.CHILD: [KEY, NUMBER], form.REMOVE: [KEY], form.INSERT_CHILD: [NUMBER], form.SET_CHILD: [NUMBER],
+    form.MOVE: [NUMBER], form.ADD: [AMOUNT], form.PUT_OVER: [KEY, SCALAR, SCALAR], form.REMOVE_OVER: [KEY, SCALAR],
+}
 
 
 class Ambiguous(FormatError):
@@ -149,11 +157,9 @@ class History:
         makers = fields.numbers(len(saved.containers))
         self.void = self._void(fields)
         logs = [self._log(container, fields) for container in saved.containers]
-        values = fields.bytes()
-        fields.end()
-        need(len(values) == saved.values_bytes, 'values of another length')
         self._cut(owners, lengths, logs)
-        self._fill_values(values)
+        self._fill_values(fields)
+        fields.end()
         self._fill_makers(makers)
         self._fill_text()
         self.changes = []
@@ -232,11 +238,34 @@ class History:
     def _all_pieces(self):
         return [(made, piece) for made in self.graph.list for piece in made.pieces]
 
-    def _fill_values(self, values):
-        reader = Reader(values)
+    def _fill_values(self, fields):
+        """Each sort of value is a column of its own; the slot of a scalar is that of the key before it."""
+        sorts = [sort for _, piece in self._all_pieces() for sort in self._sorts(piece) * piece.length]
+        names = self.saved.names + keys(fields)
+        need(len(set(names)) == len(names), 'a key twice')
+        numbers = planes(fields, sorts.count(KEY))
+        need(all(number < len(names) for number in numbers), 'a key that is not there')
+        need(set(range(len(self.saved.names), len(names))) <= set(numbers), 'a key that nobody uses')
+        columns = {KEY: iter([names[number] for number in numbers])}
+        columns[NUMBER] = iter(planes(fields, sorts.count(NUMBER)))
+        columns[AMOUNT] = iter(differences(fields, [0] * sorts.count(AMOUNT)))
+        slots, number = [], iter(numbers)
         for _, piece in self._all_pieces():
-            piece.values = [reader.value() for _ in range((piece.kind & form.VALUES_OF) * piece.length)]
-        need(reader.at == len(values), 'values are left over')
+            for _ in range(piece.length):
+                slot = 0
+                for sort in self._sorts(piece):
+                    if sort == KEY:
+                        slot = next(number) + 1
+                    elif sort == SCALAR:
+                        slots.append(slot)
+        columns[SCALAR] = iter(scalars(fields, slots))
+        for _, piece in self._all_pieces():
+            piece.values = [next(columns[sort]) for sort in self._sorts(piece) * piece.length]
+        length = sum(len(write(value)) for _, piece in self._all_pieces() for value in piece.values)
+        need(length == self.saved.values_bytes, 'values of another length')
+
+    def _sorts(self, piece):
+        return SORTS.get(piece.kind, [SCALAR] * (piece.kind & form.VALUES_OF))
 
     def _fill_makers(self, makers):
         makers, found = list(makers), set()

@@ -7,26 +7,41 @@ DOCUMENT = bytes([0x11]) * 32
 ACTOR = bytes([0xaa]) * 16
 
 
+class Raw:
+    """Bytes that stand in a section as they are."""
+
+    def __init__(self, data):
+        self.data = data
+
+
 def state():
-    """One actor has made one change: a counter `c`, and 5 added to it.  The id of the change is filled in by file()."""
+    """One actor has made one change: a counter `c`, and 5 added to it.  The id of the change is filled in by with_id()."""
     return [
-        ACTOR, [1], [1],                     # actors
-        [1, 2, 0, 4, 0], [0, 0, 1, 0, 0, 0], bytes(32),
+        1, 1, 1, Raw(b'c'),                  # keys
+        ACTOR, 1, 1,                         # actors
+        1, 2, 0, 4, 0,                       # totals
+        1, 0, 0, 1, 0, 0, 0, Raw(bytes(32)), # heads
         b'',                                 # void
         [0, 19, 2, 0], b'',                  # containers
-        1, 1, 'c', 1, 1, 1, 0, 1,            # the root
-        1, 5]                                # the counter
+        1, 1,                                # the root
+        1, 5,                                # the counter
+        0, 1, 1, 0, 1, 1, 0, Raw(bytes([8])), 1, 2]  # the root's one write
 
 
 def history():
     return [
         [0], [1], [0], [], [], [], [1], [2], [], [], [0, 1], [1, 1], [1], [],
-        [45], [38], [1], [201], [0], [1], write('c') + write(0) + write(5)]
+        [45], [38], [1], [201], [0], [1],
+        0, 0, 0, 1, 5]
+
+
+def section(fields):
+    return b''.join(field.data if isinstance(field, Raw) else write(field) for field in fields)
 
 
 def file(state, history, text=b'', gone=b'', version=1, lengths=None, tail=b''):
-    sections = [text, b''.join(map(write, state)), b''.join(map(write, history)), gone]
-    lengths = lengths or [[len(section)] * 2 for section in sections]
+    sections = [text, section(state), section(history), gone]
+    lengths = lengths or [[len(data)] * 2 for data in sections]
     numbers = b''.join(write(number) for pair in lengths for number in pair)
     return MAGIC + write(version) + write(DOCUMENT) + numbers + b''.join(sections) + tail
 
@@ -35,7 +50,7 @@ def with_id(state):
     """The state with the id that its change has: a refused guess tells it."""
     from change import Change, ROOT, build, child_id
     rows = [10, 19, 1, 49 + 128, 0, 1]
-    return state[:5] + [Change(DOCUMENT, build(ACTOR, 0, [ROOT, rows, '', ['c', 0, 5]])).id] + state[6:]
+    return changed(state, 19, Raw(Change(DOCUMENT, build(ACTOR, 0, [ROOT, rows, '', ['c', 0, 5]])).id))
 
 
 def kinds():
@@ -49,14 +64,14 @@ def kinds():
     for kind, (sound, wrong) in shows.items():
         rows = [10, kind, 1, 0x51 + 128, 0, 1]
         id = Change(DOCUMENT, build(ACTOR, 0, [ROOT, rows, '', ['c', 0, 5]])).id
-        head = state()[:5] + [id, b'', [0, kind, 2, 0]] + state()[8:17] + [1]
-        past = history()[:15] + [[2 * kind], [1], [code]] + history()[18:]
-        yield f'kind {kind}: sound', 'taken', file(head + sound, past)
+        head, foot = changed(changed(state(), 19, Raw(id)), 21, [0, kind, 2, 0])[:26], state()[27:]
+        past = history()[:15] + [[2 * kind], [1], [code]] + history()[18:23] + [Raw(bytes([2])), 1, 5]
+        yield f'kind {kind}: sound', 'taken', file(head + sound + foot, past)
         for fields in wrong:
-            yield f'kind {kind}: {fields}', 'malformed', file(head + fields, past)
-        yield f'kind {kind}: a removal', 'malformed', file(head + sound, changed(past, 17, [5 + 4 * 0x61]))
+            yield f'kind {kind}: {fields}', 'malformed', file(head + fields + foot, past)
+        yield f'kind {kind}: a removal', 'malformed', file(head + sound + foot, changed(past, 17, [5 + 4 * 0x61]))
         yield f'kind {kind}: two operations in one', 'malformed', file(
-            changed(changed(head, 3, [1, 3, 0, 5, 0]), 17, 2) + sound, past)
+            changed(changed(changed(head, 8, 3), 10, 5), 25, 2) + sound + foot, past)
 
 
 def changed(fields, at, value):
@@ -75,7 +90,7 @@ def all_cases():
     yield 'a byte at the end', 'malformed', file(good, past, tail=b'x')
     yield 'text that no text shows', 'malformed', file(good, past, text=b'x')
     yield 'text that nobody deleted', 'malformed', file(good, past, gone=b'x')
-    sizes = [len(b''.join(map(write, fields))) for fields in (good, past)]
+    sizes = [len(section(fields)) for fields in (good, past)]
     yield 'a section longer packed', 'malformed', file(
         good, past, lengths=[[0, 0], [sizes[0] - 1, sizes[0]], [sizes[1]] * 2, [0, 0]])
     yield 'a section that is no frame', 'malformed', file(
@@ -96,18 +111,23 @@ def all_cases():
 
 
 STATES = [
-    ('an actor of 15 bytes', 0, ACTOR[1:]), ('an actor without a change', 0, ACTOR + bytes(16)), ('no changes of an actor', 1, [0]),
-    ('a number too many', 2, [2]), ('four totals', 3, [1, 2, 0, 4]), ('two changes', 3, [2, 2, 0, 4, 0]), ('three operations', 3, [1, 3, 0, 4, 0]),
-    ('an unknown flag', 3, [1, 2, 0, 4, 4]), ('other values', 3, [1, 2, 0, 3, 0]), ('text', 3, [1, 2, 1, 4, 0]), ('no heads', 4, []),
-    ('a head too early', 4, [1, 0, 1, 0, 0, 0]), ('a head of one operation', 4, [0, 0, 0, 0, 0, 0]), ('a head of nobody', 4, [0, 0, 1, 1, 0, 0]),
-    ('a head of another lamport', 4, [0, 0, 1, 0, 0, 1]), ('a head of another number', 4, [0, 0, 1, 0, 1, 0]), ('half an id', 5, bytes(16)),
-    ('void changes of 31 bytes', 6, bytes(31)), ('void changes that are not sorted', 6, bytes([1]) + bytes(63)),
-    ('a void change twice', 6, bytes(64)), ('a parent that comes later', 7, [1, 19, 2, 0]), ('an unknown kind', 7, [0, 15, 2, 0]),
-    ('a kind too high', 7, [0, 25, 2, 0]), ('another kind', 7, [0, 16, 2, 0]), ('a key that is not there', 7, [0, 19, 3, 0]),
-    ('a generation that is not there', 7, [0, 19, 2, 1]), ('too few ids', 7, [0, 19, 1, 0]), ('too many ids', 8, bytes(16)),
-    ('too few operations', 9, 0), ('two keys', 10, 2), ('another key', 11, 'd'), ('two writes', 13, 2),
-    ('a write of another operation', 14, 0), ('a write before the first', 14, 2), ('a write of another class', 15, 1),
-    ('a write of a container that is not there', 16, 2), ('another sum', 18, 6), ('a sum that is no number', 18, 'x'),
+    ('no keys', 0, 0), ('two keys in the list', 0, 2), ('a key of two bytes', 2, 2), ('a key of none', 2, 0), ('a width of 9', 1, 9),
+    ('a width too large', 1, Raw(bytes([2, 0]))), ('a key that is no text', 3, Raw(b'\xff')), ('another key', 3, Raw(b'd')),
+    ('an actor of 15 bytes', 4, ACTOR[1:]), ('an actor without a change', 4, ACTOR + bytes(16)), ('no changes of an actor', 5, 0),
+    ('a number too many', 6, 2), ('no number', 6, 0), ('two changes', 7, 2), ('three operations', 8, 3), ('text', 9, 1),
+    ('other values', 10, 3), ('more values', 10, 5), ('too many values', 10, (1 << 30) + 1), ('an unknown flag', 11, 4), ('no heads', 12, 0), ('two heads', 12, 2),
+    ('a head too early', 13, 1), ('a head that ends early', 14, 1), ('a head of one operation', 15, 0), ('a head of nobody', 16, 1),
+    ('a head of another number', 17, 1), ('a head of another lamport', 18, 1), ('half an id', 19, Raw(bytes(16))),
+    ('void changes of 31 bytes', 20, bytes(31)), ('void changes that are not sorted', 20, bytes([1]) + bytes(63)),
+    ('a void change twice', 20, bytes(64)), ('a parent that comes later', 21, [1, 19, 2, 0]), ('an unknown kind', 21, [0, 15, 2, 0]),
+    ('a kind too high', 21, [0, 25, 2, 0]), ('another kind', 21, [0, 16, 2, 0]), ('a key that is not there', 21, [0, 19, 3, 0]),
+    ('a generation that is not there', 21, [0, 19, 2, 1]), ('too few ids', 21, [0, 19, 1, 0]), ('too many ids', 22, bytes(16)),
+    ('too few operations', 23, 0), ('two registers', 24, 2), ('no registers', 24, 0), ('another sum', 26, 6), ('a sum that is no number', 26, 'x'),
+    ('a key past the last', 27, Raw(bytes([1, 1]))), ('no generation', 28, Raw(bytes([0]))), ('another generation', 29, 2),
+    ('two writes', 30, Raw(bytes([1, 2]))), ('no write', 30, Raw(bytes([1, 1]))), ('more writes than operations', 30, Raw(bytes([1, 3]))),
+    ('a way that is not known', 31, 49), ('a write of another operation', 32, 0), ('a write before the first', 32, 2),
+    ('a write of another class', 33, Raw(bytes([1, 1]))), ('a scalar', 34, Raw(bytes([0]))), ('a tag that is not known', 34, Raw(bytes([9]))),
+    ('a width of 0 bytes', 35, 0), ('a write of the root', 36, 0), ('a write of a container that is not there', 36, 4),
 ]
 
 HISTORIES = [
@@ -118,6 +138,8 @@ HISTORIES = [
     ('another child', 12, [0]), ('no child', 12, []), ('a child too many', 12, [1, 1]), ('half a void range', 13, [0]),
     ('an empty void range', 13, [0, 0]), ('another code', 14, [44]), ('a kind of a list', 14, [5 + 4 * 1]), ('a direction', 14, [46]),
     ('two operations', 16, [2]), ('none', 16, [0]), ('no log', 17, []), ('a code too high', 17, [5 + 4096]),
-    ('an index below 0', 18, [1]), ('no values', 20, b''), ('other values', 20, write('d') + write(0) + write(5)),
-    ('half a value', 20, write('c') + write(0) + b'\xcc'), ('values that go on', 20, write('c') + write(0) + write(5) + write(5)),
+    ('an index below 0', 18, [1]), ('a key of the state again', 20, Raw(bytes([1, 1, 1]) + b'c')),
+    ('a key that nobody uses', 20, Raw(bytes([1, 1, 1]) + b'd')), ('keys that are not sorted', 20, Raw(bytes([2, 0, 1, 1, 1]) + b'ba')),
+    ('a key that shares more', 20, Raw(bytes([2, 0, 1, 1, 2]) + b'aab')), ('a key that is not there', 21, Raw(bytes([1, 1]))),
+    ('another generation', 22, Raw(bytes([1, 1]))), ('no amount', 23, 0), ('another amount', 24, 6), ('half an amount', 23, 2),
 ]
