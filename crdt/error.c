@@ -18,6 +18,7 @@ static const struct {
     ROW(DUNLIN_ESTATE, "not possible in this state"),
     ROW(DUNLIN_ECONFLICT, "the document has moved on"),
     ROW(DUNLIN_EPERM, "your role in the space does not allow it"),
+    ROW(DUNLIN_EPATH, "the path leads nowhere"),
     ROW(DUNLIN_EFORMAT, "malformed bytes"),
     ROW(DUNLIN_EREFUSED, "not a valid change for this document"),
     ROW(DUNLIN_ENEWER, "needs a newer version of dunlin"),

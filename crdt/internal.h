@@ -310,6 +310,11 @@ int txn_put_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, const
 int txn_set_over(dunlin_doc *doc, dunlin_obj list, size_t index, const struct dunlin_value *value, const uint32_t *over,
                  size_t count);
 
+/* What every write begins with: the open transaction's first error, or DUNLIN_ESTATE. */
+int txn_writable(const dunlin_doc *doc);
+/* Notes an error of a write, and gives it back. */
+int txn_fail(dunlin_doc *doc, int error);
+
 /* ---- doc.c -------------------------------------------------------------------------------------------------- */
 
 /* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED: it is invalid, for ever; DUNLIN_EAUTH: it

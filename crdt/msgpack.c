@@ -302,11 +302,15 @@ void mp_write_time(struct buf *out, int64_t us) {
   msgpack_pack_ext_with_body(&pk, raw, sizeof raw, MP_EXT_TIME);
 }
 
-void mp_write_str(struct buf *out, const void *data, size_t len) {
+void mp_write_str_head(struct buf *out, size_t len) {
   if (len <= 31) write_byte(out, (uint8_t)(0xa0 | len));
   else if (len <= 0xff) write_head(out, 0xd9, len, 1);
   else if (len <= 0xffff) write_head(out, 0xda, len, 2);
   else write_head(out, 0xdb, len, 4);
+}
+
+void mp_write_str(struct buf *out, const void *data, size_t len) {
+  mp_write_str_head(out, len);
   buf_append(out, data, len);
 }
 

@@ -73,6 +73,7 @@ void mp_write_int(struct buf *out, int64_t v);
 void mp_write_float(struct buf *out, double v); /* every NaN becomes the one NaN */
 void mp_write_time(struct buf *out, int64_t us);
 void mp_write_str(struct buf *out, const void *data, size_t len);
+void mp_write_str_head(struct buf *out, size_t len); /* the bytes are the caller's to append */
 void mp_write_bin(struct buf *out, const void *data, size_t len);
 void mp_write_bin_head(struct buf *out, size_t len); /* the bytes are the caller's to append */
 void mp_write_array(struct buf *out, size_t count);

@@ -142,6 +142,14 @@ static int writable(const dunlin_doc *doc) {
   return doc->txn_error;
 }
 
+int txn_writable(const dunlin_doc *doc) {
+  return writable(doc);
+}
+
+int txn_fail(dunlin_doc *doc, int error) {
+  return fail(doc, error);
+}
+
 static void write_values(struct buf *values, const struct op *op) {
   switch (op->kind) {
     case OP_LIST_CHILD:

@@ -46,6 +46,7 @@ enum dunlin_error {
   DUNLIN_ESTATE = -8,    /* not now: a transaction is open, or none is, or the handle is closing */
   DUNLIN_ECONFLICT = -9, /* the document has moved on since the version you named */
   DUNLIN_EPERM = -10,    /* your role in the space does not allow it */
+  DUNLIN_EPATH = -11,    /* the path leads nowhere */
   /* Bytes from elsewhere. */
   DUNLIN_EFORMAT = -20,  /* malformed or non-canonical bytes */
   DUNLIN_EREFUSED = -21, /* well-formed, but not a valid change for this document */

@@ -5,6 +5,8 @@
 #define DUNLIN_MAX_KEY 1024u                   /* bytes of a map key */
 #define DUNLIN_MAX_VALUE (768u * 1024)         /* bytes of a string or of bytes */
 #define DUNLIN_MAX_DEPTH 32u                   /* containers inside containers */
+#define DUNLIN_MAX_PLAIN (16u * 1024 * 1024)   /* bytes of a plain value */
+#define DUNLIN_MAX_PLAIN_VALUES (1u << 20)     /* values in it, itself and all containers included */
 #define DUNLIN_MAX_CHANGE (960u * 1024)        /* canonical bytes of a change */
 #define DUNLIN_MAX_PARENTS 1024u               /* parents of a change */
 #define DUNLIN_MAX_DELTA_CHANGES (1u << 20)    /* changes in a delta */
