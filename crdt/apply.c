@@ -47,9 +47,7 @@ int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t con
 }
 
 static bool any_seen(dunlin_doc *doc, const struct lv_set *set) {
-  for (size_t i = 0; i < set->count; i++)
-    if (graph_seen(&doc->graph, set->lvs[i])) return true;
-  return false;
+  return graph_any_seen(&doc->graph, set->lvs, set->count);
 }
 
 bool container_seen(dunlin_doc *doc, uint32_t container) {
@@ -151,32 +149,27 @@ static int container_make(dunlin_doc *doc, const struct op *op, enum dunlin_kind
 
 /* ---- Getting a container ready ------------------------------------------------------------------------------ */
 
-/* Whether the operation ends a head that is no parent: nothing else can have it in its past. */
-static bool is_unseen_head(const struct graph *g, uint32_t lv) {
-  for (size_t i = 0; i < g->open.parent_count; i++)
-    if (g->open.parents[i] == lv) return false;
-  for (size_t i = g->head_count; i-- > 0;)
-    if (g->heads[i] == lv) return true;
-  return false;
-}
-
-int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
-  struct graph *g = &doc->graph;
-  const struct oplog *log = &c->log;
-  *concurrent = false;
-  if (g->open.builds_on_all || !log->count) return 0;
-  const struct op_run *last = &log->runs[log->count - 1];
-  if (last->lv + last->len <= g->open.critical) return 0;
-  if (is_unseen_head(g, last->lv + last->len - 1)) {
-    *concurrent = true;
-    return 0;
-  }
+/* Whether one of its operations is among what the open change has not seen, by going through all of that. */
+static int find_concurrent(struct graph *g, const struct oplog *log, bool *concurrent) {
   int error = graph_prepare_seen(g);
   for (size_t i = 0; !error && i < g->unseen.count && !*concurrent; i++) {
     size_t at = oplog_from(log, g->unseen.list[i].from);
     *concurrent = at < log->count && log->runs[at].lv < g->unseen.list[i].to;
   }
   return error;
+}
+
+/* Mostly the last operation says it: it is concurrent, or it comes after all the others and is not. */
+int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
+  struct graph *g = &doc->graph;
+  const struct oplog *log = &c->log;
+  *concurrent = false;
+  if (g->open.builds_on_all || !log->count) return 0;
+  const struct op_run *last = &log->runs[log->count - 1];
+  uint32_t end = last->lv + last->len;
+  if (end <= g->open.critical) return 0;
+  *concurrent = !graph_seen(g, end - 1);
+  return *concurrent || c->seen_all == end - 1 ? g->open.error : find_concurrent(g, log, concurrent);
 }
 
 /* Whether the tracker, if it lives, can go on: all that is not in it has its base in the past. */
@@ -682,6 +675,8 @@ void settle_walker(const dunlin_doc *doc, struct walker *w, bool walks) {
 static void settle_container(dunlin_doc *doc, struct container *c) {
   struct sequence *s = sequence_of(c);
   if (!s) return;
+  const struct op_run *last = c->log.count ? &c->log.runs[c->log.count - 1] : NULL;
+  if (last && last->lv + last->len > doc->open.lv) c->seen_all = s->behind ? LV_NONE : last->lv + last->len - 1;
   tip_note(doc, c, version_size(doc, c));
   if (c->kind == DUNLIN_LIST) list_settle(&c->as.list.list);
   else text_settle(&c->as.text.text);

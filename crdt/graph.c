@@ -228,6 +228,25 @@ int graph_difference(const struct graph *g, const uint32_t *a, size_t a_count, c
 
 /* ---- The open change ---------------------------------------------------------------------------------------- */
 
+bool graph_is_head(const struct graph *g, uint32_t lv) {
+  size_t low = 0, high = g->head_count;
+  if (high && g->heads[high - 1] == lv) return true;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (g->heads[mid] <= lv) low = mid;
+    else high = mid;
+  }
+  return high && g->heads[low] == lv;
+}
+
+/* Whether the parents, each given once, are all heads. */
+static bool are_all_heads(const struct graph *g, const uint32_t *parents, size_t count) {
+  if (count != g->head_count) return false;
+  for (size_t i = 0; i < count; i++)
+    if (!graph_is_head(g, parents[i])) return false;
+  return true;
+}
+
 static bool same_version(const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count) {
   if (a_count != b_count) return false;
   for (size_t i = 0; i < a_count; i++) {
@@ -249,7 +268,7 @@ int graph_open(struct graph *g, const uint32_t *parents, size_t count) {
   g->open.parent_count = count;
   g->open.lamport = (uint32_t)lamport;
   g->open.is_open = true;
-  g->open.builds_on_all = same_version(parents, count, g->heads, g->head_count);
+  g->open.builds_on_all = are_all_heads(g, parents, count);
   g->open.unseen_known = count == 1 && parents[0] == g->unseen_at;
   memset(&g->open.id, 0, sizeof g->open.id);
   if (g->open.builds_on_all) {
@@ -297,9 +316,66 @@ static bool surely_seen(struct graph *g, uint32_t lv) {
   return !g->unseen.count;
 }
 
+/* The latest operation at or before `lv` in the past of `at`, or `at` itself; LV_NONE.  False: it lies beyond a merge. */
+static bool chain_before(const struct graph *g, uint32_t at, uint32_t lv, uint32_t *found) {
+  while (at > lv) {
+    const struct graph_run *run = &g->runs[graph_run_at(g, at)];
+    if (run->lv <= lv) {
+      *found = lv;
+      return true;
+    }
+    if (run->parent_count > 1) return false;
+    if (!run->parent_count) {
+      *found = LV_NONE;
+      return true;
+    }
+    at = run->depth && run->jump >= lv ? run->jump : g->parents[run->parents];
+  }
+  *found = at;
+  return true;
+}
+
+/* Without a list of all that was not seen, when the way down from the parents is plain. */
+static bool before_by_chains(const struct graph *g, uint32_t lv, uint32_t *found) {
+  enum { most = 4 };
+  *found = LV_NONE;
+  if (g->open.parent_count > most) return false;
+  for (size_t i = 0; i < g->open.parent_count; i++) {
+    uint32_t one;
+    if (!chain_before(g, g->open.parents[i], lv, &one)) return false;
+    if (one != LV_NONE && (*found == LV_NONE || one > *found)) *found = one;
+  }
+  return true;
+}
+
+uint32_t graph_seen_before(struct graph *g, uint32_t lv) {
+  uint32_t from, found;
+  if (lv >= g->lvs || lv < g->open.critical) return lv;
+  if (g->open.unseen_known || !before_by_chains(g, lv, &found)) {
+    if (surely_seen(g, lv) || !unseen_holds(g, lv, &from)) return lv;
+    found = from ? from - 1 : LV_NONE;
+  }
+  bool above = g->open.critical && (found == LV_NONE || found < g->open.critical);
+  return above ? g->open.critical - 1 : found;
+}
+
 bool graph_seen(struct graph *g, uint32_t lv) {
-  uint32_t from;
-  return surely_seen(g, lv) || !unseen_holds(g, lv, &from);
+  return graph_seen_before(g, lv) == lv;
+}
+
+bool graph_any_seen(struct graph *g, const uint32_t *lvs, size_t count) {
+  while (count) {
+    uint32_t seen = graph_seen_before(g, lvs[count - 1]);
+    if (seen == lvs[count - 1]) return true;
+    if (seen == LV_NONE) return false;
+    size_t low = 0; /* those before `low` are at or before it */
+    while (low < count) {
+      size_t mid = (low + count) / 2;
+      if (lvs[mid] <= seen) low = mid + 1;
+      else count = mid;
+    }
+  }
+  return false;
 }
 
 /* Whether a parent is the actor's last change. */
@@ -311,19 +387,38 @@ static bool builds_on_last(const struct graph *g, const struct graph_actor *a) {
   return false;
 }
 
+/* How many of the actor's runs begin at or before `lv`, of the first `count`. */
+static size_t runs_until(const struct graph *g, const struct graph_actor *a, size_t count, uint32_t lv) {
+  size_t low = 0;
+  while (low < count) {
+    size_t mid = (low + count) / 2;
+    if (g->runs[a->runs[mid]].lv <= lv) low = mid + 1;
+    else count = mid;
+  }
+  return low;
+}
+
 int64_t graph_actor_reached(struct graph *g, uint32_t actor) {
   const struct graph_actor *a = &g->actors[actor];
   int64_t reached = -1;
   if (!a->forked && (!a->run_count || builds_on_last(g, a))) return (int64_t)a->changes - 1;
-  for (size_t i = a->run_count; i-- > 0;) {
-    const struct graph_run *run = &g->runs[a->runs[i]];
-    uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].lv : g->lvs, from;
-    while (end > run->lv && !surely_seen(g, end - 1) && unseen_holds(g, end - 1, &from))
-      end = from > run->lv ? from : run->lv;
-    if (end == run->lv) continue;
-    int64_t number = graph_op(g, end - 1).number;
+  if (g->open.parent_count == 1) { /* what is before it in the actor's own log has lower numbers */
+    struct graph_op parent = graph_op(g, g->open.parents[0]);
+    if (parent.actor == actor) return parent.number;
+  }
+  for (size_t i = a->run_count; i;) {
+    const struct graph_run *run = &g->runs[a->runs[i - 1]];
+    uint32_t end = a->runs[i - 1] + 1 < g->run_count ? run[1].lv : g->lvs;
+    uint32_t seen = graph_seen_before(g, end - 1);
+    if (seen == LV_NONE) break;
+    if (seen < run->lv) {
+      i = runs_until(g, a, i - 1, seen);
+      continue;
+    }
+    int64_t number = graph_op(g, seen).number;
     if (number > reached) reached = number;
     if (!a->forked) break;
+    i--;
   }
   return reached;
 }
@@ -397,29 +492,51 @@ int graph_reserve(struct graph *g, uint32_t length) {
              : 0;
 }
 
+static uint32_t depth_behind(const struct graph *g, const struct graph_run *run) {
+  return g->runs[graph_run_at(g, run->jump)].depth;
+}
+
+/* Where a run whose only parent is `parent` jumps to: such that any run further up is reached in a few steps. */
+static void find_jump(const struct graph *g, uint32_t parent, struct graph_run *run) {
+  const struct graph_run *p = &g->runs[graph_run_at(g, parent)];
+  const struct graph_run *far = p->depth ? &g->runs[graph_run_at(g, p->jump)] : p;
+  run->depth = p->depth + 1;
+  bool doubles = p->depth && far->depth && p->depth - far->depth == far->depth - depth_behind(g, far);
+  run->jump = doubles ? far->jump : parent;
+}
+
 static void add_run(struct graph *g) {
   struct graph_actor *a = &g->actors[g->open.actor];
   if (g->open.number < a->changes) a->forked = true;
   a->runs[a->run_count++] = (uint32_t)g->run_count;
-  g->runs[g->run_count++] = (struct graph_run){.lv = g->lvs,
-                                               .change = g->changes,
-                                               .actor = g->open.actor,
-                                               .number = g->open.number,
-                                               .lamport = g->open.lamport,
-                                               .parents = (uint32_t)g->parent_used,
-                                               .parent_count = (uint32_t)g->open.parent_count};
+  struct graph_run run = {.lv = g->lvs,
+                          .change = g->changes,
+                          .actor = g->open.actor,
+                          .number = g->open.number,
+                          .lamport = g->open.lamport,
+                          .parents = (uint32_t)g->parent_used,
+                          .parent_count = (uint32_t)g->open.parent_count};
+  if (run.parent_count == 1) find_jump(g, g->open.parents[0], &run);
+  g->runs[g->run_count++] = run;
   for (size_t i = 0; i < g->open.parent_count; i++) g->parents[g->parent_used++] = g->open.parents[i];
 }
 
-static void update_heads(struct graph *g, uint32_t last) {
-  size_t kept = 0;
-  for (size_t i = 0; i < g->head_count; i++) {
-    bool parent = false;
-    for (size_t k = 0; k < g->open.parent_count && !parent; k++) parent = g->open.parents[k] == g->heads[i];
-    if (!parent) g->heads[kept++] = g->heads[i];
+static void remove_head(struct graph *g, uint32_t lv) {
+  size_t low = 0, high = g->head_count;
+  if (!graph_is_head(g, lv)) return;
+  if (g->heads[high - 1] == lv) low = high - 1;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (g->heads[mid] <= lv) low = mid;
+    else high = mid;
   }
-  g->heads[kept++] = last;
-  g->head_count = kept;
+  g->head_count--;
+  memmove(g->heads + low, g->heads + low + 1, (g->head_count - low) * sizeof *g->heads);
+}
+
+static void update_heads(struct graph *g, uint32_t last) {
+  for (size_t i = 0; i < g->open.parent_count; i++) remove_head(g, g->open.parents[i]);
+  g->heads[g->head_count++] = last;
 }
 
 static void settle(struct graph *g, uint32_t changes, uint32_t length) {

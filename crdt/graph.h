@@ -20,6 +20,9 @@ struct graph_run {
   uint32_t lv, change;             /* the first of each */
   uint32_t actor, number, lamport; /* of the first change; the others follow on */
   uint32_t parents, parent_count;  /* of the first change, in graph->parents: the last LV of each */
+  uint32_t
+      depth; /* how many runs come before it, each the only parent of the next one; 0 where there is none or more than one */
+  uint32_t jump; /* where the way down comes by much later: the last LV of a run `depth` further up (skew-binary) */
 };
 
 /* Changes of one length in a row. */
@@ -72,7 +75,7 @@ struct graph {
   struct graph_actor *actors;
   size_t actor_count, actor_cap;
   struct idmap actor_ids; /* actor, padded with zeros -> actor */
-  uint32_t *heads;        /* changes that none builds on */
+  uint32_t *heads;        /* changes that none builds on, in order */
   size_t head_count, head_cap;
   struct graph_critical *critical;
   size_t critical_count, critical_cap;
@@ -130,6 +133,12 @@ int graph_reserve(struct graph *graph, uint32_t length);
 /* Whether the open change has the operation in its past, or made it.  When memory runs out while finding out what it has not seen,
  * open.error says so. */
 bool graph_seen(struct graph *graph, uint32_t lv);
+/* The latest operation at or before `lv` that it has in its past, or made; LV_NONE.  Memory: as for graph_seen(). */
+uint32_t graph_seen_before(struct graph *graph, uint32_t lv);
+/* Whether it is one of these, which are in order.  Memory: as for graph_seen(). */
+bool graph_any_seen(struct graph *graph, const uint32_t *lvs, size_t count);
+/* Whether it is the last operation of a head. */
+bool graph_is_head(const struct graph *graph, uint32_t lv);
 /* Finds out what it has not seen, into graph->unseen.  DUNLIN_ENOMEM. */
 int graph_prepare_seen(struct graph *graph);
 /* The highest number among the actor's changes that the open change has seen; -1.  Memory: as for graph_seen(). */

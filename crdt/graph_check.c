@@ -33,6 +33,18 @@ static int check_parents(const struct graph *g, const struct graph_run *r) {
   return lamport == r->lamport ? 0 : DUNLIN_ECORRUPT;
 }
 
+/* A run jumps to where the way down its only parents comes by. */
+static int check_jump(const struct graph *g, const struct graph_run *r) {
+  uint32_t depth = r->depth, at = depth ? g->parents[r->parents] : 0;
+  if (!depth != (r->parent_count != 1)) return DUNLIN_ECORRUPT;
+  while (depth && at > r->jump) {
+    const struct graph_run *up = &g->runs[graph_run_at(g, at)];
+    if (up->depth != --depth || !depth) return DUNLIN_ECORRUPT;
+    at = g->parents[up->parents];
+  }
+  return !depth || at == r->jump ? 0 : DUNLIN_ECORRUPT;
+}
+
 static int check_runs(const struct graph *g) {
   uint32_t parents = 0;
   if (!g->run_count != !g->lvs || !g->lvs != !g->changes) return DUNLIN_ECORRUPT;
@@ -44,6 +56,7 @@ static int check_runs(const struct graph *g) {
         graph_run_at(g, run_end(g, i) - 1) != i || graph_run_of(g, r->change) != i)
       return DUNLIN_ECORRUPT;
     int error = check_parents(g, r);
+    if (!error) error = check_jump(g, r);
     if (error) return error;
     parents += r->parent_count;
   }
@@ -115,6 +128,8 @@ static bool builds_on(const struct graph *g, uint32_t lv) {
 /* Only the last change of a run can be one. */
 static int check_heads(const struct graph *g) {
   size_t heads = 0;
+  for (size_t i = 1; i < g->head_count; i++)
+    if (g->heads[i - 1] >= g->heads[i]) return DUNLIN_ECORRUPT;
   for (size_t i = 0; i < g->run_count; i++) {
     uint32_t last = run_end(g, i) - 1, found = 0;
     for (size_t k = 0; k < g->head_count; k++) found += g->heads[k] == last;

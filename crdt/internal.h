@@ -64,6 +64,7 @@ struct container {
   struct lv_set unknown;   /* operations on it that this version does not know */
   uint32_t unknown_now;    /* how many of these are not void */
   struct oplog log;        /* all operations on it */
+  uint32_t seen_all;       /* an operation on it that comes after all those before it; LV_NONE: none that is known */
   uint64_t touched;        /* the stamp of the last change that touched it */
   uint64_t ref_stamp;      /* when `ref` was set: doc->stamp */
   uint64_t made_stamp;     /* likewise for `made_ref` */

@@ -324,13 +324,25 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
     *change = n->kept[entry - 1].change;
     return 0;
   }
-  for (size_t i = 0; i < g->actor_count; i++) {
+  enum { few = 64 }; /* for many actors the table is worth its memory */
+  for (size_t i = 0; g->actor_count <= few && i < g->actor_count; i++) {
     const struct graph_actor *a = &g->actors[i];
     if (!a->last_known || id_compare(&a->last_id, id)) continue;
     *change = last_change(g, a);
     return 0;
   }
   return all_find(doc, id, change);
+}
+
+/* How many of the runs of an actor that has not forked begin at or before a number. */
+static size_t runs_from(const struct graph *g, const struct graph_actor *a, uint64_t number) {
+  size_t low = 0, high = a->run_count;
+  while (low < high) {
+    size_t mid = (low + high) / 2;
+    if (g->runs[a->runs[mid]].number <= number) low = mid + 1;
+    else high = mid;
+  }
+  return low;
 }
 
 int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct dunlin_id *id, bool *known) {
@@ -343,16 +355,22 @@ int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct d
     if (error) return error;
     a = &g->actors[actor]; /* the graph is another */
   }
-  for (size_t i = a->run_count; i-- > 0;) {
+  enum { few = 8 };
+  if (a->forked && a->run_count > few) {
+    uint32_t change;
+    int error = names_find(doc, id, &change);
+    *known = !error && change != IDMAP_NONE;
+    return error;
+  }
+  /* Of an actor that has not forked the numbers rise: just the run that may have it is looked at. */
+  for (size_t i = a->forked ? a->run_count : runs_from(g, a, number); i-- > 0;) {
     const struct graph_run *run = &g->runs[a->runs[i]];
     uint32_t end = a->runs[i] + 1 < g->run_count ? run[1].change : g->changes;
     if (number < run->number || number - run->number >= end - run->change) continue;
     struct dunlin_id own;
     int error = names_id(doc, run->change + (uint32_t)(number - run->number), &own);
-    if (error || !id_compare(&own, id)) {
-      *known = !error;
-      return error;
-    }
+    *known = !error && !id_compare(&own, id);
+    if (error || *known || !a->forked) return error;
   }
   return 0;
 }
