@@ -118,7 +118,7 @@ static struct reg_write logged_write(const dunlin_doc *doc, const struct op_run 
   return (struct reg_write){.lv = lv, .value = {.kind = doc->containers[child]->kind, .as.obj = {child}}};
 }
 
-static struct mp_reader logged_values(const dunlin_doc *doc, const struct op_run *run, uint32_t skipped) {
+static struct mp_reader logged_values(dunlin_doc *doc, const struct op_run *run, uint32_t skipped) {
   uint32_t at = history_place(doc, run, skipped);
   return mp_reader_of(column_at(&doc->values, at), column_end(&doc->values) - at);
 }

@@ -477,7 +477,7 @@ static int add_new_changes(struct history *h) {
 
 /* Appends a container's new runs row by row, so that they join as they would have done. */
 static int add_new_rows(struct history *h, uint32_t container) {
-  const struct dunlin_doc *doc = h->doc;
+  struct dunlin_doc *doc = h->doc;
   const struct oplog *from = &doc->containers[container]->log;
   int error = 0;
   for (size_t i = 0; !error && i < from->count; i++) {

@@ -524,7 +524,7 @@ static void write_log(struct writer *w, const struct oplog *log, struct buf *out
 }
 
 /* The characters of operations [ord, ord + len), which may lie in several runs. */
-static void append_characters(const dunlin_doc *doc, const struct oplog *log, uint32_t ord, uint32_t len,
+static void append_characters(dunlin_doc *doc, const struct oplog *log, uint32_t ord, uint32_t len,
                               struct buf *out) {
   size_t low = 0, high = log->count;
   while (high - low > 1) {
@@ -556,7 +556,7 @@ static int write_gone(struct writer *w, const struct container *c) {
 
 /* The text of operations that have no effect, since this version or another did not know something: in order. */
 static void write_idle(struct writer *w) {
-  const dunlin_doc *doc = w->doc;
+  dunlin_doc *doc = w->doc;
   for (size_t o = 0; o < doc->owner_count; o++) {
     const struct container *c = doc->containers[doc->owners[o].container];
     uint32_t from = doc->owners[o].lv, to = o + 1 < doc->owner_count ? doc->owners[o + 1].lv : doc->graph.lvs;

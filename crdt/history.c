@@ -11,11 +11,29 @@ static uint32_t skip_operations(const struct column *values, uint32_t at, uint8_
   return at + (uint32_t)(mp_pass(from, (size_t)(kind & OP_VALUES) * count) - from);
 }
 
-uint32_t history_text_at(const dunlin_doc *doc, uint32_t at, uint32_t scalars) {
-  return doc->text_wide ? at + (uint32_t)utf8_skip(column_at(&doc->text, at), scalars) : at + scalars;
+/* The offset of the scalar value that comes `scalars` before the one at `at`. */
+static uint32_t go_back(const struct column *text, uint32_t at, uint32_t scalars) {
+  const uint8_t *p = column_at(text, at);
+  for (; scalars; scalars--) do
+      at--;
+    while ((*--p & 0xc0) == 0x80);
+  return at;
 }
 
-uint32_t history_place(const dunlin_doc *doc, const struct op_run *run, uint32_t skipped) {
+uint32_t history_text_at(dunlin_doc *doc, uint32_t at, uint32_t scalars) {
+  enum { near = 64 }; /* so little is passed over at once */
+  const struct column *text = &doc->text;
+  struct column_place *last = &doc->text.last;
+  if (!doc->text_wide) return at + scalars;
+  if (scalars < near) return at + (uint32_t)utf8_skip(column_at(text, at), scalars);
+  if (last->from != at || last->scalars / 2 > scalars) *last = (struct column_place){at, 0, at};
+  if (last->scalars > scalars) last->at = go_back(text, last->at, last->scalars - scalars);
+  else last->at += (uint32_t)utf8_skip(column_at(text, last->at), scalars - last->scalars);
+  last->scalars = scalars;
+  return last->at;
+}
+
+uint32_t history_place(dunlin_doc *doc, const struct op_run *run, uint32_t skipped) {
   if (run->kind & OP_TEXT) return history_text_at(doc, run->at, skipped);
   return skip_operations(&doc->values, run->at, run->kind, skipped);
 }

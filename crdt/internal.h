@@ -354,9 +354,9 @@ int history_rows(dunlin_doc *doc, uint32_t change);
 /* Writes its canonical bytes.  Needs the ids of its parents. */
 int history_change(dunlin_doc *doc, uint32_t change, struct buf *out);
 /* The offset in the text column of the scalar value that comes `scalars` behind the one at `at`. */
-uint32_t history_text_at(const dunlin_doc *doc, uint32_t at, uint32_t scalars);
+uint32_t history_text_at(dunlin_doc *doc, uint32_t at, uint32_t scalars);
 /* The offset of what operation `skipped` of a run takes from its column. */
-uint32_t history_place(const dunlin_doc *doc, const struct op_run *run, uint32_t skipped);
+uint32_t history_place(dunlin_doc *doc, const struct op_run *run, uint32_t skipped);
 /* The container that the creating operation `lv` made or touched. */
 uint32_t history_made(const dunlin_doc *doc, uint32_t lv);
 /* The elements from `rows` on of the change that doc->rows has: how many there are with them, and their bytes. */
