@@ -1,95 +1,7 @@
-/* Merging three plain values: a table of what comes out, and what holds for any three. */
+/* Merging three plain values: what holds for any three (a table of what comes out is in test/capability/C27_merge3.c). */
 #include "test/support/plain.h"
 
 #include "test/fault/seeded.h"
-
-/* One conflict at most is expected, at `path`. */
-struct row {
-  const char *name, *base, *local, *remote, *merged, *path;
-};
-
-static const struct row table[] = {
-    {"nothing changes", "{'a': 1}", "{'a': 1}", "{'a': 1}", "{'a': 1}", NULL},
-    {"one side edits", "{'a': 1, 'b': 1}", "{'a': 2, 'b': 1}", "{'a': 1, 'b': 1}", "{'a': 2, 'b': 1}", NULL},
-    {"both edit, different keys", "{'a': 1, 'b': 1}", "{'a': 2, 'b': 1}", "{'a': 1, 'b': 2}", "{'a': 2, 'b': 2}", NULL},
-    {"edit and the same edit", "{'a': 1}", "{'a': 2}", "{'a': 2}", "{'a': 2}", NULL},
-    {"edit and edit", "{'a': 1}", "{'a': 2}", "{'a': 3}", "{'a': 3}", "/a"},
-    {"edit and delete", "{'a': 1}", "{'a': 2}", "{}", "{'a': 2}", "/a"},
-    {"edit inside and delete", "{'a': {'b': 1, 'c': 1}}", "{'a': {'b': 2, 'c': 1}}", "{}", "{'a': {'b': 2, 'c': 1}}",
-     "/a"},
-    {"delete and keep", "{'a': 1}", "{}", "{'a': 1}", "{}", NULL},
-    {"delete and delete", "{'a': 1}", "{}", "{}", "{}", NULL},
-    {"add and add", "{}", "{'a': 1}", "{'a': 2}", "{'a': 2}", "/a"},
-    {"add and the same", "{}", "{'a': [1]}", "{'a': [1]}", "{'a': [1]}", NULL},
-    {"add and add of maps", "{}", "{'a': {'x': 1}}", "{'a': {'y': 2}}", "{'a': {'x': 1, 'y': 2}}", NULL},
-    {"add and add of lists", "{}", "{'a': [1]}", "{'a': [1, 2]}", "{'a': [1, 2]}", "/a"},
-    {"edits of two kinds", "{'a': 1}", "{'a': [1]}", "{'a': 'x'}", "{'a': 'x'}", "/a"},
-    {"missing is not null", "{'a': null}", "{}", "{'a': 0}", "{'a': 0}", "/a"},
-    {"both at the end of a list", "[1]", "[1, 2]", "[1, 3]", "[1, 2, 3]", NULL},
-    {"both at the beginning", "[1]", "[3, 1]", "[2, 1]", "[2, 3, 1]", NULL},
-    {"one at each end", "[1]", "[0, 1]", "[1, 2]", "[0, 1, 2]", NULL},
-    {"the same at the end", "[1]", "[1, 2]", "[1, 2, 3]", "[1, 2, 3]", NULL},
-    {"one appends, one empties", "[1, 2]", "[1, 2, 3]", "[]", "[3]", NULL},
-    {"different elements", "[1, 2, 3]", "[9, 2, 3]", "[1, 2, 8]", "[9, 2, 8]", NULL},
-    {"the same element", "[1, 2, 3]", "[1, 8, 3]", "[1, 9, 3]", "[1, 9, 3]", "/1"},
-    {"an element edited and taken out", "[1, 2, 3]", "[1, 8, 3]", "[1, 3]", "[1, 8, 3]", "/1"},
-    {"records in a list", "[{'id': 1, 'n': 1}, {'id': 2, 'n': 1}]", "[{'id': 2, 'n': 2}]",
-     "[{'id': 0}, {'id': 1, 'n': 1}, {'id': 2, 'n': 1, 'm': 1}]", "[{'id': 0}, {'id': 2, 'm': 1, 'n': 2}]", NULL},
-    {"a record in a list", "[{'a': 1, 'b': 1}]", "[{'a': 2, 'b': 1}]", "[0, {'a': 1, 'b': 2}]", "[0, {'a': 2, 'b': 2}]",
-     NULL},
-    {"far inside", "{'a': [0, {'b': 1}]}", "{'a': [0, {'b': 2}]}", "{'a': [{'b': 3}]}", "{'a': [{'b': 3}]}", "/a/0/b"},
-    {"whole values", "1", "2", "'x'", "'x'", ""},
-    {"keys that need care", "{'~/': 1}", "{'~/': 2}", "{'~/': 3}", "{'~/': 3}", "/~0~1"},
-};
-
-/* Does the operations to a document that holds `local`, which must become the merged value. */
-static void apply_ops(dunlin_doc *doc, struct dunlin_bytes local, const struct dunlin_merge *merge) {
-  struct dunlin_value value;
-  struct buf got;
-  OK(dunlin_begin(doc));
-  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("v")));
-  OK(dunlin_write_plain(doc, DUNLIN_ROOT, dunlin_key("v"), local));
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("v"), &value));
-  if (merge->op_count && !merge->ops[0].path.len && merge->ops[0].kind == DUNLIN_OP_SET) /* all of it */
-    OK(dunlin_write_plain(doc, DUNLIN_ROOT, dunlin_key("v"), merge->ops[0].value));
-  else if (merge->op_count) OK(dunlin_path_apply_all(doc, value.as.obj, merge->ops, merge->op_count));
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("v"), &value));
-  buf_init(&got, dunlin_env_default(), SIZE_MAX);
-  plain_of_value(doc, &value, &got);
-  assert_plain_bytes(buf_bytes(&got), merge->value);
-  buf_free(&got);
-  dunlin_abort(doc);
-}
-
-static void check_row(const struct row *row, bool swapped) {
-  struct buf base = plain_of(row->base), local = plain_of(swapped ? row->remote : row->local),
-             remote = plain_of(swapped ? row->local : row->remote);
-  struct dunlin_merge *merge = NULL;
-  dunlin_doc *doc = test_doc(1);
-  print_message("%s%s\n", row->name, swapped ? ", swapped" : "");
-  OK(dunlin_merge3(NULL, buf_bytes(&base), buf_bytes(&local), buf_bytes(&remote), &merge));
-  assert_plain(merge->value, row->merged);
-  assert_int_equal(merge->conflict_count, row->path ? 1 : 0);
-  if (row->path) {
-    struct dunlin_bytes path = merge->conflicts[0].path;
-    assert_int_equal(path.len, strlen(row->path));
-    assert_memory_equal(path.data, row->path, path.len);
-  }
-  apply_ops(doc, buf_bytes(&local), merge);
-  dunlin_doc_free(doc);
-  dunlin_merge_free(merge);
-  buf_free(&base);
-  buf_free(&local);
-  buf_free(&remote);
-}
-
-static void the_table_holds_both_ways(void **state) {
-  (void)state;
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-    check_row(&table[i], false);
-    check_row(&table[i], true);
-  }
-}
 
 /* A conflict says what there was, and that nothing was. */
 static void conflicts_say_what_there_was(void **state) {
@@ -286,9 +198,11 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_table_holds_both_ways), cmocka_unit_test(conflicts_say_what_there_was),
-      cmocka_unit_test(any_three_values_merge),    cmocka_unit_test(lists_that_differ_too_much_are_one_conflict),
-      cmocka_unit_test(paths_are_bounded),         cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test(conflicts_say_what_there_was),
+      cmocka_unit_test(any_three_values_merge),
+      cmocka_unit_test(lists_that_differ_too_much_are_one_conflict),
+      cmocka_unit_test(paths_are_bounded),
+      cmocka_unit_test(every_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

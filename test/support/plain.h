@@ -128,6 +128,27 @@ static inline void assert_reads(const dunlin_doc *doc, dunlin_obj obj, const cha
   dunlin_free(NULL, out, len);
 }
 
+/* ---- Merges ------------------------------------------------------------------------------------------------- */
+
+/* Does the operations to a document that holds `local`, which must become the merged value. */
+static inline void apply_ops(dunlin_doc *doc, struct dunlin_bytes local, const struct dunlin_merge *merge) {
+  struct dunlin_value value;
+  struct buf got;
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key("v")));
+  OK(dunlin_write_plain(doc, DUNLIN_ROOT, dunlin_key("v"), local));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("v"), &value));
+  if (merge->op_count && !merge->ops[0].path.len && merge->ops[0].kind == DUNLIN_OP_SET) /* all of it */
+    OK(dunlin_write_plain(doc, DUNLIN_ROOT, dunlin_key("v"), merge->ops[0].value));
+  else if (merge->op_count) OK(dunlin_path_apply_all(doc, value.as.obj, merge->ops, merge->op_count));
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("v"), &value));
+  buf_init(&got, dunlin_env_default(), SIZE_MAX);
+  plain_of_value(doc, &value, &got);
+  assert_plain_bytes(buf_bytes(&got), merge->value);
+  buf_free(&got);
+  dunlin_abort(doc);
+}
+
 /* ---- At random ---------------------------------------------------------------------------------------------- */
 
 static inline void random_string(struct rng *rng, struct buf *out, bool bytes) {
