@@ -5,6 +5,7 @@
 void walk_plan_free(struct walk_plan *plan, const struct dunlin_env *env) {
   ENV_FREE_ARRAY(env, plan->pieces, plan->cap);
   ENV_FREE_ARRAY(env, plan->numbers, plan->number_cap);
+  ENV_FREE_ARRAY(env, plan->reach, plan->reach_cap);
   *plan = (struct walk_plan){0};
 }
 
@@ -136,6 +137,32 @@ static void push_ready(struct walk_plan *plan, uint32_t bottom, uint32_t piece) 
   plan->ready[at] = piece;
 }
 
+/* Puts each piece on a chain. */
+static void find_chains(struct walk_plan *plan) {
+  struct walk_plan_reach ends = {{0}};
+  plan->chains = 0;
+  for (size_t i = 0; i < plan->count; i++) {
+    struct walk_plan_piece *p = &plan->pieces[i];
+    struct walk_plan_reach *reach = &plan->reach[i];
+    *reach = (struct walk_plan_reach){{0}};
+    for (uint32_t k = 0; k < p->parent_count; k++) {
+      const struct walk_plan_reach *parent = &plan->reach[plan->numbers[p->parents + k]];
+      for (int c = 0; c < PLAN_CHAINS; c++)
+        if (reach->last[c] < parent->last[c]) reach->last[c] = parent->last[c];
+    }
+    uint32_t chain = 0;
+    while (chain < PLAN_CHAINS && reach->last[chain] != ends.last[chain]) chain++;
+    if (chain == PLAN_CHAINS) {
+      plan->chains = 0;
+      return;
+    }
+    if (chain >= plan->chains) plan->chains = chain + 1;
+    p->chain = chain;
+    p->before = ends.last[chain];
+    reach->last[chain] = ends.last[chain] = (uint32_t)i + 1;
+  }
+}
+
 int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct oplog *log, uint32_t base, uint32_t from,
                    uint32_t to) {
   int error = cut_pieces(plan, g, log, from, to);
@@ -144,6 +171,7 @@ int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct o
   for (size_t i = 0; i < count; i++)
     edges += g->runs[plan->pieces[i].run].lv == plan->pieces[i].from ? g->runs[plan->pieces[i].run].parent_count : 1;
   if (ENV_GROW(g->env, plan->numbers, plan->number_cap, 2 * edges + 4 * count + 1)) return DUNLIN_ENOMEM;
+  if (ENV_GROW(g->env, plan->reach, plan->reach_cap, count)) return DUNLIN_ENOMEM;
   plan->has_outside = false;
   plan->depth = 0;
   plan->ready = plan->numbers + 2 * edges;
@@ -152,6 +180,7 @@ int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct o
   plan->entered = plan->left + count;
   link_children(plan, link_parents(plan, g, base, from));
   weigh(plan);
+  find_chains(plan);
   for (size_t i = count; i-- > 0;)
     if (!plan->pieces[i].waits) push_ready(plan, 0, (uint32_t)i);
   return 0;
@@ -192,11 +221,36 @@ static void frontier_add(struct frontier *f, uint32_t piece, uint32_t side) {
   f->open += side != BOTH;
 }
 
+/* The piece that is the latest of those which chains have behind `to`, and takes it from its chain; PLAN_NONE. */
+static uint32_t take_latest(const struct walk_plan *plan, struct walk_plan_reach *from,
+                            const struct walk_plan_reach *to) {
+  uint32_t latest = PLAN_NONE;
+  for (uint32_t c = 0; c < plan->chains; c++)
+    if (from->last[c] > to->last[c] && (latest == PLAN_NONE || from->last[c] > latest + 1)) latest = from->last[c] - 1;
+  if (latest != PLAN_NONE) from->last[plan->pieces[latest].chain] = plan->pieces[latest].before;
+  return latest;
+}
+
+static void chain_difference(struct walk_plan *plan, uint32_t at, uint32_t next) {
+  struct walk_plan_reach have = {{0}}, want = plan->reach[next];
+  uint32_t piece;
+  if (at != PLAN_NONE) have = plan->reach[at];
+  want.last[plan->pieces[next].chain] = plan->pieces[next].before;
+  struct walk_plan_reach from = have;
+  while ((piece = take_latest(plan, &from, &want)) != PLAN_NONE) plan->left[plan->left_count++] = piece;
+  from = want;
+  while ((piece = take_latest(plan, &from, &have)) != PLAN_NONE) plan->entered[plan->entered_count++] = piece;
+}
+
 void walk_plan_difference(struct walk_plan *plan, uint32_t at, uint32_t next) {
   const struct walk_plan_piece *p = &plan->pieces[next];
   struct frontier f = {.list = plan->frontier};
   plan->left_count = plan->entered_count = 0;
   if (p->parent_count == 1 && plan->numbers[p->parents] == at) return;
+  if (plan->chains) {
+    chain_difference(plan, at, next);
+    return;
+  }
   if (at != PLAN_NONE) frontier_add(&f, at, AT);
   for (uint32_t i = 0; i < p->parent_count; i++) frontier_add(&f, plan->numbers[p->parents + i], NEXT);
   while (f.open) {

@@ -16,6 +16,16 @@ struct walk_plan_piece {
   uint32_t weight;                /* what follows, roughly */
   uint32_t parents, parent_count; /* pieces, in plan->numbers */
   uint32_t children, child_count; /* likewise */
+  uint32_t chain, before;         /* its chain, and 1 + the piece before it in that; 0: it is the first */
+};
+
+/* Chains: pieces of which each has the one before in its past.  As many as branches that are open at once; what differs between two
+ * versions is the end of some chains, then, as long as there are few of them. */
+#define PLAN_CHAINS 8
+
+/* What a version has of each chain: 1 + the last piece; 0: nothing. */
+struct walk_plan_reach {
+  uint32_t last[PLAN_CHAINS];
 };
 
 struct walk_plan {
@@ -27,6 +37,9 @@ struct walk_plan {
   uint32_t *frontier;       /* scratch of walk_plan_difference() */
   uint32_t *left, *entered; /* pieces, the latest first */
   uint32_t left_count, entered_count;
+  struct walk_plan_reach *reach; /* of the version after each piece */
+  size_t reach_cap;
+  uint32_t chains;  /* how many; 0: too many */
   bool has_outside; /* a piece has a parent before the part that is not what all of it builds on */
 };
 
