@@ -4,6 +4,7 @@
 #include "test/fault/seeded.h"
 
 #include "crdt/doc.h"
+#include "crdt/internal.h"
 
 /* A history of some replicas, as single deltas in order. */
 enum { steps_max = 400, replicas_max = 4, heads_max = 16 };
@@ -90,6 +91,20 @@ static void recover(struct seeded *f, const struct history *h, dunlin_doc *doc) 
   OK(doc_check(doc, deep));
 }
 
+/* A max, a first, a set, a register. */
+static void write_kinds(dunlin_doc *doc) {
+  uint32_t nothing = 0;
+  struct reg_write write = {.value = str_value("named")};
+  dunlin_obj max = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("max"), DUNLIN_MAX);
+  for (int i = 0; i < 3; i++) (void)dunlin_offer(doc, max, int_value(i));
+  (void)dunlin_offer(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("first"), DUNLIN_FIRST), str_value("value"));
+  dunlin_obj set = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("set"), DUNLIN_SET);
+  for (int i = 0; i < 20; i++) (void)dunlin_set_add(doc, set, int_value(i));
+  (void)dunlin_set_remove(doc, set, int_value(3));
+  (void)dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("named"), str_value("over"));
+  (void)txn_put_over(doc, DUNLIN_ROOT, dunlin_key("named"), &write, &nothing, 1);
+}
+
 /* Edits once and takes the history in; returns the first error, or 0 and the hash. */
 static int workload(struct seeded *f, const struct history *h, struct dunlin_id *out) {
   dunlin_doc *doc = NULL;
@@ -110,6 +125,7 @@ static int workload(struct seeded *f, const struct history *h, struct dunlin_id 
     (void)dunlin_list_delete(doc, obj, 2, 5);
     obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
     (void)dunlin_text_splice(doc, obj, 0, 0, "hello", 5);
+    write_kinds(doc);
     error = dunlin_commit(doc, 0, NULL);
     if (error < 0) {
       assert_int_equal(dunlin_doc_changes(doc), changes);

@@ -41,20 +41,20 @@ static size_t some_writes(const struct reg *reg, struct rng *rng, uint32_t *out)
   return count;
 }
 
-static void edit_key_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct rng *rng) {
+int program_key_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct rng *rng) {
   const struct map_entry *entry = map_find(&doc->containers[map.index]->as.map, key);
   struct reg_write write = {.class = (uint32_t)rng_below(rng, 3), .value = any_value(rng)};
   uint32_t over[WRITE_NAMES_MAX];
   size_t count = some_writes(entry ? &entry->reg : NULL, rng, over);
-  OK(txn_put_over(doc, map, key, rng_below(rng, 3) ? &write : NULL, over, count));
+  return txn_put_over(doc, map, key, rng_below(rng, 3) ? &write : NULL, over, count);
 }
 
-static void edit_element_over(dunlin_doc *doc, dunlin_obj list, size_t at, struct rng *rng) {
+int program_element_over(dunlin_doc *doc, dunlin_obj list, size_t at, struct rng *rng) {
   const struct list *l = &doc->containers[list.index]->as.list.list;
   struct dunlin_value value = any_value(rng);
   uint32_t over[WRITE_NAMES_MAX];
   size_t count = some_writes(&l->elements[list_get(l, (uint32_t)at)], rng, over);
-  OK(txn_set_over(doc, list, at, &value, over, count));
+  return txn_set_over(doc, list, at, &value, over, count);
 }
 
 static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
@@ -69,7 +69,7 @@ static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
         OK(dunlin_map_touch(doc, map, dunlin_key(key)));
       break;
     case 4: OK(dunlin_map_put_class(doc, map, dunlin_key(key), any_value(rng), (uint32_t)rng_below(rng, 3))); break;
-    case 5: edit_key_over(doc, map, dunlin_key(key), rng); break;
+    case 5: OK(program_key_over(doc, map, dunlin_key(key), rng)); break;
     default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng));
   }
 }
@@ -84,7 +84,7 @@ static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
     case 3: OK(dunlin_list_set(doc, list, at, any_value(rng))); break;
     case 4: dunlin_list_set_child(doc, list, at, any_kind(rng)); break;
     case 5: OK(dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at < 3 ? size - at : 3))); break;
-    case 6: edit_element_over(doc, list, at, rng); break;
+    case 6: OK(program_element_over(doc, list, at, rng)); break;
     default: OK(dunlin_list_move(doc, list, at, rng_below(rng, size)));
   }
 }
@@ -110,11 +110,20 @@ static struct dunlin_value any_number(struct rng *rng) {
   }
 }
 
-static void edit_set(dunlin_doc *doc, dunlin_obj set, struct rng *rng) {
+static int edit_set(dunlin_doc *doc, dunlin_obj set, struct rng *rng) {
   bool removes = dunlin_obj_kind(doc, set) == DUNLIN_SET && rng_below(rng, 2);
   struct dunlin_value value = int_value((int64_t)rng_below(rng, 4));
   if (!rng_below(rng, 3)) value = str_value(keys[rng_below(rng, 4)]);
-  OK(removes ? dunlin_set_remove(doc, set, value) : dunlin_set_add(doc, set, value));
+  return removes ? dunlin_set_remove(doc, set, value) : dunlin_set_add(doc, set, value);
+}
+
+int program_offer(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
+  switch (dunlin_obj_kind(doc, obj)) {
+    case DUNLIN_MAX:
+    case DUNLIN_MIN: return dunlin_offer(doc, obj, any_number(rng));
+    case DUNLIN_FIRST: return dunlin_offer(doc, obj, any_value(rng));
+    default: return edit_set(doc, obj, rng);
+  }
 }
 
 void program_edit(dunlin_doc *doc, struct rng *rng) {
@@ -126,12 +135,8 @@ void program_edit(dunlin_doc *doc, struct rng *rng) {
       case DUNLIN_MAP: edit_map(doc, obj, rng); break;
       case DUNLIN_LIST: edit_list(doc, obj, rng); break;
       case DUNLIN_TEXT: edit_text(doc, obj, rng); break;
-      case DUNLIN_MAX:
-      case DUNLIN_MIN: OK(dunlin_offer(doc, obj, any_number(rng))); break;
-      case DUNLIN_FIRST: OK(dunlin_offer(doc, obj, any_value(rng))); break;
-      case DUNLIN_SET:
-      case DUNLIN_GROWING_SET: edit_set(doc, obj, rng); break;
-      default: OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3));
+      case DUNLIN_COUNTER: OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3)); break;
+      default: OK(program_offer(doc, obj, rng));
     }
   }
   if (rng_below(rng, 10)) OK(dunlin_commit(doc, 0, NULL));

@@ -1,6 +1,7 @@
 /* Void changes: whatever the set and whenever it is given, the document is what the oracle says, and what a replay of its history
  * with that set is; and what is written meanwhile goes where it shows. */
 #include "test/crdt/void_changes.h"
+#include "test/crdt/program.h"
 
 #include "crdt/doc.h"
 #include "crdt/msgpack.h"
@@ -18,7 +19,7 @@ struct replica {
 
 static const char *const keys[] = {"a", "b", "c", "l", "t"};
 static enum dunlin_kind any_kind(struct rng *rng) {
-  return (enum dunlin_kind)(DUNLIN_MAP + rng_below(rng, 4));
+  return (enum dunlin_kind)(DUNLIN_MAP + rng_below(rng, DUNLIN_GROWING_SET - DUNLIN_MAP + 1));
 }
 
 static dunlin_obj somewhere(const dunlin_doc *doc, struct rng *rng) {
@@ -39,7 +40,7 @@ static dunlin_obj somewhere(const dunlin_doc *doc, struct rng *rng) {
 static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
   const char *key = keys[rng_below(rng, 5)];
   struct dunlin_value v;
-  switch (rng_below(rng, 8)) {
+  switch (rng_below(rng, 9)) {
     case 0:
     case 1: return dunlin_map_put(doc, map, dunlin_key(key), int_value((int64_t)rng_below(rng, 9)));
     case 2: return dunlin_map_delete(doc, map, dunlin_key(key));
@@ -48,13 +49,14 @@ static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
       return dunlin_map_touch(doc, map, dunlin_key(key));
     case 4: dunlin_map_child(doc, map, dunlin_key("l"), DUNLIN_LIST); return dunlin_txn_error(doc);
     case 5: dunlin_map_child(doc, map, dunlin_key("t"), DUNLIN_TEXT); return dunlin_txn_error(doc);
+    case 6: return program_key_over(doc, map, dunlin_key(key), rng);
     default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng)); return dunlin_txn_error(doc);
   }
 }
 
 static int edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size), room = size - at < 4 ? size - at : 4;
-  switch (rng_below(rng, size ? 9 : 2)) {
+  switch (rng_below(rng, size ? 10 : 2)) {
     case 0: dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng)); return dunlin_txn_error(doc);
     case 1:
     case 2:
@@ -62,6 +64,7 @@ static int edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
     case 4: return dunlin_list_set(doc, list, at, int_value((int64_t)rng_below(rng, 50)));
     case 5: dunlin_list_set_child(doc, list, at, any_kind(rng)); return dunlin_txn_error(doc);
     case 6: return dunlin_list_delete(doc, list, at, 1 + rng_below(rng, room));
+    case 7: return program_element_over(doc, list, at, rng);
     default: return dunlin_list_move(doc, list, at, rng_below(rng, size));
   }
 }
@@ -100,7 +103,8 @@ static int edit_any(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
     case DUNLIN_MAP: return edit_map(doc, obj, rng);
     case DUNLIN_LIST: return edit_list(doc, obj, rng);
     case DUNLIN_TEXT: return edit_text(doc, obj, rng);
-    default: return dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3);
+    case DUNLIN_COUNTER: return dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3);
+    default: return program_offer(doc, obj, rng);
   }
 }
 

@@ -65,13 +65,34 @@ static void read_text(const dunlin_doc *doc, dunlin_obj text) {
   free(utf8);
 }
 
+static void read_offered(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind, unsigned depth) {
+  struct dunlin_value value;
+  int error = dunlin_offered(doc, obj, &value);
+  CHECK(!error || error == DUNLIN_ENOENT);
+  if (error) return;
+  CHECK(kind == DUNLIN_FIRST || value.kind == DUNLIN_INT || value.kind == DUNLIN_TIME || value.kind == DUNLIN_FLOAT);
+  read_value(doc, &value, depth);
+}
+
+static void read_set(const dunlin_doc *doc, dunlin_obj set, unsigned depth) {
+  size_t size = dunlin_set_size(doc, set);
+  struct dunlin_value value;
+  for (size_t i = 0; i < size; i++) {
+    CHECK(!dunlin_set_at(doc, set, i, &value) && dunlin_set_has(doc, set, value));
+    read_value(doc, &value, depth);
+  }
+  CHECK(dunlin_set_at(doc, set, size, &value) == DUNLIN_ENOENT);
+}
+
 static void read_container(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind, unsigned depth) {
   int64_t counter;
   CHECK(depth <= DUNLIN_MAX_DEPTH && dunlin_obj_kind(doc, obj) == kind);
   if (kind == DUNLIN_MAP) read_map(doc, obj, depth);
   else if (kind == DUNLIN_LIST) read_list(doc, obj, depth);
   else if (kind == DUNLIN_TEXT) read_text(doc, obj);
-  else CHECK(!dunlin_counter_get(doc, obj, &counter));
+  else if (kind == DUNLIN_COUNTER) CHECK(!dunlin_counter_get(doc, obj, &counter));
+  else if (kind < DUNLIN_SET) read_offered(doc, obj, kind, depth);
+  else read_set(doc, obj, depth);
 }
 
 static void read_changes(const dunlin_doc *doc) {
