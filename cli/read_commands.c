@@ -86,6 +86,7 @@ static void find_conflicts(const dunlin_doc *doc, const struct dunlin_value *con
   size_t size = container->kind == DUNLIN_MAP    ? dunlin_map_size(doc, container->as.obj)
                 : container->kind == DUNLIN_LIST ? dunlin_list_size(doc, container->as.obj)
                                                  : 0;
+  if (size == SIZE_MAX) size = 0; /* out of memory */
   for (size_t i = 0; i < size; i++) {
     struct dunlin_bytes key;
     struct dunlin_value value;

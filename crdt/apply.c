@@ -197,8 +197,8 @@ static int prepare_sequence(dunlin_doc *doc, uint32_t container, struct sequence
   const struct container *c = doc->containers[container];
   bool known = s->tip < s->tip_count;
   s->walks = s->waits = false;
-  s->behind = tip_behind(c, s);
-  int error = s->behind ? 0 : is_concurrent(doc, c, &s->behind);
+  s->behind = known && tip_behind(c, s);
+  int error = known ? 0 : is_concurrent(doc, c, &s->behind);
   if (!error) error = tip_reserve(doc, s);
   if (error) return error;
   bool in_void = c->void_from != LV_NONE || doc->open.is_void;

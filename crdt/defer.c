@@ -111,7 +111,6 @@ bool tip_find(const dunlin_doc *doc, struct container *c) {
 }
 
 bool tip_behind(const struct container *c, const struct sequence *s) {
-  if (s->tip == s->tip_count) return false;
   return s->tips[s->tip].behind || last_operation(&c->log, LV_LIMIT) > s->tips[s->tip].lv;
 }
 

@@ -398,7 +398,7 @@ int container_show(dunlin_doc *doc, uint32_t container);
 bool sequence_waits(const struct sequence *sequence, const struct oplog *log);
 /* Whether it is known how many items of a text or list there are at the open change's version: sequence->tip. */
 bool tip_find(const dunlin_doc *doc, struct container *container);
-/* Whether it lacks operations that came before it, as far as the tip tells. */
+/* Whether that version, whose tip is known, lacks operations that came before it. */
 bool tip_behind(const struct container *container, const struct sequence *sequence);
 /* Notes how many there are behind the change that was just settled and had the tip; tip_reserve() before. */
 int tip_reserve(dunlin_doc *doc, struct sequence *sequence);

@@ -74,6 +74,16 @@ static struct dunlin_id edit_list(dunlin_doc *doc, struct rng *rng) {
   return id;
 }
 
+static struct dunlin_id edit_map(dunlin_doc *doc, size_t i) {
+  struct dunlin_id id;
+  char key[16];
+  snprintf(key, sizeof key, "%zu", i % 50);
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value((int64_t)i)));
+  OK(dunlin_commit(doc, 0, &id));
+  return id;
+}
+
 /* What `from` has that is not in the past of `since` goes to `to`. */
 static void give(dunlin_doc *from, const struct dunlin_id *since, dunlin_doc *to) {
   void *delta;
@@ -185,8 +195,9 @@ static void wide_text(struct history *h) {
   for (size_t i = 0; i < h->n; i++) edit(h->all, 1 + i, 0, "\xc3\xa9");
 }
 
-/* Two authors whose changes of one list come in turns: inserted, written to, moved and deleted all over it. */
-static void list_in_turns(struct history *h) {
+/* Two authors whose changes come in turns: of one list, inserted, written to, moved and deleted all over it, and (`maps`) every other
+ * one of a map. */
+static void write_in_turns(struct history *h, bool maps) {
   struct rng rng = rng_of(1);
   h->base = edit_list(h->all, &rng);
   OK(dunlin_doc_delta(h->all, NULL, 0, &h->begin, &h->begin_len));
@@ -194,7 +205,7 @@ static void list_in_turns(struct history *h) {
   struct dunlin_id last[2] = {h->base, h->base};
   for (size_t i = 0; i < h->n; i++) {
     struct dunlin_id before = last[i % 2];
-    last[i % 2] = edit_list(docs[i % 2], &rng);
+    last[i % 2] = maps && i % 4 < 2 ? edit_map(docs[i % 2], i) : edit_list(docs[i % 2], &rng);
     give(docs[i % 2], &before, h->all);
   }
   dunlin_doc_free(docs[0]);
@@ -213,6 +224,13 @@ static void wide_fragments(struct history *h) {
   come_back(h, one);
 }
 
+static void list_in_turns(struct history *h) {
+  write_in_turns(h, false);
+}
+static void list_and_map_in_turns(struct history *h) {
+  write_in_turns(h, true);
+}
+
 static const struct shape shapes[] = {
     {"prepending by two", prepending_by_two, 2000},
     {"deep nesting", deep_nesting, 2000},
@@ -222,6 +240,7 @@ static const struct shape shapes[] = {
     {"wide text", wide_text, 10000, true},
     {"wide fragments", wide_fragments, 4000, true},
     {"list in turns", list_in_turns, 4000},
+    {"list and map in turns", list_and_map_in_turns, 4000},
 };
 
 /* ---- Measuring ---------------------------------------------------------------------------------------------- */
