@@ -547,6 +547,11 @@ static bool join_back(dunlin_doc *doc) {
   return true;
 }
 
+/* How many bytes a number takes in a change. */
+static uint32_t number_bytes(uint32_t v) {
+  return v < 0x80 ? 1 : v < 0x100 ? 2 : v < 0x10000 ? 3 : 5;
+}
+
 int close_row(dunlin_doc *doc) {
   struct oplog_row *row = &doc->open.row;
   uint32_t container = doc->open.row_container;
@@ -558,6 +563,7 @@ int close_row(dunlin_doc *doc) {
   if (error) return error;
   if (!doc->owner_count || doc->owners[doc->owner_count - 1].container != container)
     doc->owners[doc->owner_count++] = (struct owner){row->lv, container};
+  doc->open.row_bytes += number_bytes(row->a) + number_bytes(row->len);
   row->len = 0;
   return 0;
 }
@@ -607,6 +613,7 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
   if (id) doc->graph.open.id = *id;
   o->lv = doc->graph.lvs;
   o->index = o->calls = o->row.len = 0;
+  o->row_bytes = 0;
   o->stamp = ++doc->stamp;
   o->undo_count = o->made_count = o->touched_count = 0;
   o->text_end = column_end(&doc->text);

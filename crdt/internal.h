@@ -122,6 +122,7 @@ struct open_change {
   bool is_prepared;     /* names_prepare() has made room */
   uint32_t lv, index;   /* its first LV, and how many it has used so far */
   uint32_t calls;       /* operations, not counting how many each stands for */
+  uint64_t row_bytes;   /* at least what `a` and `len` of its rows take */
   uint64_t stamp;       /* the touched ones have it */
   struct oplog_row row; /* may still grow; pushed on its container's log when it is over; `len` 0: none */
   uint32_t row_container;

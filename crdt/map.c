@@ -10,7 +10,11 @@ void map_init(struct map *map, const struct dunlin_env *env, uint64_t seed) {
 void map_free(struct map *map) {
   for (size_t i = 0; i < map->count; i++) {
     reg_free(&map->entries[i].reg, map->env);
-    env_free(map->env, (void *)(uintptr_t)map->entries[i].key.data, map->entries[i].key.len);
+  }
+  while (map->blocks) {
+    struct map_block *block = map->blocks;
+    map->blocks = block->next;
+    env_free(map->env, block, sizeof *block + block->cap);
   }
   ENV_FREE_ARRAY(map->env, map->entries, map->cap);
   ENV_FREE_ARRAY(map->env, map->slots, map->slot_cap);
@@ -21,34 +25,47 @@ static bool same_key(struct dunlin_bytes a, struct dunlin_bytes b) {
   return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));
 }
 
+static uint32_t tag_of(uint64_t hash) {
+  return (uint32_t)(hash >> 32);
+}
+
 /* The slot of the key, or the free one where it would go. */
-static size_t find_slot(const struct map *map, struct dunlin_bytes key) {
-  size_t at = (size_t)map_hash(map->seed, key) & (map->slot_cap - 1);
-  while (map->slots[at] && !same_key(map->entries[map->slots[at] - 1].key, key)) at = (at + 1) & (map->slot_cap - 1);
-  return at;
+static struct map_slot *find_slot(const struct map *map, struct dunlin_bytes key, uint64_t hash) {
+  size_t at = (size_t)hash & (map->slot_cap - 1);
+  for (;; at = (at + 1) & (map->slot_cap - 1)) {
+    struct map_slot *slot = &map->slots[at];
+    if (!slot->entry || (slot->tag == tag_of(hash) && same_key(map->entries[slot->entry - 1].key, key))) return slot;
+  }
+}
+
+/* Puts an entry that is not there into the first free slot. */
+static void put_slot(struct map *map, uint64_t hash, uint32_t entry) {
+  size_t at = (size_t)hash & (map->slot_cap - 1);
+  while (map->slots[at].entry) at = (at + 1) & (map->slot_cap - 1);
+  map->slots[at] = (struct map_slot){entry + 1, tag_of(hash)};
 }
 
 struct map_entry *map_find(const struct map *map, struct dunlin_bytes key) {
   if (!map->slot_cap) return NULL;
-  uint32_t slot = map->slots[find_slot(map, key)];
-  return slot ? &map->entries[slot - 1] : NULL;
+  uint32_t entry = find_slot(map, key, map_hash(map->seed, key))->entry;
+  return entry ? &map->entries[entry - 1] : NULL;
 }
 
 static int grow_slots(struct map *map, size_t need) {
   size_t cap = map->slot_cap ? map->slot_cap * 2 : 16;
-  while (need * 4 > cap * 3) cap *= 2;
-  uint32_t *slots = env_calloc(map->env, cap, sizeof *slots);
+  while (need * 2 > cap) cap *= 2;
+  struct map_slot *slots = env_calloc(map->env, cap, sizeof *slots);
   if (!slots) return DUNLIN_ENOMEM;
   ENV_FREE_ARRAY(map->env, map->slots, map->slot_cap);
   map->slots = slots;
   map->slot_cap = cap;
-  for (size_t i = 0; i < map->count; i++) slots[find_slot(map, map->entries[i].key)] = (uint32_t)i + 1;
+  for (size_t i = 0; i < map->count; i++) put_slot(map, map_hash(map->seed, map->entries[i].key), (uint32_t)i);
   return 0;
 }
 
 int map_reserve(struct map *map, size_t count) {
   if (ENV_GROW(map->env, map->entries, map->cap, count)) return DUNLIN_ENOMEM;
-  return count * 4 > map->slot_cap * 3 ? grow_slots(map, count) : 0;
+  return count * 2 > map->slot_cap ? grow_slots(map, count) : 0; /* half of them: few steps */
 }
 
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess) {
@@ -58,14 +75,28 @@ uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess) 
   return map_append(map, key);
 }
 
+/* Room for a key's bytes; NULL when out of memory. */
+static uint8_t *key_room(struct map *map, size_t len) {
+  enum { least = 64, most = 4096 };
+  struct map_block *first = map->blocks;
+  if (!first || first->cap - first->used < len) {
+    size_t cap = first && 2 * first->cap < most ? 2 * first->cap : first ? most : least;
+    if (cap < len) cap = len;
+    struct map_block *block = env_alloc(map->env, sizeof *block + cap);
+    if (!block) return NULL;
+    *block = (struct map_block){.next = first, .cap = cap};
+    first = map->blocks = block;
+  }
+  first->used += len;
+  return first->bytes + first->used - len;
+}
+
 uint32_t map_append(struct map *map, struct dunlin_bytes key) {
   if (map->count >= UINT32_MAX - 1 || map_reserve(map, map->count + 1)) return UINT32_MAX;
-  void *copy = env_alloc(map->env, key.len);
+  uint8_t *copy = key_room(map, key.len);
   if (!copy) return UINT32_MAX;
   if (key.len) memcpy(copy, key.data, key.len);
-  size_t at = (size_t)map_hash(map->seed, key) & (map->slot_cap - 1);
-  while (map->slots[at]) at = (at + 1) & (map->slot_cap - 1);
-  map->slots[at] = (uint32_t)map->count + 1;
+  put_slot(map, map_hash(map->seed, key), (uint32_t)map->count);
   map->entries[map->count] = (struct map_entry){.key = {copy, key.len}, .generation = -1};
   return (uint32_t)map->count++;
 }

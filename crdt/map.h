@@ -5,17 +5,27 @@
 #include "crdt/register.h"
 
 struct map_entry {
-  struct dunlin_bytes key; /* owned */
+  struct dunlin_bytes key; /* in a block of the map */
   struct reg reg;
   int64_t generation; /* the highest of any child ever created at this key; -1 */
 };
 
-/* FNV-1a from a secret seed, mixed at the end: short keys, and an attacker who does not see the order. */
+/* From a secret seed, so that an attacker does not see which keys collide; eight bytes at a time, each step one to one. */
 static inline uint64_t map_hash(uint64_t seed, struct dunlin_bytes key) {
   const uint8_t *p = key.data;
-  uint64_t h = seed;
-  for (size_t i = 0; i < key.len; i++) h = (h ^ p[i]) * 0x100000001b3u;
-  h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
+  uint64_t h = seed ^ key.len * 0x9e3779b97f4a7c15u;
+  for (size_t left = key.len; left;) {
+    uint64_t word = 0;
+    size_t len = left < sizeof word ? left : sizeof word;
+    if (len == sizeof word) __builtin_memcpy(&word, p, sizeof word);
+    else
+      for (size_t i = 0; i < len; i++) word = word << 8 | p[i];
+    h = (h ^ word) * 0xff51afd7ed558ccdu;
+    h ^= h >> 32;
+    p += len;
+    left -= len;
+  }
+  h *= 0xc4ceb9fe1a85ec53u;
   return h ^ h >> 29;
 }
 
@@ -26,15 +36,28 @@ static inline int key_compare(struct dunlin_bytes a, struct dunlin_bytes b) {
   return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+struct map_slot {
+  uint32_t entry; /* + 1; 0 is free */
+  uint32_t tag;   /* of the key's hash: keys are looked at when it is the same */
+};
+
+/* Bytes of keys; they stay until the map goes. */
+struct map_block {
+  struct map_block *next;
+  size_t used, cap;
+  uint8_t bytes[];
+};
+
 struct map {
   const struct dunlin_env *env;
   uint64_t seed;             /* of the hash, so that nobody can prepare keys that collide */
   struct map_entry *entries; /* never removed: `generation` outlives the key */
   size_t count, cap;
-  uint32_t *slots; /* entry + 1; 0 is free */
+  struct map_slot *slots;
   size_t slot_cap;
-  size_t live;      /* how many entries have writes */
-  uint32_t *sorted; /* those in byte order, valid while `is_sorted` */
+  struct map_block *blocks; /* the one that is filled first */
+  size_t live;              /* how many entries have writes */
+  uint32_t *sorted;         /* those in byte order, valid while `is_sorted` */
   size_t sorted_cap;
   bool is_sorted;
 };

@@ -283,8 +283,12 @@ void mp_write_uint(struct buf *out, uint64_t v) {
 }
 
 void mp_write_int(struct buf *out, int64_t v) {
-  msgpack_packer pk = packer(out);
-  msgpack_pack_int64(&pk, v);
+  if (v >= 0) mp_write_uint(out, (uint64_t)v);
+  else if (v >= -32) write_byte(out, (uint8_t)v);
+  else if (v >= INT8_MIN) write_head(out, 0xd0, (uint64_t)v, 1);
+  else if (v >= INT16_MIN) write_head(out, 0xd1, (uint64_t)v, 2);
+  else if (v >= INT32_MIN) write_head(out, 0xd2, (uint64_t)v, 4);
+  else write_head(out, 0xd3, (uint64_t)v, 8);
 }
 
 void mp_write_float(struct buf *out, double v) {

@@ -92,10 +92,14 @@ static int finish(dunlin_doc *doc, bool wanted, struct dunlin_id *id) {
   return error;
 }
 
-/* Whether the change is within its limit without being written out: a row takes at most 15 bytes, a parent 32. */
+/* Whether the change is within its limit without being written out: a parent takes 32 bytes, and a row besides what was counted
+ * the number of its container. */
 static bool surely_small(const dunlin_doc *doc) {
   uint64_t bytes = column_end(&doc->text) - doc->open.text_end + column_end(&doc->values) - doc->open.values_end;
-  bytes += 16u * (uint64_t)doc->open.calls + 32u * doc->graph.open.parent_count + 16u * doc->open.touched_count;
+  uint64_t containers = doc->open.touched_count + doc->open.made_count;
+  uint32_t head = containers << OP_KIND_BITS < 0x100 ? 2 : containers << OP_KIND_BITS < 0x10000 ? 3 : 5;
+  bytes += doc->open.row_bytes + head * (uint64_t)doc->open.calls + 32u * doc->graph.open.parent_count +
+           16u * doc->open.touched_count;
   return bytes + 256 < DUNLIN_MAX_CHANGE;
 }
 
