@@ -352,7 +352,7 @@ static int apply_offer(dunlin_doc *doc, struct container *c, const struct op *op
   int error = offer_check(c->kind, &op->value);
   if (error || doc->open.is_void) return error;
   if (reg->count) {
-    const struct reg_write *shown = reg_writes(reg);
+    const struct reg_write *shown = reg_at(reg, 0);
     bool better;
     if (c->kind != DUNLIN_FIRST) better = offer_beats(c->kind, &op->value, &shown->value);
     else better = !graph_seen(&doc->graph, shown->lv) && graph_wins(&doc->graph, shown->lv, write->lv);
@@ -395,7 +395,7 @@ int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *e
 static uint32_t live_child(const dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind,
                            uint32_t generation) {
   for (uint32_t i = 0; entry && i < entry->reg.count; i++) {
-    const struct dunlin_value *value = &reg_writes(&entry->reg)[i].value;
+    const struct dunlin_value *value = &reg_at(&entry->reg, i)->value;
     if (value->kind == kind && doc->containers[value->as.obj.index]->generation == generation)
       return value->as.obj.index;
   }

@@ -142,8 +142,8 @@ static int move_late(void *ctx, uint32_t from, uint32_t to) {
   return move_element(&((struct late *)ctx)->list, from, to);
 }
 
-static bool seen_late(void *ctx, uint32_t lv) {
-  return walker_seen(ctx, lv);
+static uint32_t seen_late(void *ctx, uint32_t lv) {
+  return walker_seen(ctx, lv) ? lv : lv - 1; /* at 0: LV_NONE */
 }
 
 static int write_late(void *ctx, uint32_t pos, const struct op_run *run) {

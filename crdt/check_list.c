@@ -68,7 +68,7 @@ static int by_lv(const void *a, const void *b) {
 /* Whether everything that the register has was written to that element. */
 static bool is_register_of(const struct again *a, const struct reg *reg, uint32_t element) {
   for (uint32_t i = 0; i < reg->count; i++) {
-    struct written key = {reg_writes(reg)[i].lv, 0};
+    struct written key = {reg_at(reg, i)->lv, 0};
     const struct written *found = bsearch(&key, a->writes, a->write_count, sizeof key, by_lv);
     if (!found || found->element != element) return false;
   }

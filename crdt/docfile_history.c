@@ -577,7 +577,7 @@ static int check_list_state(const struct history *h, uint32_t container) {
   for (uint32_t at = 0; at < list->size; at++) {
     const struct reg *reg = &list->elements[list_get(list, at)];
     for (uint32_t k = 0; k < reg->count; k++)
-      if (reg_writes(reg)[k].lv < h->file->lvs && !element_write_agrees(h, container, &reg_writes(reg)[k]))
+      if (reg_at(reg, k)->lv < h->file->lvs && !element_write_agrees(h, container, reg_at(reg, k)))
         return DUNLIN_ECORRUPT;
   }
   uint32_t shown = h->doc->containers[container]->as.list.sequence.shown;
@@ -588,7 +588,7 @@ static bool map_agrees(const struct history *h, uint32_t container) {
   const struct map *map = &h->doc->containers[container]->as.map;
   for (size_t i = 0; i < map->count; i++)
     for (uint32_t k = 0; k < map->entries[i].reg.count; k++) {
-      const struct reg_write *write = &reg_writes(&map->entries[i].reg)[k];
+      const struct reg_write *write = reg_at(&map->entries[i].reg, k);
       if (write->lv < h->file->lvs && !write_agrees(h, container, map->entries[i].key, write)) return false;
     }
   return true;
@@ -600,7 +600,7 @@ static bool set_agrees(const struct history *h, uint32_t container) {
   const struct oplog *log = &h->containers[container].log;
   for (size_t i = 0; i < set->count; i++)
     for (uint32_t k = 0; k < set->entries[i].reg.count; k++) {
-      uint32_t lv = reg_writes(&set->entries[i].reg)[k].lv;
+      uint32_t lv = reg_at(&set->entries[i].reg, k)->lv;
       size_t at = oplog_from(log, lv);
       if (lv >= h->file->lvs) continue;
       if (at == log->count || log->runs[at].lv != lv || log->runs[at].kind != OP_OFFER) return false;

@@ -213,6 +213,7 @@ static int read_set(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
       struct reg_write write = {.lv = lvs - 1 - (uint32_t)mp_read_uint(r, lvs - 1), .value = {.kind = DUNLIN_NULL}};
       if (reg_append(reg, doc->env, &write)) return DUNLIN_ENOMEM;
     }
+    if (reg_complete(reg, doc->env)) return DUNLIN_ENOMEM;
   }
   return r->error;
 }
@@ -436,7 +437,7 @@ static int fill_register(dunlin_doc *doc, struct registers_in *in, uint32_t cont
     }
     error = reg_append(reg, doc->env, write);
   }
-  return error;
+  return error ? error : reg_complete(reg, doc->env);
 }
 
 static int fill_list(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct mp_reader *r) {

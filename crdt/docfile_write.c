@@ -214,7 +214,7 @@ static int write_set(const dunlin_doc *doc, const struct map *set, struct buf *o
     const struct reg *reg = &list[i]->reg;
     buf_append(out, list[i]->key.data, list[i]->key.len);
     mp_write_uint(out, reg->count);
-    for (uint32_t k = 0; k < reg->count; k++) mp_write_uint(out, doc->graph.lvs - 1 - reg_writes(reg)[k].lv);
+    for (uint32_t k = 0; k < reg->count; k++) mp_write_uint(out, doc->graph.lvs - 1 - reg_at(reg, k)->lv);
   }
   env_free(set->env, list, set->count * sizeof *list);
   return 0;
@@ -223,8 +223,8 @@ static int write_set(const dunlin_doc *doc, const struct map *set, struct buf *o
 static void write_offer(const dunlin_doc *doc, const struct container *c, struct buf *out) {
   const struct reg *reg = &c->as.offer;
   mp_write_uint(out, reg->count);
-  if (reg->count && c->kind == DUNLIN_FIRST) mp_write_uint(out, doc->graph.lvs - 1 - reg_writes(reg)->lv);
-  if (reg->count) value_write(out, &reg_writes(reg)->value);
+  if (reg->count && c->kind == DUNLIN_FIRST) mp_write_uint(out, doc->graph.lvs - 1 - reg_at(reg, 0)->lv);
+  if (reg->count) value_write(out, &reg_at(reg, 0)->value);
 }
 
 static int write_contents(struct writer *w, uint32_t container, struct buf *out) {
@@ -263,7 +263,7 @@ static int add_register(struct writer *w, struct registers_out *r, const struct 
   if (ENV_GROW(doc->env, r->list, r->cap, r->count + reg->count)) return DUNLIN_ENOMEM;
   planes_add(&r->sizes, reg->count < 2 ? 1 - reg->count : reg->count); /* mostly it is one: 0 */
   for (uint32_t i = 0; i < reg->count; i++) {
-    const struct reg_write *write = &reg_writes(reg)[i];
+    const struct reg_write *write = reg_at(reg, i);
     diffs_add(&r->lvs, doc->graph.lvs - 1 - (int64_t)write->lv, 0);
     planes_add(&r->classes, write->class);
     r->list[r->count] = (struct live){write, slot, (uint32_t)r->count};

@@ -257,6 +257,30 @@ static bool same_version(const uint32_t *a, size_t a_count, const uint32_t *b, s
   return true;
 }
 
+/* The first range, counted from the latest, that ends at or before `lv`, less one: the one that may hold it. */
+static bool unseen_holds(const struct graph *g, uint32_t lv, uint32_t *from) {
+  size_t low = 0, high = g->unseen.count; /* the ranges before `low` begin behind lv */
+  while (low < high) {
+    size_t mid = (low + high) / 2;
+    if (g->unseen.list[mid].from > lv) low = mid + 1;
+    else high = mid;
+  }
+  if (low == g->unseen.count || g->unseen.list[low].to <= lv) return false;
+  *from = g->unseen.list[low].from;
+  return true;
+}
+
+/* Whether the version is, or adds nothing to, the one whose unseen operations are known. */
+static bool sees_alike(const struct graph *g, const uint32_t *parents, size_t count) {
+  bool has_it = false;
+  uint32_t from;
+  for (size_t i = 0; g->unseen_at != LV_NONE && i < count; i++) {
+    has_it |= parents[i] == g->unseen_at;
+    if (unseen_holds(g, parents[i], &from)) return false;
+  }
+  return has_it;
+}
+
 int graph_open(struct graph *g, const uint32_t *parents, size_t count) {
   if (ENV_GROW(g->env, g->open.parents, g->open.parent_cap, count)) return DUNLIN_ENOMEM;
   uint64_t lamport = 0;
@@ -269,7 +293,7 @@ int graph_open(struct graph *g, const uint32_t *parents, size_t count) {
   g->open.lamport = (uint32_t)lamport;
   g->open.is_open = true;
   g->open.builds_on_all = are_all_heads(g, parents, count);
-  g->open.unseen_known = count == 1 && parents[0] == g->unseen_at;
+  g->open.unseen_known = sees_alike(g, parents, count);
   memset(&g->open.id, 0, sizeof g->open.id);
   if (g->open.builds_on_all) {
     g->unseen.count = 0;
@@ -291,19 +315,6 @@ int graph_prepare_seen(struct graph *g) {
   int error = graph_difference(g, g->heads, g->head_count, g->open.parents, g->open.parent_count, &g->unseen, NULL);
   if (!error) g->open.unseen_known = true;
   return error;
-}
-
-/* The first range, counted from the latest, that ends at or before `lv`, less one: the one that may hold it. */
-static bool unseen_holds(const struct graph *g, uint32_t lv, uint32_t *from) {
-  size_t low = 0, high = g->unseen.count; /* the ranges before `low` begin behind lv */
-  while (low < high) {
-    size_t mid = (low + high) / 2;
-    if (g->unseen.list[mid].from > lv) low = mid + 1;
-    else high = mid;
-  }
-  if (low == g->unseen.count || g->unseen.list[low].to <= lv) return false;
-  *from = g->unseen.list[low].from;
-  return true;
 }
 
 /* Whether it is sure that everything before `lv` and itself was seen, without looking; else graph->unseen says. */

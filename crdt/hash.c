@@ -7,7 +7,7 @@ static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out
 static void write_register(dunlin_doc *doc, const struct reg *reg, struct buf *out) {
   mp_write_array(out, reg->count);
   for (uint32_t i = 0; i < reg->count; i++) {
-    const struct reg_write *w = &reg_writes(reg)[i];
+    const struct reg_write *w = reg_at(reg, i);
     struct graph_op op = graph_op(&doc->graph, w->lv);
     struct dunlin_id id;
     int error = names_id(doc, op.change, &id);
@@ -21,9 +21,10 @@ static void write_register(dunlin_doc *doc, const struct reg *reg, struct buf *o
     if (w->value.kind < DUNLIN_MAP) value_write(out, &w->value);
     else mp_write_bin(out, doc->containers[w->value.as.obj.index]->id.bytes, sizeof(struct container_id));
   }
-  const struct reg_write *w;
-  for (size_t i = 0; (w = reg_distinct(reg, i)); i++)
-    if (w->value.kind >= DUNLIN_MAP) write_container(doc, w->value.as.obj.index, out);
+  for (uint32_t i = 0; i < reg->count; i++) {
+    const struct dunlin_value *value = &reg_at(reg, i)->value;
+    if (value->kind >= DUNLIN_MAP && reg_is_first(reg, i)) write_container(doc, value->as.obj.index, out);
+  }
 }
 
 static void write_map(dunlin_doc *doc, struct map *map, struct buf *out) {
@@ -63,7 +64,7 @@ static void write_offer(dunlin_doc *doc, const struct container *c, struct buf *
     return;
   }
   mp_write_array(out, reg->count);
-  if (reg->count) value_write(out, &reg_writes(reg)[0].value);
+  if (reg->count) value_write(out, &reg_at(reg, 0)->value);
 }
 
 static void write_list(dunlin_doc *doc, uint32_t container, struct buf *out) {

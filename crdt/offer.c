@@ -79,6 +79,6 @@ bool offer_agrees(const struct reg *reg, enum dunlin_kind kind, const struct gra
     best_lv = run->lv;
   }
   if (best_lv == LV_NONE) return !reg->count;
-  if (reg->count != 1 || !value_same(&reg_writes(reg)->value, &best)) return false;
-  return kind != DUNLIN_FIRST || reg_writes(reg)->lv == best_lv;
+  if (reg->count != 1 || !value_same(&reg_at(reg, 0)->value, &best)) return false;
+  return kind != DUNLIN_FIRST || reg_at(reg, 0)->lv == best_lv;
 }

@@ -40,7 +40,7 @@ int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin
   const struct map_entry *entry = map_nth(m, i);
   if (!entry) return i < map_size(m) ? DUNLIN_ENOMEM : DUNLIN_ENOENT;
   *key = entry->key;
-  *value = reg_writes(&entry->reg)[0].value;
+  *value = reg_at(&entry->reg, 0)->value;
   return 0;
 }
 
@@ -114,7 +114,7 @@ int dunlin_offered(const dunlin_doc *doc, dunlin_obj obj, struct dunlin_value *o
   const struct container *c = obj.index < doc->container_count ? doc->containers[obj.index] : NULL;
   if (!c || !is_offer(c->kind)) return DUNLIN_EKIND;
   if (!c->as.offer.count) return DUNLIN_ENOENT;
-  *out = reg_writes(&c->as.offer)->value;
+  *out = reg_at(&c->as.offer, 0)->value;
   return 0;
 }
 

@@ -214,18 +214,18 @@ static int map_prepare(dunlin_doc *doc, struct op *op, struct map_entry **entry)
 
 static bool has_seen_all(dunlin_doc *doc, const struct reg *reg) {
   for (uint32_t i = 0; i < reg->count; i++)
-    if (!graph_seen(&doc->graph, reg_writes(reg)[i].lv)) return false;
+    if (!graph_seen(&doc->graph, reg_at(reg, i)->lv)) return false;
   return true;
 }
 
 static bool has_seen_any(dunlin_doc *doc, const struct reg *reg) {
   for (uint32_t i = 0; i < reg->count; i++)
-    if (graph_seen(&doc->graph, reg_writes(reg)[i].lv)) return true;
+    if (graph_seen(&doc->graph, reg_at(reg, i)->lv)) return true;
   return false;
 }
 
 static bool is_settled_value(dunlin_doc *doc, const struct reg *reg, const struct dunlin_value *value) {
-  return reg->count == 1 && has_seen_all(doc, reg) && value_same(&reg_writes(reg)[0].value, value);
+  return reg->count == 1 && has_seen_all(doc, reg) && value_same(&reg_at(reg, 0)->value, value);
 }
 
 int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value) {
@@ -246,7 +246,7 @@ int dunlin_map_put_class(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes ke
   if (error) return error;
   error = check_value(&value);
   if (error) return fail(doc, error);
-  bool same = entry && is_settled_value(doc, &entry->reg, &value) && reg_writes(&entry->reg)->class == priority;
+  bool same = entry && is_settled_value(doc, &entry->reg, &value) && reg_at(&entry->reg, 0)->class == priority;
   return same ? 0 : perform(doc, &op, NULL);
 }
 
@@ -257,7 +257,7 @@ int dunlin_map_toggle(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) 
   if (error) return error;
   op.value = (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = true};
   if (entry && entry->reg.count) {
-    const struct dunlin_value *shown = &reg_writes(&entry->reg)->value;
+    const struct dunlin_value *shown = &reg_at(&entry->reg, 0)->value;
     if (shown->kind != DUNLIN_BOOL) return fail(doc, DUNLIN_EKIND);
     op.value.as.boolean = !shown->as.boolean;
   }
@@ -275,7 +275,7 @@ int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) 
 /* The winner among the live children of that kind that the walking version has seen; IDMAP_NONE. */
 static uint32_t seen_child(dunlin_doc *doc, const struct map_entry *entry, enum dunlin_kind kind) {
   for (uint32_t i = 0; entry && i < entry->reg.count; i++) {
-    const struct reg_write *write = &reg_writes(&entry->reg)[i];
+    const struct reg_write *write = reg_at(&entry->reg, i);
     if (write->value.kind == kind && graph_seen(&doc->graph, write->lv)) return write->value.as.obj.index;
   }
   return IDMAP_NONE;
@@ -311,7 +311,7 @@ int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   int error = map_prepare(doc, &op, &entry);
   if (error) return error;
   if (!entry || !entry->reg.count) return fail(doc, DUNLIN_ENOENT);
-  const struct dunlin_value *value = &reg_writes(&entry->reg)[0].value;
+  const struct dunlin_value *value = &reg_at(&entry->reg, 0)->value;
   if (value->kind < DUNLIN_MAP) return fail(doc, DUNLIN_EKIND);
   op.a = (uint32_t)value->kind;
   op.number = doc->containers[value->as.obj.index]->generation;
@@ -516,7 +516,7 @@ int dunlin_offer(dunlin_doc *doc, dunlin_obj obj, struct dunlin_value value) {
   error = c && is_offer(c->kind) ? check_value(&value) : DUNLIN_EKIND;
   if (!error) error = offer_check(c->kind, &value);
   if (error) return fail(doc, error);
-  const struct reg_write *shown = c->as.offer.count ? reg_writes(&c->as.offer) : NULL;
+  const struct reg_write *shown = c->as.offer.count ? reg_at(&c->as.offer, 0) : NULL;
   bool idle = shown && (c->kind == DUNLIN_FIRST ? graph_seen(&doc->graph, shown->lv)
                                                 : !offer_beats(c->kind, &value, &shown->value));
   return idle ? 0 : perform(doc, &op, NULL);

@@ -143,7 +143,7 @@ bool watch_value(const struct container *c, struct dunlin_value *out) {
     *out = (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = c->as.counter};
     return true;
   }
-  if (c->as.offer.count) *out = reg_writes(&c->as.offer)->value;
+  if (c->as.offer.count) *out = reg_at(&c->as.offer, 0)->value;
   return c->as.offer.count;
 }
 

@@ -37,7 +37,7 @@ static struct dunlin_value any_value(struct rng *rng) {
 static size_t some_writes(const struct reg *reg, struct rng *rng, uint32_t *out) {
   size_t count = 0;
   for (uint32_t i = 0; reg && i < reg->count && count < WRITE_NAMES_MAX; i++)
-    if (rng_below(rng, 2)) out[count++] = reg_writes(reg)[i].lv;
+    if (rng_below(rng, 2)) out[count++] = reg_at(reg, i)->lv;
   return count;
 }
 
