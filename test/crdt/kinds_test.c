@@ -11,7 +11,7 @@ static size_t writes_of(const dunlin_doc *doc, const char *key, uint32_t *lvs, s
   const struct map_entry *entry = map_find(&doc->containers[0]->as.map, dunlin_key(key));
   size_t count = entry ? entry->reg.count : 0;
   assert_true(count <= cap);
-  for (size_t i = 0; i < count; i++) lvs[i] = reg_writes(&entry->reg)[i].lv;
+  for (size_t i = 0; i < count; i++) lvs[i] = reg_at(&entry->reg, (uint32_t)i)->lv;
   return count;
 }
 
