@@ -76,12 +76,6 @@ static int assign_list(dunlin_doc *doc, dunlin_obj list, const json_t *array) {
 /* ---- Anything ----------------------------------------------------------------------------------------------- */
 
 static int assign_scalar(dunlin_doc *doc, const struct place *place, const json_t *json) {
-  if (place->exists && (place->value.kind == DUNLIN_TEXT || place->value.kind == DUNLIN_COUNTER)) {
-    json_t *now = json_from_value(doc, &place->value, TEXTS_PLAIN);
-    bool same = now && json_same(now, json);
-    json_decref(now);
-    if (same) return 0;
-  }
   struct dunlin_value value;
   void *owned = NULL;
   int rc = json_to_value(json, &value, &owned);
@@ -90,7 +84,17 @@ static int assign_scalar(dunlin_doc *doc, const struct place *place, const json_
   return rc;
 }
 
+/* Whether what is there reads as the JSON, though JSON has no such kind: a text, a counter, a max, a set. */
+static bool reads_as(const dunlin_doc *doc, const struct place *place, const json_t *json) {
+  if (!place->exists || place->value.kind < DUNLIN_TEXT) return false;
+  json_t *now = json_from_value(doc, &place->value, TEXTS_PLAIN);
+  bool same = now && json_same(now, json);
+  json_decref(now);
+  return same;
+}
+
 int assign(dunlin_doc *doc, const struct place *place, const json_t *json) {
+  if (reads_as(doc, place, json)) return 0;
   if (!json_is_container(json)) return assign_scalar(doc, place, json);
   bool map = json_is_object(json);
   dunlin_obj obj;

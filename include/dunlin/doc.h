@@ -1,4 +1,4 @@
-/* dunlin_doc - a document in memory: maps, lists, text and counters that merge.
+/* dunlin_doc - a document in memory: maps, lists, text, counters, sets and more that merge.
  *
  * A document is a tree of containers.  Its root is a map (DUNLIN_ROOT).  A map key or a list element holds a
  * register: a plain value, or a container.  Writes go through transactions; a committed transaction is a *change*,

@@ -216,6 +216,26 @@ static void test_equal_texts_and_counters_stay(void **state) {
   dunlin_doc_free(doc);
 }
 
+static void test_equal_sets_and_peaks_stay(void **state) {
+  (void)state;
+  dunlin_doc *doc = new_doc();
+  struct dunlin_value value, one = {.kind = DUNLIN_INT, .as.integer = 1}, two = {.kind = DUNLIN_INT, .as.integer = 2};
+  assert_int_equal(dunlin_begin(doc), 0);
+  dunlin_obj set = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("s"), DUNLIN_SET);
+  assert_int_equal(dunlin_set_add(doc, set, two), 0);
+  assert_int_equal(dunlin_set_add(doc, set, one), 0);
+  assert_int_equal(dunlin_offer(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("m"), DUNLIN_MAX), two), 0);
+  dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("f"), DUNLIN_FIRST);
+  assert_int_equal(dunlin_commit(doc, 0, NULL), 1);
+  assert_int_equal(make_equal(doc, "{\"s\": [1, 2], \"m\": 2, \"f\": null}"), 0);
+  assert_int_equal(make_equal(doc, "{\"s\": [2, 1], \"m\": 2, \"f\": null}"), 1);
+  assert_int_equal(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("s"), &value), 0);
+  assert_int_equal(value.kind, DUNLIN_LIST);
+  assert_int_equal(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("m"), &value), 0);
+  assert_int_equal(value.kind, DUNLIN_MAX);
+  dunlin_doc_free(doc);
+}
+
 /* ---- Differences -------------------------------------------------------------------------------------------- */
 
 static void assert_diff(const char *before, const char *after, const char *expected) {
@@ -257,6 +277,7 @@ int main(void) {
       cmocka_unit_test(test_bad_forms),
       cmocka_unit_test(test_assign_makes_equal),
       cmocka_unit_test(test_equal_texts_and_counters_stay),
+      cmocka_unit_test(test_equal_sets_and_peaks_stay),
       cmocka_unit_test(test_diff),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
