@@ -114,6 +114,7 @@ static int check_rows(struct change *change, struct mp_reader *values, size_t va
   uint64_t scalars = 0, containers = change->container_count;
   for (size_t i = 0; i < change->row_count; i++) {
     struct change_row row = change_next_row(&rows);
+    if (!i) change->first = row;
     if (rows.error || !row_well_formed(&row) || row.container >= containers) return DUNLIN_EFORMAT;
     change->length += row.len;
     if (change->length > DUNLIN_MAX_DELTA_OPS) return DUNLIN_ELIMIT;
@@ -203,7 +204,10 @@ int change_split(struct dunlin_bytes canonical, struct change *out) {
   if (elements > 4) out->text = mp_read_text(&r, DUNLIN_MAX_CHANGE, &out->scalars);
   out->values = mp_reader_of(r.at, 0);
   out->values_end = r.at;
-  for (struct mp_reader rows = out->rows; rows.at < rows.end;) out->length += change_next_row(&rows).len;
+  struct mp_reader rows = out->rows;
+  out->first = change_next_row(&rows);
+  out->length = out->first.len;
+  while (rows.at < rows.end) out->length += change_next_row(&rows).len;
   return r.error;
 }
 
@@ -385,8 +389,22 @@ static int read_changes(struct delta_reader *d, struct mp_reader r, delta_each *
   return mp_end(&r);
 }
 
+/* A change that is alone names all its parents by id: from there on its bytes are those of the canonical change. */
+static int rebuild_only(struct delta_reader *d, struct mp_reader *r) {
+  size_t elements = mp_read_array(r, 8), parents = mp_read_array(r, DUNLIN_MAX_PARENTS);
+  for (size_t i = 0; i < parents; i++) mp_read_uint(r, 0);
+  struct mp_reader ids = *r;
+  size_t len = mp_read_bin(&ids, 32 * DUNLIN_MAX_PARENTS + 16).len;
+  if (elements < 5 || (len != 32 * parents && len != 32 * parents + 16)) mp_fail(r);
+  if (r->error || ids.error) return DUNLIN_EFORMAT;
+  buf_clear(d->change);
+  mp_write_array(d->change, elements - 1);
+  buf_append(d->change, r->at, (size_t)(r->end - r->at));
+  return d->change->error;
+}
+
 static int read_one(struct delta_reader *d, struct mp_reader r, delta_each *each, void *ctx) {
-  int error = rebuild_change(d, &r);
+  int error = rebuild_only(d, &r);
   if (!error) error = check_form(d);
   return error ? error : hand_out(d, each, ctx);
 }

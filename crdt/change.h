@@ -71,7 +71,8 @@ struct change {
   size_t container_count;
   struct mp_reader rows; /* for change_next_row() */
   size_t row_count;
-  uint64_t length; /* local versions: the sum of the rows' `len` */
+  struct change_row first; /* of the rows */
+  uint64_t length;         /* local versions: the sum of the rows' `len` */
   struct dunlin_bytes text;
   size_t scalars; /* in the text */
   struct mp_reader values;

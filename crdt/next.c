@@ -54,8 +54,7 @@ bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin
   struct graph *g = &doc->graph;
   struct container *c = is_next(doc, change, author) ? text_of(doc, change) : NULL;
   if (!c) return false;
-  struct mp_reader rows = change->rows;
-  struct change_row row = change_next_row(&rows);
+  struct change_row row = change->first;
   struct text_state *t = &c->as.text;
   struct sequence *s = &t->sequence;
   uint32_t size = s->tips[s->tip_count - 1].size, at = column_end(&doc->text);
