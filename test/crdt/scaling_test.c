@@ -139,6 +139,17 @@ static void type_apart(struct history *h, size_t authors, bool backward) {
 static void prepending_by_two(struct history *h) {
   type_apart(h, 2, true);
 }
+static void backward_runs(struct history *h) {
+  type_apart(h, h->n / 50, true);
+}
+static void forward_runs(struct history *h) {
+  type_apart(h, h->n / 10, false);
+}
+/* Ever more actors, one character each. */
+static void many_actors(struct history *h) {
+  type_apart(h, h->n, false);
+}
+
 /* Two authors in turns, each between the two characters written last; meanwhile a third at the same place. */
 static void deep_nesting(struct history *h) {
   begin_with(h, "()");
@@ -162,6 +173,18 @@ static void undo_chains(struct history *h) {
   for (size_t i = 0; i < h->n; i++) edit(docs[i % 2], 1, i / 2 % 2, i / 2 % 2 ? "" : "x");
   come_back(h, docs[0]);
   come_back(h, docs[1]);
+}
+
+/* Ever more authors who each delete all of a text but its first character. */
+static void deleting_everything(struct history *h) {
+  char *text = repeated(2000, "x");
+  begin_with(h, text);
+  free(text);
+  for (size_t i = 0; i < h->n; i++) {
+    dunlin_doc *doc = leave(h);
+    edit(doc, 1, 1999, "");
+    come_back(h, doc);
+  }
 }
 
 /* One author deletes every other character, one all of them at once; a third writes into each gap. */
@@ -188,6 +211,25 @@ static void paste_and_prepend(struct history *h) {
   free(text);
   come_back(h, one);
   come_back(h, two);
+}
+
+/* One long branch, and small ones that leave it everywhere. */
+static void comb(struct history *h) {
+  begin_with(h, "()");
+  dunlin_doc *stem = leave(h);
+  struct dunlin_id last = h->base;
+  for (size_t i = 0; i < h->n; i++) {
+    struct dunlin_id before = last;
+    last = edit(stem, 1 + i / 2, 0, "x");
+    give(stem, &before, h->all);
+    if (i % 4) continue;
+    struct dunlin_actor actor = next_actor(h);
+    OK(doc_set_actor(h->all, &actor));
+    OK(dunlin_begin_at(h->all, &last, 1));
+    OK(dunlin_text_splice(h->all, text_of(h->all), 1 + i / 2, 0, "y", 1));
+    OK(dunlin_commit(h->all, 0, NULL));
+  }
+  dunlin_doc_free(stem);
 }
 
 static void wide_text(struct history *h) {
@@ -233,6 +275,11 @@ static void list_and_map_in_turns(struct history *h) {
 
 static const struct shape shapes[] = {
     {"prepending by two", prepending_by_two, 2000},
+    {"backward runs", backward_runs, 2000},
+    {"forward runs", forward_runs, 2000},
+    {"many actors", many_actors, 1000},
+    {"comb", comb, 2000},
+    {"deleting everything", deleting_everything, 1000},
     {"deep nesting", deep_nesting, 2000},
     {"undo chains", undo_chains, 4000},
     {"fragments", fragments, 1000},
