@@ -67,7 +67,7 @@ static bool goes_before(const struct tracker *t, const struct newcomer *x, const
     }
     /* A left child of the right origin has other siblings than those, and comes after all that are none of its own. */
     if (x->is_left_child) return true;
-    return !is_left && parent == x->left && right_before(t, x->right, s->right);
+    return parent == x->left && right_before(t, x->right, s->right);
   }
 }
 
