@@ -548,9 +548,13 @@ static bool write_agrees(const struct history *h, uint32_t container, struct dun
   struct dunlin_bytes own = mp_read_str(&r, DUNLIN_MAX_KEY);
   if (own.len != key.len || (key.len && memcmp(own.data, key.data, key.len))) return false;
   const struct lv_set *made = &h->containers[write->value.as.obj.index].made;
-  for (size_t i = 0; i < made->count; i++)
-    if (made->lvs[i] == write->lv) return true;
-  return false;
+  size_t low = 0, high = made->count; /* in order */
+  while (low < high) {
+    size_t mid = (low + high) / 2;
+    if (made->lvs[mid] < write->lv) low = mid + 1;
+    else high = mid;
+  }
+  return low < made->count && made->lvs[low] == write->lv;
 }
 
 /* Likewise what an element of a list has. */

@@ -2,8 +2,8 @@
  * change: what a peer may send who wants to keep others busy.
  *
  * Each shape writes changes by hand, about `n` of them or one with about `n` operations.  Measured is the processor's time for taking them
- * in, and for each thing that one does with a document then, the least of several tries, at n and 4 n; and the most memory that was held at
- * once, over four doublings. TEST_SHAPE=name: that one alone. */
+ * in, and for each thing that one does with a document then, the least of several tries, and the most memory that was held at once; both at n
+ * and 16 n, four doublings, where caches and arrays that grow by halves do not tip the balance.  TEST_SHAPE=name: that one alone. */
 #include <time.h>
 
 #include "crdt/change.h"
@@ -12,7 +12,7 @@
 #include "test/fault/seeded.h"
 #include "test/support/support.h"
 
-static const double bar = 2.3;
+#define BAR 2.3
 
 /* ---- Changes made by hand ----------------------------------------------------------------------------------- */
 
@@ -278,23 +278,23 @@ static const struct shape {
   void (*write)(struct script *s);
   size_t n;
 } shapes[] = {
-    {"many roots", many_roots, 4000},
-    {"one key", one_key, 4000},
-    {"forks of one change", forks_of_one_change, 4000},
-    {"forks behind turns", forks_behind_turns, 4000},
-    {"forks of one actor", forks_of_one_actor, 4000},
-    {"two in turns", two_in_turns, 4000},
-    {"hundred in turns", hundred_in_turns, 4000},
-    {"wide merges", wide_merges, 4096},
-    {"ladder", ladder, 4000},
-    {"one child", one_child, 4000},
-    {"deep children", deep_children, 4000},
-    {"keys in one change", keys_in_one_change, 10000},
-    {"containers in one change", containers_in_one_change, 8000},
-    {"unknown kinds", unknown_kinds, 4000},
-    {"a chain backward", a_chain_backward, 4000},
-    {"many wait for one", many_wait_for_one, 4000},
-    {"refused ones", refused_ones, 2000},
+    {"many roots", many_roots, 500},
+    {"one key", one_key, 500},
+    {"forks of one change", forks_of_one_change, 500},
+    {"forks behind turns", forks_behind_turns, 500},
+    {"forks of one actor", forks_of_one_actor, 500},
+    {"two in turns", two_in_turns, 500},
+    {"hundred in turns", hundred_in_turns, 500},
+    {"wide merges", wide_merges, 512},
+    {"ladder", ladder, 500},
+    {"one child", one_child, 500},
+    {"deep children", deep_children, 500},
+    {"keys in one change", keys_in_one_change, 2000},
+    {"containers in one change", containers_in_one_change, 1000},
+    {"unknown kinds", unknown_kinds, 500},
+    {"a chain backward", a_chain_backward, 2000} /* the ids of the last 256 are at hand */,
+    {"many wait for one", many_wait_for_one, 500},
+    {"refused ones", refused_ones, 500},
 };
 
 /* ---- Measuring ---------------------------------------------------------------------------------------------- */
@@ -377,35 +377,35 @@ static size_t run(const struct deltas *d, double *least) {
   return peak;
 }
 
+static const double most = BAR * BAR * BAR * BAR;
+
+/* What is over in a few milliseconds is no threat, and says little. */
 static bool within(const double *small, const double *large) {
   for (int i = 0; i < STEPS; i++)
-    if (large[i] > small[i] * bar * bar && large[i] > 2e-3) return false;
+    if (large[i] > small[i] * most && large[i] > 5e-3) return false;
   return true;
 }
 
 static void check_shape(const struct shape *shape) {
-  enum { rounds = 8 };
-  struct deltas tiny = write_deltas(shape, shape->n / 4), small = write_deltas(shape, shape->n),
-                large = write_deltas(shape, 4 * shape->n);
-  double least[STEPS], least_large[STEPS], ignored[STEPS];
-  size_t tiny_peak, large_peak = 0;
-  for (int i = 0; i < STEPS; i++) least[i] = least_large[i] = ignored[i] = 1e9;
-  tiny_peak = run(&tiny, ignored);
+  enum { rounds = 30 }; /* on a busy machine it takes many for each to be undisturbed once */
+  struct deltas small = write_deltas(shape, shape->n), large = write_deltas(shape, 16 * shape->n);
+  double least[STEPS], least_large[STEPS];
+  size_t peak = 0, large_peak = 0;
+  for (int i = 0; i < STEPS; i++) least[i] = least_large[i] = 1e9;
   for (int round = 0; round < rounds && (!round || !within(least, least_large)); round++) {
-    run(&small, least);
+    for (int i = 0; i < 3; i++) peak = run(&small, least);
     large_peak = run(&large, least_large);
   }
-  printf("%-25s %6zu:", shape->name, shape->n);
-  for (int i = 0; i < STEPS; i++) printf("  %s %.1f -> %.1f", step_names[i], 1e3 * least[i], 1e3 * least_large[i]);
-  double more = (double)large_peak / (double)tiny_peak;
-  printf(" ms; memory %zu, %.1f times for 16\n", large_peak, more);
+  printf("%-25s %5zu:", shape->name, shape->n);
+  for (int i = 0; i < STEPS; i++) printf("  %s %.2f -> %.1f", step_names[i], 1e3 * least[i], 1e3 * least_large[i]);
+  double more = (double)large_peak / (double)peak;
+  printf(" ms; memory %zu, %.1f times\n", large_peak, more);
   fflush(stdout);
-  free_deltas(&tiny);
   free_deltas(&small);
   free_deltas(&large);
   if (getenv("TEST_ONLY_SHOW")) return;
   if (!within(least, least_large)) fail_msg("%s: time", shape->name);
-  if (more > bar * bar * bar * bar) fail_msg("%s: memory", shape->name);
+  if (more > most) fail_msg("%s: memory", shape->name);
 }
 
 static void twice_the_changes_take_twice_the_time(void **state) {
