@@ -702,9 +702,11 @@ int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {
   if (error) return error;
   names_add(doc, id);
   for (size_t i = 0; i < o->touched_count; i++) settle_container(doc, doc->containers[o->touched[i]]);
-  for (size_t i = 0; i < o->undo_count; i++)
-    if (o->undos[i].what == UNDO_MAP_WRITE || o->undos[i].what == UNDO_LIST_WRITE)
+  for (size_t i = 0; i < o->undo_count; i++) {
+    int what = o->undos[i].what;
+    if (what == UNDO_MAP_WRITE || what == UNDO_LIST_WRITE || what == UNDO_OFFER)
       reg_undo_free(&o->undos[i].reg, doc->env);
+  }
   o->undo_count = 0;
   o->is_open = false;
   return 0;
