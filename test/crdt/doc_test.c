@@ -533,6 +533,31 @@ static void hook_can_refuse(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* Replaces what is behind the first `keep` characters of the text by 100 times `with`. */
+static int write_tail(dunlin_doc *doc, size_t keep, const char *with) {
+  char text[1024] = "";
+  for (int i = 0; i < 100; i++) strcat(text, with);
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, child(doc, "t", DUNLIN_TEXT), keep, 0, text, strlen(text)));
+  return dunlin_commit(doc, 0, NULL);
+}
+
+/* What was known about places in the text of a change that was taken back is forgotten. */
+static void other_text_in_the_place_of_a_refused_one(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1), *other = test_doc(2);
+  int answer = DUNLIN_ENOSPC;
+  dunlin_doc_on_commit(doc, refuse_commit, &answer);
+  FAILS(write_tail(doc, 0, "\xe2\x82\xac"), DUNLIN_ENOSPC);
+  answer = 0;
+  assert_int_equal(write_tail(doc, 0, "x"), 1);
+  assert_int_equal(write_tail(doc, 100, "\xc3\xa9"), 1);
+  test_send(doc, other);
+  assert_same_doc(doc, other);
+  dunlin_doc_free(doc);
+  dunlin_doc_free(other);
+}
+
 static void changes_wait_for_their_parents(void **state) {
   (void)state;
   dunlin_doc *a = test_doc(1), *b = test_doc(2);
@@ -606,6 +631,7 @@ int main(void) {
       cmocka_unit_test(move_keeps_the_edit),
       cmocka_unit_test(transaction_at_an_earlier_version),
       cmocka_unit_test(hook_can_refuse),
+      cmocka_unit_test(other_text_in_the_place_of_a_refused_one),
       cmocka_unit_test(changes_wait_for_their_parents),
       cmocka_unit_test(touched_where_it_was_made),
   };
