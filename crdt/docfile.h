@@ -147,4 +147,7 @@ void docfile_cursors_begin(struct docfile_cursors *cursors);
 /* The cursor of who made an operation, which comes after those asked for before. */
 uint32_t *docfile_cursor(struct docfile_cursors *cursors, const struct graph *graph, uint32_t lv);
 
+/* dunlin_doc_save(); when not `compressed`, of sections as they are. */
+int docfile_save(const dunlin_doc *doc, bool compressed, void **out, size_t *len);
+
 #endif

@@ -12,6 +12,7 @@ struct ints {
 };
 
 struct writer {
+  bool compressed;
   dunlin_doc *doc;
   struct buf sections[DOCFILE_SECTIONS];
   struct planes_cuts cuts[DOCFILE_SECTIONS];
@@ -683,7 +684,7 @@ static int pack(struct writer *w, enum docfile_section section, struct buf *out)
   size_t cap = raw->len < least ? 0 : raw->len - 1, len = 0;
   int error = DUNLIN_ERANGE;
   uint8_t *packed = NULL;
-  if (cap && env->compress) {
+  if (cap && w->compressed && env->compress) {
     packed = env_alloc(env, cap);
     if (!packed) return DUNLIN_ENOMEM;
     error = pack_pieces(w, section, packed, cap, &len);
@@ -719,8 +720,8 @@ static int write_file(struct writer *w, struct buf *out) {
   return error ? error : out->error;
 }
 
-static int save(dunlin_doc *doc, struct buf *out) {
-  struct writer w = {.doc = doc};
+static int save(dunlin_doc *doc, bool compressed, struct buf *out) {
+  struct writer w = {.doc = doc, .compressed = compressed};
   for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_init(&w.sections[i], doc->env, DOCFILE_SECTION_MAX);
   for (int i = 0; i < 6; i++) buf_init(&w.columns[i].bytes, doc->env, DOCFILE_SECTION_MAX);
   w.keys = (struct keys_out){.env = doc->env, .seed = doc->seed};
@@ -747,7 +748,7 @@ static int save(dunlin_doc *doc, struct buf *out) {
   return error;
 }
 
-int dunlin_doc_save(const dunlin_doc *shown, void **out, size_t *len) {
+int docfile_save(const dunlin_doc *shown, bool compressed, void **out, size_t *len) {
   dunlin_doc *doc =
       (dunlin_doc *)(uintptr_t)shown; /* kept ids and what history is in memory are no part of the state */
   struct buf file;
@@ -759,9 +760,13 @@ int dunlin_doc_save(const dunlin_doc *shown, void **out, size_t *len) {
   } else {
     error = docfile_load(doc);
     for (uint32_t i = 0; !error && i < doc->container_count; i++) error = container_show(doc, i);
-    if (!error) error = save(doc, &file);
+    if (!error) error = save(doc, compressed, &file);
   }
   if (!error) error = buf_take(&file, out, len);
   buf_free(&file);
   return error;
+}
+
+int dunlin_doc_save(const dunlin_doc *doc, void **out, size_t *len) {
+  return docfile_save(doc, true, out, len);
 }

@@ -348,6 +348,11 @@ int pending_check(const dunlin_doc *doc);
 bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id,
                const struct dunlin_actor *author);
 
+/* ---- version.c ---------------------------------------------------------------------------------------------- */
+
+/* Gives `to` the changes from `first` on, up to `end`.  Their parents are there. */
+int changes_copy(dunlin_doc *from, uint32_t first, uint32_t end, dunlin_doc *to);
+
 /* ---- history.c ---------------------------------------------------------------------------------------------- */
 
 /* Puts the rows of a change (graph->changes: the open one) together again in doc->rows. */

@@ -48,7 +48,7 @@ struct list {
   struct list_undo *undos;
   size_t undo_count, undo_cap;
   struct splices *splices; /* notes edits down for those who watch; NULL: nobody does */
-  size_t taken; /* how many elements taking the change back will put in */
+  size_t taken;            /* how many elements taking the change back will put in */
 };
 
 void list_init(struct list *list, const struct dunlin_env *env);

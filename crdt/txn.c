@@ -131,7 +131,7 @@ void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, void *ctx) 
 
 /* ---- Operations --------------------------------------------------------------------------------------------- */
 
-static int fail(dunlin_doc *doc, int error) {
+int txn_fail(dunlin_doc *doc, int error) {
   if (!doc->txn_error) doc->txn_error = error;
   return error;
 }
@@ -141,17 +141,9 @@ int dunlin_txn_error(const dunlin_doc *doc) {
 }
 
 /* What every write begins with. */
-static int writable(const dunlin_doc *doc) {
+int txn_writable(const dunlin_doc *doc) {
   if (!doc->open.is_open || !doc->open.is_local) return DUNLIN_ESTATE;
   return doc->txn_error;
-}
-
-int txn_writable(const dunlin_doc *doc) {
-  return writable(doc);
-}
-
-int txn_fail(dunlin_doc *doc, int error) {
-  return fail(doc, error);
 }
 
 static void write_values(struct buf *values, const struct op *op) {
@@ -181,7 +173,7 @@ static int perform(dunlin_doc *doc, struct op *op, dunlin_obj *made) {
   }
   int error = apply_op(doc, op, &container);
   if (!error && doc->values.buf.error) error = doc->values.buf.error;
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   if (made) made->index = container;
   return 0;
 }
@@ -202,11 +194,11 @@ static int check_value(const struct dunlin_value *v) {
 
 /* The entry of the key, NULL when it never was written; also checks the arguments of a write. */
 static int map_prepare(dunlin_doc *doc, struct op *op, struct map_entry **entry) {
-  int error = writable(doc);
+  int error = txn_writable(doc);
   if (error) return error;
   const struct container *c = container_of(doc, (dunlin_obj){op->container}, DUNLIN_MAP);
   error = c ? check_string(op->key, DUNLIN_MAX_KEY, true) : DUNLIN_EKIND;
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   *entry = map_find(&c->as.map, op->key);
   if (*entry) op->entry = (uint32_t)(*entry - c->as.map.entries);
   return 0;
@@ -234,7 +226,7 @@ int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, str
   int error = map_prepare(doc, &op, &entry);
   if (error) return error;
   error = check_value(&value);
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   return entry && is_settled_value(doc, &entry->reg, &value) ? 0 : perform(doc, &op, NULL);
 }
 
@@ -245,7 +237,7 @@ int dunlin_map_put_class(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes ke
   int error = map_prepare(doc, &op, &entry);
   if (error) return error;
   error = check_value(&value);
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   bool same = entry && is_settled_value(doc, &entry->reg, &value) && reg_at(&entry->reg, 0)->class == priority;
   return same ? 0 : perform(doc, &op, NULL);
 }
@@ -258,7 +250,7 @@ int dunlin_map_toggle(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) 
   op.value = (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = true};
   if (entry && entry->reg.count) {
     const struct dunlin_value *shown = &reg_at(&entry->reg, 0)->value;
-    if (shown->kind != DUNLIN_BOOL) return fail(doc, DUNLIN_EKIND);
+    if (shown->kind != DUNLIN_BOOL) return txn_fail(doc, DUNLIN_EKIND);
     op.value.as.boolean = !shown->as.boolean;
   }
   return perform(doc, &op, NULL);
@@ -286,7 +278,7 @@ static int map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, e
   struct map_entry *entry;
   int error = map_prepare(doc, &op, &entry);
   if (error) return error;
-  if (kind < DUNLIN_MAP || kind > KIND_LAST) return fail(doc, DUNLIN_EINVAL);
+  if (kind < DUNLIN_MAP || kind > KIND_LAST) return txn_fail(doc, DUNLIN_EINVAL);
   uint32_t child = seen_child(doc, entry, kind);
   if (child != IDMAP_NONE) {
     out->index = child;
@@ -295,7 +287,7 @@ static int map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, e
     return perform(doc, &op, out);
   }
   int64_t generation = entry ? generation_seen(doc, map.index, entry) : -1;
-  if (generation >= UINT32_MAX) return fail(doc, DUNLIN_ELIMIT);
+  if (generation >= UINT32_MAX) return txn_fail(doc, DUNLIN_ELIMIT);
   op.number = (uint32_t)(generation + 1);
   return perform(doc, &op, out);
 }
@@ -310,9 +302,9 @@ int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   struct map_entry *entry;
   int error = map_prepare(doc, &op, &entry);
   if (error) return error;
-  if (!entry || !entry->reg.count) return fail(doc, DUNLIN_ENOENT);
+  if (!entry || !entry->reg.count) return txn_fail(doc, DUNLIN_ENOENT);
   const struct dunlin_value *value = &reg_at(&entry->reg, 0)->value;
-  if (value->kind < DUNLIN_MAP) return fail(doc, DUNLIN_EKIND);
+  if (value->kind < DUNLIN_MAP) return txn_fail(doc, DUNLIN_EKIND);
   op.a = (uint32_t)value->kind;
   op.number = doc->containers[value->as.obj.index]->generation;
   return perform(doc, &op, NULL);
@@ -322,41 +314,41 @@ int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
 
 /* What every write on a list begins with; `*c` is the list. */
 static int list_prepare(dunlin_doc *doc, dunlin_obj list, struct op *op, const struct container **c) {
-  int error = writable(doc);
+  int error = txn_writable(doc);
   if (error) return error;
   *c = container_of(doc, list, DUNLIN_LIST);
   error = *c ? container_touch(doc, list.index) : DUNLIN_EKIND;
   op->container = list.index;
-  return error ? fail(doc, error) : 0;
+  return error ? txn_fail(doc, error) : 0;
 }
 
 /* The index of the change for item `index` of what shows. */
 static int list_item(dunlin_doc *doc, const struct container *c, size_t index, uint32_t *at) {
   *at = index < void_size(doc, c) ? void_item(doc, c, (uint32_t)index) : 0;
-  if (index >= void_size(doc, c)) return fail(doc, DUNLIN_ERANGE);
-  return *at == VOID_UNNAMED ? fail(doc, DUNLIN_EREFUSED) : 0;
+  if (index >= void_size(doc, c)) return txn_fail(doc, DUNLIN_ERANGE);
+  return *at == VOID_UNNAMED ? txn_fail(doc, DUNLIN_EREFUSED) : 0;
 }
 
 static int list_insert_op(dunlin_doc *doc, dunlin_obj list, struct op *op, size_t index, dunlin_obj *out) {
   const struct container *c;
   int error = list_prepare(doc, list, op, &c);
   if (error) return error;
-  if (index > void_size(doc, c)) return fail(doc, DUNLIN_ERANGE);
+  if (index > void_size(doc, c)) return txn_fail(doc, DUNLIN_ERANGE);
   op->a = void_gap(doc, c, (uint32_t)index);
   return perform(doc, op, out);
 }
 
 int dunlin_list_insert(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value) {
   struct op op = {.kind = OP_LIST_INSERT, .len = 1, .value = value};
-  int error = writable(doc) ? 0 : check_value(&value);
-  return error ? fail(doc, error) : list_insert_op(doc, list, &op, index, NULL);
+  int error = txn_writable(doc) ? 0 : check_value(&value);
+  return error ? txn_fail(doc, error) : list_insert_op(doc, list, &op, index, NULL);
 }
 
 int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value) {
   struct op op = {.kind = OP_LIST_SET, .len = 1, .value = value};
   const struct container *c;
-  int error = writable(doc) ? 0 : check_value(&value);
-  if (error) return fail(doc, error);
+  int error = txn_writable(doc) ? 0 : check_value(&value);
+  if (error) return txn_fail(doc, error);
   error = list_prepare(doc, list, &op, &c);
   if (!error) error = list_item(doc, c, index, &op.a);
   if (error) return error;
@@ -368,8 +360,8 @@ int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunli
 dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind) {
   struct op op = {.kind = OP_LIST_CHILD, .len = 1, .number = (uint32_t)kind};
   dunlin_obj child = DUNLIN_NONE;
-  int error = writable(doc);
-  if (!error && (kind < DUNLIN_MAP || kind > KIND_LAST)) error = fail(doc, DUNLIN_EINVAL);
+  int error = txn_writable(doc);
+  if (!error && (kind < DUNLIN_MAP || kind > KIND_LAST)) error = txn_fail(doc, DUNLIN_EINVAL);
   if (!error) error = list_insert_op(doc, list, &op, index, &child);
   return error ? DUNLIN_NONE : child;
 }
@@ -377,9 +369,9 @@ dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t ind
 static int list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind, dunlin_obj *out) {
   struct op op = {.kind = OP_LIST_SET_CHILD, .len = 1, .number = (uint32_t)kind};
   const struct container *c;
-  int error = writable(doc);
+  int error = txn_writable(doc);
   if (error) return error;
-  if (kind < DUNLIN_MAP || kind > KIND_LAST) return fail(doc, DUNLIN_EINVAL);
+  if (kind < DUNLIN_MAP || kind > KIND_LAST) return txn_fail(doc, DUNLIN_EINVAL);
   error = list_prepare(doc, list, &op, &c);
   if (!error) error = list_item(doc, c, index, &op.a);
   return error ? error : perform(doc, &op, out);
@@ -392,12 +384,12 @@ dunlin_obj dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index,
 
 /* Deletes `count` items from `index` on of what shows, a row for each part that the change can name as one. */
 static int delete_items(dunlin_doc *doc, const struct container *c, struct op *op, size_t index, size_t count) {
-  int error = index > void_size(doc, c) || count > void_size(doc, c) - index ? fail(doc, DUNLIN_ERANGE) : 0;
+  int error = index > void_size(doc, c) || count > void_size(doc, c) - index ? txn_fail(doc, DUNLIN_ERANGE) : 0;
   while (!error && count) {
     op->len = (uint32_t)count;
     op->a = void_items(doc, c, (uint32_t)index, &op->len);
     count -= op->len;
-    error = op->a == VOID_UNNAMED ? fail(doc, DUNLIN_EREFUSED) : perform(doc, op, NULL);
+    error = op->a == VOID_UNNAMED ? txn_fail(doc, DUNLIN_EREFUSED) : perform(doc, op, NULL);
   }
   return error;
 }
@@ -405,7 +397,7 @@ static int delete_items(dunlin_doc *doc, const struct container *c, struct op *o
 int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index, size_t count) {
   struct op op = {.kind = OP_DELETE};
   const struct container *c;
-  if (!count && !writable(doc)) return 0;
+  if (!count && !txn_writable(doc)) return 0;
   int error = list_prepare(doc, list, &op, &c);
   return error ? error : delete_items(doc, c, &op, index, count);
 }
@@ -415,7 +407,7 @@ int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
   const struct container *c;
   int error = list_prepare(doc, list, &op, &c);
   if (error) return error;
-  if (from >= void_size(doc, c) || to >= void_size(doc, c)) return fail(doc, DUNLIN_ERANGE);
+  if (from >= void_size(doc, c) || to >= void_size(doc, c)) return txn_fail(doc, DUNLIN_ERANGE);
   if (from == to) return 0;
   error = list_item(doc, c, from, &op.a);
   op.number = void_gap(doc, c, (uint32_t)(to > from ? to + 1 : to)); /* while the element is still where it was */
@@ -472,17 +464,17 @@ static bool delete_on(dunlin_doc *doc, dunlin_obj text, size_t index, size_t cou
 
 int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8, size_t len) {
   if (remove ? !len && delete_on(doc, text, index, remove) : type_on(doc, text, index, utf8, len)) return 0;
-  int error = writable(doc);
+  int error = txn_writable(doc);
   if (error) return error;
   const struct container *c = container_of(doc, text, DUNLIN_TEXT);
   error = c ? container_touch(doc, text.index) : DUNLIN_EKIND;
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   size_t scalars = 0, size = void_size(doc, c);
   if (index > size || remove > size - index) error = DUNLIN_ERANGE;
   else if (len && !utf8) error = DUNLIN_EINVAL;
   else if (len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
   else if (!utf8_valid(utf8, len, &scalars)) error = DUNLIN_EUTF8;
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   struct op gone = {.kind = OP_DELETE, .container = text.index};
   error = delete_items(doc, c, &gone, index, remove);
   if (error || !len) return error;
@@ -494,15 +486,15 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
                   .bytes = (uint32_t)len};
   doc->text_wide |= scalars != len;
   buf_append(&doc->text.buf, utf8, len);
-  if (doc->text.buf.error) return fail(doc, doc->text.buf.error);
+  if (doc->text.buf.error) return txn_fail(doc, doc->text.buf.error);
   return perform(doc, &op, NULL);
 }
 
 int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount) {
   struct op op = {.kind = OP_COUNTER_ADD, .container = counter.index, .len = 1, .amount = amount};
-  int error = writable(doc);
+  int error = txn_writable(doc);
   if (error) return error;
-  if (!container_of(doc, counter, DUNLIN_COUNTER)) return fail(doc, DUNLIN_EKIND);
+  if (!container_of(doc, counter, DUNLIN_COUNTER)) return txn_fail(doc, DUNLIN_EKIND);
   return amount ? perform(doc, &op, NULL) : 0;
 }
 
@@ -510,12 +502,12 @@ int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount) {
 
 int dunlin_offer(dunlin_doc *doc, dunlin_obj obj, struct dunlin_value value) {
   struct op op = {.kind = OP_OFFER, .container = obj.index, .len = 1, .value = value};
-  int error = writable(doc);
+  int error = txn_writable(doc);
   if (error) return error;
   const struct container *c = obj.index < doc->container_count ? doc->containers[obj.index] : NULL;
   error = c && is_offer(c->kind) ? check_value(&value) : DUNLIN_EKIND;
   if (!error) error = offer_check(c->kind, &value);
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   const struct reg_write *shown = c->as.offer.count ? reg_at(&c->as.offer, 0) : NULL;
   bool idle = shown && (c->kind == DUNLIN_FIRST ? graph_seen(&doc->graph, shown->lv)
                                                 : !offer_beats(c->kind, &value, &shown->value));
@@ -528,13 +520,13 @@ int dunlin_offer(dunlin_doc *doc, dunlin_obj obj, struct dunlin_value value) {
 static int set_write(dunlin_doc *doc, dunlin_obj set, uint8_t kind, struct dunlin_value value) {
   struct op op = {.kind = kind, .container = set.index, .len = 1, .value = value};
   uint8_t bytes[DUNLIN_MAX_KEY];
-  int error = writable(doc);
+  int error = txn_writable(doc);
   if (error) return error;
   const struct container *c = set.index < doc->container_count ? doc->containers[set.index] : NULL;
   error = c && is_set(c->kind) ? check_value(&value) : DUNLIN_EKIND;
   if (!error && kind == OP_SET_REMOVE && c->kind == DUNLIN_GROWING_SET) error = DUNLIN_EINVAL;
   if (!error) error = member_key(&value, bytes, &op.key);
-  if (error) return fail(doc, error);
+  if (error) return txn_fail(doc, error);
   const struct map_entry *entry = map_find(&c->as.map, op.key);
   bool is_there = entry && has_seen_any(doc, &entry->reg);
   return is_there == (kind == OP_OFFER) ? 0 : perform(doc, &op, NULL);
@@ -579,7 +571,7 @@ static int name_writes(dunlin_doc *doc, const uint32_t *lvs, size_t count, uint8
 static int perform_over(dunlin_doc *doc, struct op *op, const uint32_t *over, size_t count) {
   uint8_t bytes[WRITE_NAMES_MAX * WRITE_NAME];
   int error = name_writes(doc, over, count, bytes, &op->names);
-  return error ? fail(doc, error) : perform(doc, op, NULL);
+  return error ? txn_fail(doc, error) : perform(doc, op, NULL);
 }
 
 int txn_put_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, const struct reg_write *write,
@@ -591,15 +583,15 @@ int txn_put_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, const
   if (write) op.a = write->class;
   if (write) op.value = write->value;
   error = check_value(&op.value);
-  return error ? fail(doc, error) : perform_over(doc, &op, over, count);
+  return error ? txn_fail(doc, error) : perform_over(doc, &op, over, count);
 }
 
 int txn_set_over(dunlin_doc *doc, dunlin_obj list, size_t index, const struct dunlin_value *value, const uint32_t *over,
                  size_t count) {
   struct op op = {.kind = OP_LIST_SET_OVER, .len = 1, .value = *value};
   const struct container *c;
-  int error = writable(doc) ? 0 : check_value(value);
-  if (error) return fail(doc, error);
+  int error = txn_writable(doc) ? 0 : check_value(value);
+  if (error) return txn_fail(doc, error);
   error = list_prepare(doc, list, &op, &c);
   if (!error) error = list_item(doc, c, index, &op.a);
   return error ? error : perform_over(doc, &op, over, count);

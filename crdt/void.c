@@ -84,28 +84,6 @@ static int any_changes(dunlin_doc *doc, const struct dunlin_id *set, size_t coun
   return error;
 }
 
-/* Gives `to` all changes of `from` in the same order, so that local versions and containers get the same numbers. */
-static int replay(dunlin_doc *from, dunlin_doc *to) {
-  struct buf bytes;
-  int error = 0;
-  buf_init(&bytes, from->env, SIZE_MAX / 2);
-  for (uint32_t i = 0; !error && i < from->graph.changes; i++) {
-    struct change_id_bytes change = {.parsed = NULL};
-    struct dunlin_id missing;
-    buf_clear(&bytes);
-    error = history_change(from, i, &bytes);
-    if (error) break;
-    change.bytes = (struct dunlin_bytes){bytes.data, bytes.len};
-    change.id = change_id(from->env, &from->id, change.bytes);
-    from->names.memo = (struct name){change.id, i}; /* the next one builds on it */
-    int taken = take_change(to, &change, NULL, &missing);
-    assert(taken == 1 || taken == DUNLIN_ENOMEM); /* it was valid the first time, and validity looks at no void set */
-    error = taken < 0 ? taken : 0;
-  }
-  buf_free(&bytes);
-  return error;
-}
-
 /* Walkers know where the document is, which `home` is from now on. */
 static void move_walkers(dunlin_doc *doc, const dunlin_doc *home) {
   for (size_t i = 0; i < doc->container_count; i++) {
@@ -151,10 +129,11 @@ static int make_again(dunlin_doc *doc, struct dunlin_id *ids, size_t count) {
   fresh->void_ids = ids;
   fresh->void_count = count;
   error = docfile_load(doc);
-  if (!error) error = replay(doc, fresh);
+  if (!error) error = changes_copy(doc, 0, doc->graph.changes, fresh); /* in the same order: all get the same numbers */
   if (!error) {
     assert(fresh->graph.lvs == doc->graph.lvs && fresh->container_count == doc->container_count);
     swap_insides(doc, fresh);
+    watch_compare(doc, fresh);
   }
   dunlin_doc_free(fresh);
   return error;
@@ -172,11 +151,7 @@ int dunlin_doc_set_void(dunlin_doc *doc, const struct dunlin_id *changes, size_t
   }
   int error = any_changes(doc, ids, count, doc->void_ids, doc->void_count, &different);
   if (!error) error = any_changes(doc, doc->void_ids, doc->void_count, ids, count, &different);
-  if (!error && different) {
-    error = make_again(doc, ids, count);
-    if (!error) watch_lost(doc);
-    return error;
-  }
+  if (!error && different) return make_again(doc, ids, count);
   if (error) {
     ENV_FREE_ARRAY(doc->env, ids, count);
     return error;

@@ -155,36 +155,47 @@ static struct watch_before before_of(const struct reg *reg) {
   return before;
 }
 
-static struct watch_note *note_of(dunlin_doc *doc, struct container *c) {
-  if (!c->note) {
-    c->note = env_calloc(doc->env, 1, sizeof *c->note);
-    if (!c->note) return NULL;
-    splices_init(&c->note->splices, doc->env);
+/* Makes the container's note; `state` is the container as it was. */
+static struct watch_note *note_new(dunlin_doc *doc, uint32_t container, const struct container *state) {
+  struct container *c = doc->containers[container];
+  struct watch *w = doc->watch;
+  struct watch_before before = {.item = true};
+  if (ENV_GROW(doc->env, w->noted, w->noted_cap, w->noted_count + 1)) return NULL;
+  struct watch_note *note = env_calloc(doc->env, 1, sizeof *note);
+  if (!note) return NULL;
+  splices_init(&note->splices, doc->env);
+  note->before = (uint32_t)w->before_count;
+  if (c->kind == DUNLIN_COUNTER || is_offer(c->kind)) {
+    before.had = watch_value(state, &before.value);
+    if (!note_before(w, before)) {
+      env_free(doc->env, note, sizeof *note);
+      return NULL;
+    }
   }
+  w->noted[w->noted_count++] = container;
+  return note;
+}
+
+struct watch_note *watch_note_of(dunlin_doc *doc, uint32_t container, const struct container *state) {
+  struct container *c = doc->containers[container];
+  bool is_new = !c->note;
+  if (is_new) c->note = note_new(doc, container, state);
+  if (!c->note) return NULL;
   if (c->kind == DUNLIN_TEXT) c->as.text.text.splices = &c->note->splices;
   if (c->kind == DUNLIN_LIST) c->as.list.list.splices = &c->note->splices;
+  if (is_new) splices_open(&c->note->splices);
   return c->note;
 }
 
+static unsigned origin_of(const dunlin_doc *doc) {
+  if (!doc->open.is_open) return DUNLIN_ORIGIN_VOID;
+  return doc->open.is_local ? DUNLIN_ORIGIN_LOCAL : DUNLIN_ORIGIN_REMOTE;
+}
+
 void watch_touch(dunlin_doc *doc, uint32_t container) {
-  struct container *c = doc->containers[container];
-  struct watch *w = doc->watch;
-  bool is_new = !c->note;
-  struct watch_note *note = note_of(doc, c);
-  if (!note || (is_new && ENV_GROW(doc->env, w->noted, w->noted_cap, w->noted_count + 1))) {
-    w->lost = true;
-    watch_note_free(doc, c);
-    return;
-  }
-  if (is_new) w->noted[w->noted_count++] = container;
-  if (is_new && (c->kind == DUNLIN_COUNTER || is_offer(c->kind))) {
-    struct watch_before before = {.item = true};
-    before.had = watch_value(c, &before.value);
-    note->before = (uint32_t)w->before_count;
-    if (!note_before(w, before)) w->lost = true;
-  }
-  note->origin |= doc->open.is_local ? DUNLIN_ORIGIN_LOCAL : DUNLIN_ORIGIN_REMOTE;
-  if (is_new) splices_open(&note->splices);
+  struct watch_note *note = watch_note_of(doc, container, doc->containers[container]);
+  if (note) note->origin |= origin_of(doc);
+  else doc->watch->lost = true;
 }
 
 /* The slot of a place in the table of those noted, free or not. */
@@ -198,8 +209,7 @@ size_t watch_find_place(const struct watch *w, uint32_t container, uint32_t entr
   return at;
 }
 
-static bool grow_places(struct watch *w) {
-  size_t cap = w->place_cap ? w->place_cap * 2 : 64;
+static bool fill_places(struct watch *w, size_t cap) {
   uint32_t *places = env_calloc(w->env, cap, sizeof *places);
   if (!places) return false;
   ENV_FREE_ARRAY(w->env, w->places, w->place_cap);
@@ -211,24 +221,31 @@ static bool grow_places(struct watch *w) {
   return true;
 }
 
-void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry) {
+bool watch_places_renew(struct watch *w) {
+  return !w->place_cap || fill_places(w, w->place_cap);
+}
+
+void watch_key_was(dunlin_doc *doc, uint32_t container, uint32_t entry, const struct reg *reg) {
   struct watch *w = doc->watch;
-  unsigned origin = doc->open.is_local ? DUNLIN_ORIGIN_LOCAL : DUNLIN_ORIGIN_REMOTE;
-  if ((w->before_count + 1) * 2 > w->place_cap && !grow_places(w)) {
+  if ((w->before_count + 1) * 2 > w->place_cap && !fill_places(w, w->place_cap ? w->place_cap * 2 : 64)) {
     w->lost = true;
     return;
   }
   size_t place = watch_find_place(w, container, entry);
   if (w->places[place]) {
-    w->befores[w->places[place] - 1].origin |= origin;
+    w->befores[w->places[place] - 1].origin |= origin_of(doc);
     return;
   }
-  struct watch_before before = before_of(&doc->containers[container]->as.map.entries[entry].reg);
+  struct watch_before before = before_of(reg);
   before.container = container;
   before.entry = entry;
-  before.origin = origin;
+  before.origin = origin_of(doc);
   if (note_before(w, before)) w->places[place] = (uint32_t)w->before_count;
   else w->lost = true;
+}
+
+void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry) {
+  watch_key_was(doc, container, entry, &doc->containers[container]->as.map.entries[entry].reg);
 }
 
 void watch_item(dunlin_doc *doc, const struct container *c, uint32_t at, uint32_t element) {

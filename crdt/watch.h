@@ -27,6 +27,8 @@ void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry);
 void watch_item(dunlin_doc *doc, const struct container *list, uint32_t at, uint32_t element);
 /* All of a sequence was put in place anew. */
 void watch_replaced(struct container *container, uint32_t before, uint32_t now);
+/* The document was made again, and `old` is what it was: with the same containers, which showed something else.  watch_compare.c */
+void watch_compare(dunlin_doc *doc, dunlin_doc *old);
 /* What shows has changed in a way that nobody has noted. */
 void watch_lost(dunlin_doc *doc);
 void watch_free(dunlin_doc *doc);

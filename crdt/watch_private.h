@@ -55,10 +55,16 @@ struct watch {
 uint32_t watch_node_find(const struct watch *watch, uint32_t parent, struct dunlin_bytes key); /* NODE_NONE */
 uint32_t watch_base_find(const struct watch *watch, uint32_t container);
 void watch_drop_before(struct watch *watch); /* the last one */
+/* The container's note, made when there is none; `state` is the container as it was at the last look.  NULL: out of memory. */
+struct watch_note *watch_note_of(dunlin_doc *doc, uint32_t container, const struct container *state);
+/* A key of a map or set showed what that register does. */
+void watch_key_was(dunlin_doc *doc, uint32_t container, uint32_t entry, const struct reg *reg);
 /* What a container with one value shows; false: nothing. */
 bool watch_value(const struct container *container, struct dunlin_value *out);
 /* The slot of a key in the table of those noted, free or not.  Needs a table. */
 size_t watch_find_place(const struct watch *watch, uint32_t container, uint32_t entry);
+/* Makes that table anew.  False: out of memory. */
+bool watch_places_renew(struct watch *watch);
 /* Forgets all notes. */
 void watch_clear(dunlin_doc *doc);
 

@@ -31,8 +31,8 @@ enum dunlin_event_kind {
   DUNLIN_EVENT_RESET,  /* there was no memory to say what happened: read all that is watched again */
 };
 
-/* Whose changes an event is about: bits, since it may be about both. */
-enum { DUNLIN_ORIGIN_LOCAL = 1, DUNLIN_ORIGIN_REMOTE = 2 };
+/* Whose changes an event is about: bits, since it may be about several. */
+enum { DUNLIN_ORIGIN_LOCAL = 1, DUNLIN_ORIGIN_REMOTE = 2, DUNLIN_ORIGIN_VOID = 4 /* dunlin_doc_set_void() */ };
 
 struct dunlin_event {
   enum dunlin_event_kind kind;
