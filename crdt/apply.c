@@ -703,9 +703,9 @@ int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {
   names_add(doc, id);
   for (size_t i = 0; i < o->touched_count; i++) settle_container(doc, doc->containers[o->touched[i]]);
   for (size_t i = 0; i < o->undo_count; i++) {
-    int what = o->undos[i].what;
-    if (what == UNDO_MAP_WRITE || what == UNDO_LIST_WRITE || what == UNDO_OFFER)
-      reg_undo_free(&o->undos[i].reg, doc->env);
+    struct undo *u = &o->undos[i];
+    if (u->what == UNDO_MAP_WRITE || u->what == UNDO_LIST_WRITE || u->what == UNDO_OFFER)
+      reg_undo_free(&u->reg, doc->env);
   }
   o->undo_count = 0;
   o->is_open = false;
