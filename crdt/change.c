@@ -199,11 +199,13 @@ int change_split(struct dunlin_bytes canonical, struct change *out) {
   struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
   int error = parse_head(&r, out, &elements);
   if (error) return error;
-  if (elements > 5) return change_parse(canonical, out); /* only text is worth the trouble */
   out->rows = read_rows(&r, &out->row_count);
   if (elements > 4) out->text = mp_read_text(&r, DUNLIN_MAX_CHANGE, &out->scalars);
-  out->values = mp_reader_of(r.at, 0);
-  out->values_end = r.at;
+  size_t values = elements > 5 ? mp_read_array(&r, SIZE_MAX) : 0;
+  if (r.error) return r.error;
+  out->values = mp_reader_of(r.at, (size_t)(r.end - r.at));
+  out->values_end = r.at = mp_pass(r.at, values);
+  if (elements > 6) out->time = mp_read_int(&r);
   struct mp_reader rows = out->rows;
   out->first = change_next_row(&rows);
   out->length = out->first.len;

@@ -598,6 +598,22 @@ int graph_reserve_next(struct graph *g) {
              : 0;
 }
 
+bool graph_knows_last(const struct graph *g) {
+  return g->head_count == 1 || g->unseen_at == g->lvs - 1;
+}
+
+uint32_t graph_last_saw(const struct graph *g, uint32_t lv) {
+  uint32_t from;
+  return g->head_count == 1 || !unseen_holds(g, lv, &from) ? lv : from ? from - 1 : LV_NONE;
+}
+
+void graph_as_next(struct graph *g, uint64_t number, const struct dunlin_id *id) {
+  g->open.actor = g->runs[g->run_count - 1].actor;
+  g->open.number = (uint32_t)number;
+  g->open.lamport = graph_op(g, g->lvs - 1).lamport + 1;
+  g->open.id = *id;
+}
+
 void graph_settle_next(struct graph *g, uint32_t length, int64_t time) {
   const struct graph_run *last = &g->runs[g->run_count - 1];
   uint32_t was = g->lvs - 1;

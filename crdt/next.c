@@ -1,4 +1,4 @@
-/* The change that comes most often: one stretch of text typed or deleted by whoever made the last change, right after it.  It is
+/* The change that comes most often: one stretch of text typed or deleted, or one key of a map set, by whoever made the last change, right after it.  It is
  * what take_change() would make of it, without opening a change that might have to be taken back: all that can fail comes first. */
 #include <string.h>
 
@@ -17,15 +17,15 @@ static bool is_next(dunlin_doc *doc, const struct change *change, const struct d
   return last && !memcmp(last->bytes, change->parents, sizeof last->bytes);
 }
 
-/* The text that the last change wrote to, when it is the one that this change names, and its length is at hand; NULL. */
-static struct container *text_of(const dunlin_doc *doc, const struct change *change) {
+/* The container that the last change wrote to, when it is the one that this change names; NULL. */
+static struct container *container_again(const dunlin_doc *doc, const struct change *change) {
   struct container *c = doc->containers[doc->owners[doc->owner_count - 1].container];
-  if (c->kind != DUNLIN_TEXT || c->unknown.count || c->void_from != LV_NONE ||
-      memcmp(c->id.bytes, change->containers->bytes, sizeof c->id.bytes))
-    return NULL;
-  const struct sequence *s = &c->as.text.sequence;
-  return s->tip_count && s->tips[s->tip_count - 1].lv + 1 == doc->graph.lvs ? c : NULL;
+  bool other = c->unknown.count || c->void_from != LV_NONE || c->provisional ||
+               memcmp(c->id.bytes, change->containers->bytes, sizeof c->id.bytes);
+  return other ? NULL : c;
 }
+
+/* ---- Texts -------------------------------------------------------------------------------------------------- */
 
 /* Brings the edit into the text, which has everything before it; else the text is as it was. */
 static int edit_text(const dunlin_doc *doc, struct text *text, const struct change_row *row, uint32_t at,
@@ -49,14 +49,12 @@ static bool has_room(dunlin_doc *doc, struct container *c, const struct change *
   return false;
 }
 
-bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id,
-               const struct dunlin_actor *author) {
+static bool next_text(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id, struct container *c,
+                      struct change_row row) {
   struct graph *g = &doc->graph;
-  struct container *c = is_next(doc, change, author) ? text_of(doc, change) : NULL;
-  if (!c) return false;
-  struct change_row row = change->first;
   struct text_state *t = &c->as.text;
   struct sequence *s = &t->sequence;
+  if (!s->tip_count || s->tips[s->tip_count - 1].lv + 1 != g->lvs) return false; /* its length is not at hand */
   uint32_t size = s->tips[s->tip_count - 1].size, at = column_end(&doc->text);
   bool deletes = row.kind == OP_DELETE, waits = sequence_waits(s, &c->log);
   if ((!deletes && row.kind != OP_TEXT_INSERT) || row.a > size || (deletes && row.len > size - row.a) ||
@@ -80,4 +78,58 @@ bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin
   s->shown = g->lvs;
   settle_walker(doc, &s->walker, false);
   return true;
+}
+
+/* ---- Maps --------------------------------------------------------------------------------------------------- */
+
+static uint32_t seen_by_last(void *ctx, uint32_t lv) {
+  return graph_last_saw(ctx, lv);
+}
+
+/* Whether there is memory for all but the register.  The values are in their column then. */
+static bool has_room_to_set(dunlin_doc *doc, struct container *c, const struct change *change) {
+  uint32_t end = column_end(&doc->values);
+  if (graph_reserve_next(&doc->graph) || names_reserve_one(doc)) return false;
+  if (ENV_GROW(doc->env, c->log.runs, c->log.cap, c->log.count + 1)) return false;
+  buf_append(&doc->values.buf, change->values.at, (size_t)(change->values_end - change->values.at));
+  if (!doc->values.buf.error) return true;
+  column_truncate(&doc->values, end);
+  return false;
+}
+
+static bool next_set(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id, struct container *c,
+                     struct change_row row) {
+  struct graph *g = &doc->graph;
+  struct map *map = &c->as.map;
+  struct mp_reader values = change->values;
+  struct dunlin_bytes key = mp_read_str(&values, DUNLIN_MAX_KEY);
+  struct reg_write write = {.lv = g->lvs, .class = row.a, .value = value_read(&values)};
+  uint32_t entry = values.error ? UINT32_MAX : map_entry_of(map, key, UINT32_MAX), at = column_end(&doc->values);
+  if (entry == UINT32_MAX) return false;
+  struct reg *reg = &map->entries[entry].reg;
+  if (reg->count && !graph_knows_last(g)) return false;
+  if (!has_room_to_set(doc, c, change)) return false;
+  graph_as_next(g, change->number, id); /* to be compared with the others */
+  struct reg_undo undo;
+  bool was = reg->count;
+  if (reg_apply_late(reg, g, &write, NULL, seen_by_last, g, &undo)) {
+    column_truncate(&doc->values, at);
+    return false;
+  }
+  reg_undo_free(&undo, doc->env);
+  map_changed(map, was, true);
+  struct oplog_row logged = {row.kind, false, g->lvs, row.a, 1, at};
+  (void)oplog_push(&c->log, doc->env, &logged); /* there is room */
+  graph_settle_next(g, 1, change->time);
+  names_add(doc, id);
+  return true;
+}
+
+bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id,
+               const struct dunlin_actor *author) {
+  struct container *c = is_next(doc, change, author) ? container_again(doc, change) : NULL;
+  if (!c) return false;
+  struct change_row row = change->first;
+  if (c->kind == DUNLIN_TEXT) return next_text(doc, change, id, c, row);
+  return c->kind == DUNLIN_MAP && row.kind == OP_MAP_SET && next_set(doc, change, id, c, row);
 }
