@@ -13,8 +13,8 @@
 
 #include "crdt/buf.h"
 
-/* The size of a leaf weighs moving its bytes at each edit against the number of leaves; with its header it fills 1 KiB. */
-enum { ROPE_LEAF = 1012, ROPE_FANOUT = 32, ROPE_HEIGHT = 12 };
+/* The size of a leaf weighs moving its bytes at each edit against the number of leaves; with its header it fills 2 KiB. */
+enum { ROPE_LEAF = 2036, ROPE_FANOUT = 32, ROPE_HEIGHT = 12 };
 
 struct rope_sum {
   uint32_t scalars, bytes;
