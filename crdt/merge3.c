@@ -259,7 +259,7 @@ static int way(const struct way *w, const struct plain_node *from, const struct 
 
 /* Nothing moves any more: says where the paths lie. */
 static void show(struct merged *m) {
-  const uint8_t *path = m->paths.data;
+  const char *path = m->paths.len ? (const char *)m->paths.data : ""; /* there may be none, or only empty ones */
   for (size_t i = 0; i < m->shown.conflict_count; i++) {
     m->conflicts[i].path.data = path;
     path += m->conflicts[i].path.len;

@@ -88,8 +88,10 @@ struct dunlin_merge_conflict {
   struct dunlin_bytes base, local, remote; /* plain values; `data` NULL: it was not there */
 };
 struct dunlin_merge {
-  struct dunlin_bytes value;        /* the merged value */
-  const struct dunlin_path_op *ops; /* make it of `local`, in this order; only SET, INSERT, REMOVE and DELETE */
+  struct dunlin_bytes value; /* the merged value */
+  /* What makes it of `local`, in this order: only SET, INSERT, REMOVE and DELETE.  SET with the empty path replaces all of it, and then is
+   * the only one. */
+  const struct dunlin_path_op *ops;
   size_t op_count;
   const struct dunlin_merge_conflict *conflicts; /* in the order of the merged value */
   size_t conflict_count;
