@@ -33,14 +33,15 @@ static bool begins_scalar(const char *text, size_t len, size_t at) {
   return at == len || ((uint8_t)text[at] & 0xc0) != 0x80;
 }
 
-/* Replaces what differs between the common beginning and the common end. */
+/* Replaces what differs between the common beginning and the common end.  What both have in common is cut at a scalar value of the
+ * one where it is cut at one of the other. */
 static int splice(dunlin_doc *doc, dunlin_obj text, const char *now, size_t now_len, const char *then,
                   size_t then_len) {
   size_t common = now_len < then_len ? now_len : then_len, head = 0, tail = 0, before = 0, gone = 0;
   while (head < common && now[head] == then[head]) head++;
-  while (!begins_scalar(now, now_len, head) || !begins_scalar(then, then_len, head)) head--;
+  while (!begins_scalar(now, now_len, head)) head--;
   while (tail < common - head && now[now_len - 1 - tail] == then[then_len - 1 - tail]) tail++;
-  while (!begins_scalar(now, now_len, now_len - tail) || !begins_scalar(then, then_len, then_len - tail)) tail--;
+  while (!begins_scalar(now, now_len, now_len - tail)) tail--;
   if (!utf8_valid(now, head, &before) || !utf8_valid(now + head, now_len - head - tail, &gone)) return DUNLIN_ECORRUPT;
   return dunlin_text_splice(doc, text, before, gone, then + head, then_len - head - tail);
 }

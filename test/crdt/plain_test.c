@@ -58,6 +58,8 @@ static void lists_change_by_few_operations(void **state) {
   assert_int_equal(put(doc, "['x', 'b', 'c', 'z', 'd', 'e', 'y']"), 2);
   assert_int_equal(put(doc, "['x', 'b', 'c', 'Z', 'd', 'e', 'y']"), 1);
   assert_int_equal(put(doc, "['d', 'e']"), 5);
+  assert_int_equal(put(doc, "[4, 'e']"), 1);
+  assert_int_equal(put(doc, "['d', 'e']"), 1);
   assert_int_equal(put(doc, "[{'n': 1, 'm': 'same'}, 'e']"), 3); /* d is replaced by a map */
   assert_int_equal(put(doc, "[{'n': 2, 'm': 'same'}, 'e']"), 1); /* inside */
   assert_int_equal(put(doc, "[[1], {'n': 2, 'm': 'same'}, [[]], 'e']"), 4);
@@ -111,6 +113,37 @@ static void texts_and_counters_stay_what_they_are(void **state) {
   assert_int_equal(value.kind, DUNLIN_COUNTER);
   assert_int_equal(put(doc, "{'t': 7, 'n': 'seven'}"), 2); /* no such text or counter */
   dunlin_doc_free(doc);
+}
+
+/* Any string becomes any other by one splice that leaves alone what is common at both ends. */
+static void any_text_becomes_any_other(void **state) {
+  (void)state;
+  static const char *const letters[] = {
+      "a", "a", "b", "\xc3\xa9", "\xc3\xa8", "\xc4\xa8", "\xf0\x9f\xa6\x86", "\xf0\x9f\xa6\x87"};
+  uint64_t first = seed_first(), count = seed_count(500);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    struct rng rng = rng_of(plain_seed = seed);
+    dunlin_doc *doc = test_doc(1);
+    OK(dunlin_begin(doc));
+    dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("v"), DUNLIN_TEXT);
+    for (int step = 0; step < 20; step++) {
+      char string[64] = "", now[64];
+      struct buf value;
+      size_t length = rng_below(&rng, 8);
+      for (size_t i = 0; i < length; i++) strcat(string, letters[rng_below(&rng, sizeof letters / sizeof *letters)]);
+      buf_init(&value, dunlin_env_default(), SIZE_MAX);
+      mp_write_str(&value, string, strlen(string));
+      OK(dunlin_write_plain(doc, DUNLIN_ROOT, dunlin_key("v"), buf_bytes(&value)));
+      size_t len = dunlin_text_read(doc, text, now, sizeof now);
+      if (len != strlen(string) || memcmp(now, string, len))
+        fail_msg("TEST_SEED=%llu: %.*s instead of %s", (unsigned long long)seed, (int)len, now, string);
+      buf_free(&value);
+    }
+    commit(doc);
+    OK(doc_check(doc, true));
+    dunlin_doc_free(doc);
+  }
+  plain_seed = 0;
 }
 
 /* Sets take the elements of a list as members; what is written to a max, min or first is offered. */
@@ -218,6 +251,42 @@ static void any_msgpack_becomes_canonical(void **state) {
     OK(opened(table[i].given, &plain));
     assert_plain_bytes(plain_bytes(&plain, plain.nodes), table[i].canonical);
     plain_close(&plain);
+  }
+}
+
+/* Each length in its shortest head, whatever the one that was given. */
+static void heads_are_the_shortest(void **state) {
+  (void)state;
+  static const size_t counts[] = {0, 15, 16, 65535, 65536};
+  static const struct dunlin_bytes lists[] = {BYTES("\x90"), BYTES("\x9f"), BYTES("\xdc\0\x10"), BYTES("\xdc\xff\xff"),
+                                              BYTES("\xdd\0\x01\0\0")};
+  static const struct dunlin_bytes maps[] = {BYTES("\x80"), BYTES("\x8f"), BYTES("\xde\0\x10"), BYTES("\xde\xff\xff"),
+                                             BYTES("\xdf\0\x01\0\0")};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    for (int map = 0; map < 2; map++) {
+      struct dunlin_bytes head = map ? maps[i] : lists[i];
+      uint8_t wide[5] = {map ? 0xdf : 0xdd};
+      struct plain plain;
+      struct buf given, members;
+      buf_init(&given, dunlin_env_default(), SIZE_MAX);
+      buf_init(&members, dunlin_env_default(), SIZE_MAX);
+      put_be32(wide + 1, (uint32_t)counts[i]);
+      for (size_t k = 0; k < counts[i]; k++) {
+        char key[8];
+        if (map) mp_write_str(&members, key, (size_t)snprintf(key, sizeof key, "%05zu", k));
+        mp_write_nil(&members);
+      }
+      buf_append(&given, wide, sizeof wide);
+      buf_append(&given, members.data, members.len);
+      OK(opened(buf_bytes(&given), &plain));
+      struct dunlin_bytes got = plain_bytes(&plain, plain.nodes);
+      assert_int_equal(got.len, head.len + members.len);
+      assert_memory_equal(got.data, head.data, head.len);
+      if (members.len) assert_memory_equal((const char *)got.data + head.len, members.data, members.len);
+      plain_close(&plain);
+      buf_free(&given);
+      buf_free(&members);
+    }
   }
 }
 
@@ -408,6 +477,63 @@ static void any_value_becomes_any_other(void **state) {
   }
 }
 
+/* ---- Comparing lists ---------------------------------------------------------------------------------------- */
+
+enum { short_list = 40 };
+
+static struct buf random_list(struct rng *rng, int64_t *values, size_t *count) {
+  struct buf out;
+  buf_init(&out, dunlin_env_default(), SIZE_MAX);
+  *count = rng_below(rng, short_list + 1);
+  size_t kinds = 1 + rng_below(rng, 12);
+  plain_write_head(&out, false, *count);
+  for (size_t i = 0; i < *count; i++) mp_write_int(&out, values[i] = (int64_t)rng_below(rng, kinds));
+  return out;
+}
+
+/* The most elements that can stay, by the textbook. */
+static size_t most_in_common(const int64_t *a, size_t n, const int64_t *b, size_t m) {
+  static size_t best[short_list + 1][short_list + 1];
+  for (size_t i = 0; i <= n; i++) {
+    for (size_t j = 0; j <= m; j++) {
+      best[i][j] = !i || !j ? 0 : best[i - 1][j] > best[i][j - 1] ? best[i - 1][j] : best[i][j - 1];
+      if (i && j && a[i - 1] == b[j - 1] && best[i - 1][j - 1] + 1 > best[i][j]) best[i][j] = best[i - 1][j - 1] + 1;
+    }
+  }
+  return best[n][m];
+}
+
+/* As many elements stay as can, and none passes another. */
+static void scripts_are_the_shortest(void **state) {
+  (void)state;
+  uint64_t first = seed_first(), count = seed_count(3000);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    struct rng rng = rng_of(seed);
+    int64_t a[short_list], b[short_list];
+    size_t n, m, kept = 0, next = 0;
+    struct buf from = random_list(&rng, a, &n), to = random_list(&rng, b, &m);
+    struct plain plain_from, plain_to;
+    struct plain_script script;
+    OK(opened(buf_bytes(&from), &plain_from));
+    OK(opened(buf_bytes(&to), &plain_to));
+    OK(plain_compare_lists(&script, dunlin_env_default(), &plain_from, plain_from.nodes, &plain_to, plain_to.nodes));
+    for (size_t i = 0; i < n; i++) {
+      if (script.target[i] == PLAIN_NONE) continue;
+      assert_true(script.target[i] >= next && script.target[i] < m);
+      next = script.target[i] + 1;
+      kept += a[i] == b[script.target[i]];
+    }
+    size_t expected = most_in_common(a, n, b, m);
+    if (script.rough || kept != expected)
+      fail_msg("TEST_SEED=%llu: %zu of %zu", (unsigned long long)seed, kept, expected);
+    plain_script_free(&script);
+    plain_close(&plain_from);
+    plain_close(&plain_to);
+    buf_free(&from);
+    buf_free(&to);
+  }
+}
+
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
 /* Reads and writes with the nth allocation failing: the first error, and then the document is as it was. */
@@ -467,21 +593,82 @@ static void every_allocation_may_fail(void **state) {
   assert_true(failed > 50 && failed >= all / 2);
 }
 
+/* Texts and lists that others have edited are brought up to date when they are read, which may need memory that is not there. */
+static void what_lags_behind_is_read_or_not(void **state) {
+  (void)state;
+  struct dunlin_id id = test_id(1);
+  struct dunlin_actor actor = {{9}};
+  dunlin_doc *docs[2] = {test_doc(1), test_doc(2)};
+  uint64_t failed = 0, all = 1;
+  OK(dunlin_begin(docs[0]));
+  dunlin_map_child(docs[0], DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
+  dunlin_map_child(docs[0], DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
+  commit(docs[0]);
+  test_sync(docs[0], docs[1]);
+  for (int round = 0; round < 4; round++) {
+    for (int i = 0; i < 2; i++) {
+      OK(dunlin_begin(docs[i]));
+      OK(dunlin_text_splice(docs[i], dunlin_map_child(docs[i], DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT), 0, 0,
+                            i ? "a" : "b", 1));
+      OK(dunlin_list_insert(docs[i], dunlin_map_child(docs[i], DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST), 0,
+                            int_value(i)));
+      commit(docs[i]);
+    }
+    if (round == 1) test_sync(docs[0], docs[1]);
+  }
+  test_sync(docs[0], docs[1]);
+  void *delta = NULL, *expected = NULL, *got = NULL;
+  size_t delta_len = 0, expected_len = 0, len = 0;
+  OK(dunlin_doc_delta(docs[0], NULL, 0, &delta, &delta_len));
+  OK(dunlin_read_plain(docs[0], DUNLIN_ROOT, &expected, &expected_len));
+  for (uint64_t n = 0; n <= all; n++) {
+    struct seeded memory;
+    dunlin_doc *doc = NULL;
+    seeded_init(&memory, 1);
+    OK(dunlin_doc_new(&memory.env, &id, &actor, &doc));
+    OK(dunlin_doc_apply(doc, delta, delta_len, NULL));
+    uint64_t before = memory.allocations;
+    memory.fail_at = n ? before + n : 0;
+    int error = dunlin_read_plain(doc, DUNLIN_ROOT, &got, &len);
+    if (!n) all = memory.allocations - before;
+    memory.fail_at = 0;
+    if (error) {
+      assert_int_equal(error, DUNLIN_ENOMEM);
+      failed++;
+      OK(dunlin_read_plain(doc, DUNLIN_ROOT, &got, &len));
+    }
+    assert_plain_bytes((struct dunlin_bytes){got, len}, (struct dunlin_bytes){expected, expected_len});
+    dunlin_free(&memory.env, got, len);
+    dunlin_doc_free(doc);
+    assert_int_equal(memory.live, 0);
+  }
+  print_message("%d of %d\n", (int)failed, (int)all);
+  assert_true(failed > 5);
+  dunlin_free(NULL, delta, delta_len);
+  dunlin_free(NULL, expected, expected_len);
+  dunlin_doc_free(docs[0]);
+  dunlin_doc_free(docs[1]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(trees_are_written_and_read),
       cmocka_unit_test(lists_change_by_few_operations),
       cmocka_unit_test(long_lists_that_differ_are_written),
       cmocka_unit_test(texts_and_counters_stay_what_they_are),
+      cmocka_unit_test(any_text_becomes_any_other),
       cmocka_unit_test(sets_and_offers_keep_their_rules),
       cmocka_unit_test(conflicts_show_their_winner),
       cmocka_unit_test(any_msgpack_becomes_canonical),
+      cmocka_unit_test(heads_are_the_shortest),
+      cmocka_unit_test(scripts_are_the_shortest),
       cmocka_unit_test(what_is_no_plain_value_is_refused),
       cmocka_unit_test(limits_hold),
       cmocka_unit_test(a_value_that_a_document_cannot_hold_is_refused),
       cmocka_unit_test(writes_belong_into_a_transaction_on_what_shows),
       cmocka_unit_test(any_value_becomes_any_other),
       cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test(what_lags_behind_is_read_or_not),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
