@@ -214,6 +214,8 @@ static int read_set(dunlin_doc *doc, uint32_t container, struct mp_reader *r) {
       if (reg_append(reg, doc->env, &write)) return DUNLIN_ENOMEM;
     }
     if (reg_complete(reg, doc->env)) return DUNLIN_ENOMEM;
+    for (uint32_t k = 1; k < reg->count; k++)
+      if (reg->as.many[k - 1].lv == reg->as.many[k].lv) return DUNLIN_EFORMAT;
   }
   return r->error;
 }
