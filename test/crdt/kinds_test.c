@@ -347,6 +347,61 @@ static void the_first_offer_is_the_lowest(void **state) {
   scene_close(&s);
 }
 
+/* A change by a new actor on all heads that makes one offer, seen or not: what dunlin_offer() would not write. */
+static void apply_offer_by_hand(dunlin_doc *doc, dunlin_obj obj, int64_t value) {
+  size_t count;
+  const struct dunlin_id *heads = dunlin_doc_heads(doc, &count);
+  struct dunlin_actor actor = {{77}};
+  struct dunlin_applied applied;
+  struct buf change, delta;
+  assert_int_equal(count, 1);
+  buf_init(&change, dunlin_env_default(), 1 << 16);
+  buf_init(&delta, dunlin_env_default(), 1 << 16);
+  mp_write_array(&change, 6);
+  mp_write_bin_head(&change, sizeof *heads + sizeof actor);
+  buf_append(&change, heads->bytes, sizeof *heads);
+  buf_append(&change, actor.bytes, sizeof actor);
+  mp_write_uint(&change, 0);
+  mp_write_bin(&change, doc->containers[obj.index]->id.bytes, sizeof(struct container_id));
+  mp_write_array(&change, 3);
+  mp_write_uint(&change, OP_OFFER);
+  mp_write_uint(&change, 0);
+  mp_write_uint(&change, 1);
+  mp_write_str(&change, "", 0);
+  mp_write_array(&change, 1);
+  mp_write_int(&change, value);
+  struct change_id_bytes one = {.bytes = {change.data, change.len}};
+  one.id = change_id(dunlin_env_default(), &doc->id, one.bytes);
+  OK(delta_write(&delta, &one, 1));
+  OK(dunlin_doc_apply(doc, delta.data, delta.len, &applied));
+  assert_int_equal(applied.applied, 1);
+  buf_free(&change);
+  buf_free(&delta);
+}
+
+/* What has been seen stays the first, also where its place in the history has not been read. */
+static void a_later_offer_is_never_the_first(void **state) {
+  dunlin_doc *doc = test_doc(1), *again = NULL;
+  struct dunlin_actor actor = {{9}};
+  void *data;
+  size_t len;
+  (void)state;
+  for (int64_t i = 0; i < 5; i++) put(doc, "x", i);
+  offer(doc, "k", DUNLIN_FIRST, int_value(1));
+  for (int64_t i = 0; i < 5; i++) put(doc, "x", -1 - i);
+  OK(dunlin_doc_save(doc, &data, &len));
+  OK(dunlin_doc_load(NULL, data, len, &actor, &again));
+  apply_offer_by_hand(again, at(again, "k"), 2);
+  apply_offer_by_hand(doc, at(doc, "k"), 2);
+  assert_non_null(again->file);
+  assert_offered(again, "k", 1);
+  assert_same_doc(doc, again);
+  assert_as_replayed(again, &(struct void_set){.count = 0});
+  dunlin_free(NULL, data, len);
+  dunlin_doc_free(doc);
+  dunlin_doc_free(again);
+}
+
 static void kinds_do_not_mix(void **state) {
   dunlin_doc *doc = test_doc(1);
   struct dunlin_value value;
@@ -433,6 +488,7 @@ int main(void) {
       cmocka_unit_test(void_offers_do_not_count),
       cmocka_unit_test(an_abort_takes_offers_back),
       cmocka_unit_test(the_first_offer_is_the_lowest),
+      cmocka_unit_test(a_later_offer_is_never_the_first),
       cmocka_unit_test(kinds_do_not_mix),
       cmocka_unit_test(saved_kinds_are_what_they_were),
   };
