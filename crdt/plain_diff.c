@@ -6,8 +6,13 @@
 
 /* More insertions and deletions than that are not looked for: what has to be remembered grows with their square (2 MiB). */
 #define EDITS_MAX 1024u
-/* Nor more comparisons than that: they grow with the product of length and edits. */
+/* Nor more steps than that for lists of so many elements together: they grow with the product of length and edits, and a value may
+ * have many lists. */
 #define STEPS_MAX (1u << 24)
+static size_t steps_max(size_t elements) {
+  size_t most = (1u << 18) + 256 * elements;
+  return most < STEPS_MAX ? most : STEPS_MAX;
+}
 
 /* An element on its way to a number that is the same for equal elements. */
 struct labelled {
@@ -72,7 +77,7 @@ static size_t before(const uint32_t *last, size_t edits, size_t i, bool *deletes
 
 /* How many edits it takes; SIZE_MAX when too many; or DUNLIN_ENOMEM. */
 static int walk(const struct plain_script *s, const struct middle *m, struct reach *r, size_t *out) {
-  size_t steps = 0;
+  size_t steps = 0, most = steps_max(m->from + m->to);
   *out = SIZE_MAX;
   for (size_t edits = 0; edits <= EDITS_MAX && edits <= m->from + m->to; edits++) {
     if (ENV_GROW(s->env, r->x, r->cap, row(edits + 1))) return DUNLIN_ENOMEM;
@@ -84,7 +89,7 @@ static int walk(const struct plain_script *s, const struct middle *m, struct rea
       x += deletes;
       size_t y = x + edits - 2 * i; /* k is 2 i - edits; not negative, since the place is reached by insertions */
       while (x < m->from && y < m->to && m->from_labels[x] == m->to_labels[y]) x++, y++, steps++;
-      if (steps > STEPS_MAX) return 0;
+      if (steps > most) return 0;
       r->x[row(edits) + i] = (uint32_t)x;
       if (x >= m->from && y >= m->to) {
         *out = edits;
