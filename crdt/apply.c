@@ -66,6 +66,7 @@ void container_free(dunlin_doc *doc, struct container *c) {
   if (is_offer(c->kind)) reg_free(&c->as.offer, doc->env);
   if (c->kind == DUNLIN_LIST) list_free(&c->as.list.list);
   if (c->kind == DUNLIN_TEXT) text_free(&c->as.text.text);
+  if (c->kind == DUNLIN_TEXT) marks_free(&c->as.text.marks, doc->env);
   struct sequence *s = sequence_of(c);
   if (s) walker_free(&s->walker);
   if (s) ENV_FREE_ARRAY(doc->env, s->tips, s->tip_cap);
@@ -180,11 +181,24 @@ static bool base_holds(const struct graph *g, uint32_t base, uint32_t critical) 
   return !base;
 }
 
+/* The first operation on the text that is an anchor; LV_NONE. */
+static uint32_t first_anchor(const struct container *c) {
+  for (size_t i = 0; i < c->log.count; i++)
+    if (op_is_anchor(c->log.runs[i].kind)) return c->log.runs[i].lv;
+  return LV_NONE;
+}
+
 /* Moves the walker to the open change's version, with all operations of the graph in it.  DUNLIN_ENOMEM. */
 static int ready_walker(dunlin_doc *doc, const struct container *c, struct walker *w) {
   const struct graph *g = &doc->graph;
   uint32_t base = g->open.critical;
-  if (c->void_from < base) base = graph_critical_before(g, c->void_from);
+  uint32_t from = c->void_from;
+  /* Local edits count characters, so they need to know where the anchors of an earlier version are (places.c). */
+  if (doc->open.is_local && !g->open.builds_on_all && c->kind == DUNLIN_TEXT && c->as.text.has_marks) {
+    uint32_t anchor = first_anchor(c);
+    if (anchor < from) from = anchor;
+  }
+  if (from < base) base = graph_critical_before(g, from);
   bool keep = w->is_live && w->to >= base && base_holds(g, w->base, base);
   int error = keep ? 0 : walker_start(w, base);
   if (!error) error = walker_replay(w, g->lvs, NULL);
@@ -279,6 +293,7 @@ static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op)
   struct text_state *t = &c->as.text;
   struct sequence *s = &t->sequence;
   uint32_t size = version_size(doc, c);
+  t->has_marks |= op_is_anchor(op->kind);
   if (op->a > size || (op->kind == OP_DELETE && op->len > size - op->a)) return DUNLIN_ERANGE;
   if (op->len > LV_LIMIT / 4 - size) return DUNLIN_ELIMIT;
   if (s->waits) {
@@ -287,6 +302,7 @@ static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op)
   }
   if (s->walks) return walk_text(doc, c, op);
   if (op->kind == OP_DELETE) return text_erase(&t->text, &doc->text, op->a, op->len);
+  if (op_is_anchor(op->kind)) return text_anchor(&t->text, &doc->text, op->a, anchor_of(op->kind, open_lv(doc)));
   return text_insert(&t->text, &doc->text, op->a, op->len, op->at, op->bytes);
 }
 
@@ -471,7 +487,11 @@ static int apply_unknown(dunlin_doc *doc, const struct op *op, bool unknown, uin
 /* The kind of container that an operation is for; DUNLIN_NULL: an unknown operation. */
 static enum dunlin_kind kind_for(const struct op *op, enum dunlin_kind kind) {
   switch (op->kind) {
-    case OP_TEXT_INSERT: return DUNLIN_TEXT;
+    case OP_TEXT_INSERT:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS:
+    case OP_MARK_END:
+    case OP_MARK_END_GROWS: return DUNLIN_TEXT;
     case OP_DELETE: return kind == DUNLIN_TEXT ? DUNLIN_TEXT : DUNLIN_LIST;
     case OP_LIST_INSERT:
     case OP_LIST_CHILD:

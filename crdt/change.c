@@ -49,6 +49,8 @@ static void skip_values(struct mp_reader *r, uint8_t kind) {
     case OP_COUNTER_ADD: mp_read_int(r); break;
     case OP_MAP_DELETE: mp_read_str(r, DUNLIN_MAX_KEY); break;
     case OP_MAP_SET:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS:
       mp_read_str(r, DUNLIN_MAX_KEY);
       skip_value(r);
       break;
@@ -98,7 +100,11 @@ static bool row_well_formed(const struct change_row *row) {
     case OP_MAP_SET_OVER:
     case OP_LIST_SET:
     case OP_LIST_SET_OVER:
-    case OP_LIST_MOVE: single = true; break;
+    case OP_LIST_MOVE:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS:
+    case OP_MARK_END:
+    case OP_MARK_END_GROWS: single = true; break;
     default: break;
   }
   if (row->kind & OP_TEXT && row->kind & OP_VALUES) return false;
@@ -109,13 +115,22 @@ static bool has_names(uint8_t kind) {
   return kind == OP_MAP_SET_OVER || kind == OP_MAP_DELETE_OVER || kind == OP_LIST_SET_OVER;
 }
 
+/* Whether a row may follow: the start of a mark and its end stand together, and alone never. */
+static bool marks_pair(const struct change_row *last, const struct change_row *row) {
+  if (!op_starts_mark(last->kind)) return !op_ends_mark(row->kind);
+  return op_ends_mark(row->kind) && row->container == last->container && row->a > last->a;
+}
+
 static int check_rows(struct change *change, struct mp_reader *values, size_t values_left) {
   struct mp_reader rows = change->rows;
   uint64_t scalars = 0, containers = change->container_count;
+  struct change_row last = {0};
   for (size_t i = 0; i < change->row_count; i++) {
     struct change_row row = change_next_row(&rows);
     if (!i) change->first = row;
     if (rows.error || !row_well_formed(&row) || row.container >= containers) return DUNLIN_EFORMAT;
+    if (!marks_pair(&last, &row)) return DUNLIN_EFORMAT;
+    last = row;
     change->length += row.len;
     if (change->length > DUNLIN_MAX_DELTA_OPS) return DUNLIN_ELIMIT;
     if (row.kind & OP_TEXT) scalars += row.len;
@@ -126,7 +141,7 @@ static int check_rows(struct change *change, struct mp_reader *values, size_t va
     values_left -= (size_t)taken;
     for (uint32_t k = 0; taken && k < row.len; k++) skip_values(values, row.kind);
   }
-  if (change->scalars != scalars || values_left) return DUNLIN_EFORMAT;
+  if (change->scalars != scalars || values_left || op_starts_mark(last.kind)) return DUNLIN_EFORMAT;
   return mp_end(&rows) || values->error ? DUNLIN_EFORMAT : 0;
 }
 

@@ -43,6 +43,11 @@ enum op_kind {
   OP_MAP_SET_OVER = 0x03,    /* values: key, value, names; `a`: class */
   OP_MAP_DELETE_OVER = 0x12, /* values: key, names */
   OP_LIST_SET_OVER = 0x22,   /* element `a`; values: value, names */
+  /* A mark is two operations in a row: an anchor before index `a`, and then another.  Growing or not is the side it keeps to. */
+  OP_MARK_START = 0x32, /* values: key, value */
+  OP_MARK_START_GROWS = 0x42,
+  OP_MARK_END = 0x10,
+  OP_MARK_END_GROWS = 0x20,
 };
 #define OP_KIND_BITS 7u
 
@@ -51,6 +56,20 @@ enum op_kind {
 /* Names of writes: a bin, sorted, of each the id of its change and the index of its operation. */
 #define WRITE_NAME 36u
 #define WRITE_NAMES_MAX 64u
+
+static inline bool op_starts_mark(uint8_t kind) {
+  return kind == OP_MARK_START || kind == OP_MARK_START_GROWS;
+}
+static inline bool op_ends_mark(uint8_t kind) {
+  return kind == OP_MARK_END || kind == OP_MARK_END_GROWS;
+}
+/* Whether the anchor belongs to what is behind it. */
+static inline bool op_is_opening(uint8_t kind) {
+  return kind == OP_MARK_START || kind == OP_MARK_END_GROWS;
+}
+static inline bool op_is_anchor(uint8_t kind) {
+  return op_starts_mark(kind) || op_ends_mark(kind);
+}
 
 struct container_id {
   uint8_t bytes[16]; /* the first is the kind; the root is kind DUNLIN_MAP and zeros */

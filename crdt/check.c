@@ -106,6 +106,14 @@ static void append(void *ctx, const void *utf8, size_t bytes) {
   buf_append(ctx, utf8, bytes);
 }
 
+static int append_anchor(void *ctx, uint32_t at, struct rope_anchor anchor) {
+  uint8_t bytes[4 + ROPE_ANCHOR_BYTES];
+  put_be32(bytes, at);
+  rope_anchor_put(bytes + 4, anchor);
+  buf_append(ctx, bytes, sizeof bytes);
+  return 0;
+}
+
 /* Whether the text shows what its history says. */
 static int check_shown(dunlin_doc *doc, uint32_t container) {
   const struct text *shown = &doc->containers[container]->as.text.text;
@@ -121,6 +129,12 @@ static int check_shown(dunlin_doc *doc, uint32_t container) {
   if (!error && (shown->size != again.size || a.len != b.len || (a.len && memcmp(a.data, b.data, a.len))))
     error = DUNLIN_ECORRUPT;
   if (!error && text_bytes(shown) != a.len) error = DUNLIN_ECORRUPT;
+  buf_clear(&a);
+  buf_clear(&b);
+  text_each_anchor(shown, 0, shown->size, append_anchor, &a);
+  text_each_anchor(&again, 0, again.size, append_anchor, &b);
+  if (!error) error = a.error ? a.error : b.error;
+  if (!error && (a.len != b.len || (a.len && memcmp(a.data, b.data, a.len)))) error = DUNLIN_ECORRUPT;
   buf_free(&a);
   buf_free(&b);
   text_free(&again);
@@ -128,12 +142,13 @@ static int check_shown(dunlin_doc *doc, uint32_t container) {
 }
 
 static int check_text(dunlin_doc *doc, uint32_t container, bool deep) {
-  const struct container *c = doc->containers[container];
+  struct container *c = doc->containers[container];
   const struct walker *w = &c->as.text.sequence.walker;
   int error = text_check(&c->as.text.text, deep);
   if (!error && deep) error = container_show(doc, container);
   if (!error && w->is_live) error = tracker_check(&w->tracker, deep);
   if (!error && w->is_live && (w->base > w->to || w->to > doc->graph.lvs)) error = DUNLIN_ECORRUPT;
+  if (!error && deep) error = marks_check(doc, c);
   return error || !deep ? error : check_shown(doc, container);
 }
 

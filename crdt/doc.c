@@ -125,7 +125,9 @@ static void read_values(struct mp_reader *r, struct op *op) {
     case OP_MAP_DELETE_OVER:
     case OP_MAP_SET:
     case OP_MAP_SET_OVER:
-    case OP_MAP_CHILD: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
+    case OP_MAP_CHILD:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
     case OP_OFFER:
     case OP_SET_REMOVE: op->value = read_member(r, &op->key); break;
     case OP_TEXT_INSERT:
@@ -133,7 +135,7 @@ static void read_values(struct mp_reader *r, struct op *op) {
     default:
       for (unsigned i = 0; i < (op->kind & OP_VALUES) * op->len; i++) value_read(r);
   }
-  if (op->kind == OP_MAP_SET || op->kind == OP_MAP_SET_OVER) op->value = value_read(r);
+  if (op->kind == OP_MAP_SET || op->kind == OP_MAP_SET_OVER || op_starts_mark(op->kind)) op->value = value_read(r);
   if (op->kind == OP_MAP_CHILD) op->number = (uint32_t)mp_read_uint(r, UINT32_MAX);
   if (op->kind == OP_MAP_SET_OVER || op->kind == OP_MAP_DELETE_OVER || op->kind == OP_LIST_SET_OVER)
     op->names = mp_read_bin(r, WRITE_NAMES_MAX * WRITE_NAME);

@@ -15,6 +15,7 @@ struct history {
     struct column_in codes, indexes;
     size_t next;      /* run of the log that comes next in order */
     uint32_t *places; /* of a text: of each operation its character's offset in `text` and `gone` together; LV_NONE */
+    uint32_t shown, anchors; /* how many characters and anchors of it have been found to show */
   } * containers;
   struct owner *owners, *makers;
   size_t owner_count, owner_cap, maker_count, maker_cap;
@@ -221,7 +222,11 @@ static bool set_code(struct op_run *run, uint32_t code) {
 static bool kind_fits(const struct container *c, const struct op_run *run) {
   if (run->idle) return true;
   switch (run->kind) {
-    case OP_TEXT_INSERT: return c->kind == DUNLIN_TEXT;
+    case OP_TEXT_INSERT:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS:
+    case OP_MARK_END:
+    case OP_MARK_END_GROWS: return c->kind == DUNLIN_TEXT;
     case OP_DELETE: return c->kind == DUNLIN_TEXT || c->kind == DUNLIN_LIST;
     case OP_MAP_SET:
     case OP_MAP_SET_OVER:
@@ -250,6 +255,7 @@ static int read_log(struct history *h, uint32_t container, struct mp_reader *r) 
     uint32_t length = docfile_take(&lengths, r, DUNLIN_MAX_DELTA_OPS + 1);
     if (!set_code(&run, docfile_take(&codes, r, CODE_OTHER + 4096)) || !kind_fits(c, &run)) mp_fail(r);
     if (!length || length > h->file->lvs - log->ops || ((run.kind & OP_CREATES) && length != 1)) mp_fail(r);
+    if (op_is_anchor(run.kind) && length != 1) mp_fail(r);
     if (r->error) return r->error;
     run.len = length & ((1u << 25) - 1);
     log->runs[log->count++] = run;
@@ -314,21 +320,63 @@ static int read_owners(struct history *h, struct mp_reader *r, struct column_in 
   return lv == h->file->lvs ? 0 : DUNLIN_EFORMAT;
 }
 
-/* ---- Text --------------------------------------------------------------------------------------------------- */
-
-/* Gives each character of some operations its place; false when there are not so many. */
-static bool place_span(struct history *h, struct container_history *c, const struct docfile_span *span) {
-  const struct docfile_place *sections = h->file->sections;
-  size_t *at = span->gone ? &h->gone_at : &h->shown_at;
-  size_t end = sections[span->gone ? DOCFILE_GONE : DOCFILE_TEXT].raw;
-  const uint8_t *text = span->gone ? h->gone : h->shown;
-  uint32_t add = span->gone ? (uint32_t)sections[DOCFILE_TEXT].raw : 0;
-  for (uint32_t i = 0; i < span->len; i++) {
-    if (*at >= end) return false;
-    c->places[span->ord + i] = (uint32_t)*at + add;
-    *at += utf8_skip(text + *at, 1);
+/* Whether the marks of a log are as in changes: the start of each and its end stand together, and alone never. */
+static bool marks_pair(const struct history *h, const struct oplog *log) {
+  for (size_t i = 0; i < log->count; i++) {
+    const struct op_run *run = &log->runs[i], *next = run + 1;
+    if (op_ends_mark(run->kind) && (!i || !op_starts_mark(run[-1].kind))) return false;
+    if (!op_starts_mark(run->kind)) continue;
+    if (i + 1 == log->count || !op_ends_mark(next->kind) || next->lv != run->lv + 1 || next->a <= run->a) return false;
+    if (graph_change_at(&h->graph, run->lv) != graph_change_at(&h->graph, next->lv)) return false;
   }
   return true;
+}
+
+/* ---- Text --------------------------------------------------------------------------------------------------- */
+
+/* Gives the characters that operations [ord, ord + len) inserted their places; false when there are not so many. */
+static bool place_characters(struct history *h, struct container_history *c, uint32_t ord, uint32_t len, bool gone) {
+  const struct docfile_place *sections = h->file->sections;
+  size_t *at = gone ? &h->gone_at : &h->shown_at;
+  size_t end = sections[gone ? DOCFILE_GONE : DOCFILE_TEXT].raw;
+  const uint8_t *text = gone ? h->gone : h->shown;
+  uint32_t add = gone ? (uint32_t)sections[DOCFILE_TEXT].raw : 0;
+  for (uint32_t i = 0; i < len; i++) {
+    if (*at >= end) return false;
+    c->places[ord + i] = (uint32_t)*at + add;
+    *at += utf8_skip(text + *at, 1);
+  }
+  if (!gone) c->shown += len;
+  return true;
+}
+
+/* Whether the next anchor that shows is the one that the state has there. */
+static bool place_anchor(struct container_history *c, const struct marks *m, const struct op_run *run) {
+  if (c->anchors == m->anchor_count) return false;
+  const struct mark_anchor *a = &m->anchors[c->anchors];
+  if (a->at != c->shown + c->anchors || a->lv != run->lv || a->kind != run->kind) return false;
+  c->anchors++;
+  return true;
+}
+
+static bool place_span(struct history *h, uint32_t container, const struct docfile_span *span) {
+  struct container_history *c = &h->containers[container];
+  const struct marks *m = &h->doc->containers[container]->as.text.marks;
+  size_t low = 0, high = c->log.count;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (c->log.runs[mid].ord <= span->ord) low = mid;
+    else high = mid;
+  }
+  bool ok = true;
+  for (uint32_t ord = span->ord, end = ord + span->len, next; ok && ord < end; ord = next) {
+    const struct op_run *run = &c->log.runs[low++];
+    uint32_t run_end = run->ord + run->len;
+    next = run_end < end ? run_end : end;
+    if (!op_is_anchor(run->kind)) ok = place_characters(h, c, ord, next - ord, span->gone);
+    else if (!span->gone) ok = place_anchor(c, m, run);
+  }
+  return ok;
 }
 
 static int place_text(struct history *h, uint32_t container) {
@@ -336,16 +384,14 @@ static int place_text(struct history *h, uint32_t container) {
   const struct dunlin_env *env = h->graph.env;
   struct docfile_span *spans = NULL;
   size_t count = 0, cap = 0;
-  uint32_t shown = 0;
   c->places = env_alloc(env, c->log.ops * sizeof *c->places);
   if (!c->places) return DUNLIN_ENOMEM;
   memset(c->places, 0xff, c->log.ops * sizeof *c->places);
   int error = docfile_spans(&h->graph, &c->log, &h->voids, &spans, &count, &cap);
-  for (size_t i = 0; !error && i < count; i++) {
-    if (!place_span(h, c, &spans[i])) error = DUNLIN_EFORMAT;
-    if (!spans[i].gone) shown += spans[i].len;
-  }
-  if (!error && shown != h->file->shown[container]) error = DUNLIN_EFORMAT;
+  for (size_t i = 0; !error && i < count; i++)
+    if (!place_span(h, container, &spans[i])) error = DUNLIN_EFORMAT;
+  size_t anchors = h->doc->containers[container]->as.text.marks.anchor_count;
+  if (!error && (c->shown != h->file->shown[container] || c->anchors != anchors)) error = DUNLIN_EFORMAT;
   ENV_FREE_ARRAY(env, spans, cap);
   return error;
 }
@@ -617,6 +663,22 @@ static bool set_agrees(const struct history *h, uint32_t container) {
   return true;
 }
 
+/* Whether the marks of the state, in winner order, are the operations'. */
+static int marks_agree(const struct history *h, uint32_t container) {
+  const struct marks *m = &h->doc->containers[container]->as.text.marks;
+  const struct oplog *log = &h->containers[container].log;
+  for (size_t i = 0; i < m->saved_count; i++) {
+    const struct mark_saved *saved = &m->saved[i];
+    const struct op_run *run = &log->runs[oplog_from(log, saved->lv)]; /* it is there: its anchors are */
+    struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
+    struct dunlin_bytes key = mp_read_str(&r, DUNLIN_MAX_KEY);
+    struct dunlin_value value = value_read(&r);
+    if (key.len != saved->key.len || (key.len && memcmp(key.data, saved->key.data, key.len))) return DUNLIN_ECORRUPT;
+    if (!value_same(&value, &saved->value)) return DUNLIN_ECORRUPT;
+  }
+  return m->saved_count ? marks_ranked(m, &h->graph) : 0;
+}
+
 static bool counter_agrees(const struct history *h, uint32_t container) {
   const struct oplog *log = &h->containers[container].log;
   uint64_t sum = 0;
@@ -645,6 +707,7 @@ static int states_agree(const struct history *h) {
         !offer_agrees(&c->as.offer, c->kind, &h->graph, &h->containers[i].log, &h->voids, &h->values))
       error = DUNLIN_ECORRUPT;
     if (c->kind == DUNLIN_LIST && !plain) error = check_list_state(h, i);
+    if (c->kind == DUNLIN_TEXT && !plain) error = marks_agree(h, i);
   }
   return error;
 }
@@ -681,6 +744,8 @@ static int decode(struct history *h, const uint8_t *bytes) {
   if (!error) error = mp_end(&r);
   if (!error) error = read_owners(h, &r, &owners, &lengths);
   if (!error) error = read_all_indexes(h, &r);
+  for (uint32_t i = 0; !error && i < h->file->container_count; i++)
+    if (!marks_pair(h, &h->containers[i].log)) error = DUNLIN_EFORMAT;
   bool plain = h->file->flags & FLAG_PLAIN;
   for (uint32_t i = 0; !error && !plain && i < h->file->container_count; i++)
     if (h->doc->containers[i]->kind == DUNLIN_TEXT) error = place_text(h, i);
@@ -712,6 +777,7 @@ static void put_in_place(struct history *h) {
   for (uint32_t i = 0; i < h->file->container_count; i++) {
     SWAP(doc->containers[i]->log, h->containers[i].log, struct oplog);
     SWAP(doc->containers[i]->made, h->containers[i].made, struct lv_set);
+    if (doc->containers[i]->kind == DUNLIN_TEXT) marks_found(doc, doc->containers[i]);
   }
 }
 

@@ -82,11 +82,39 @@ static void append(void *ctx, const void *utf8, size_t bytes) {
   buf_append(ctx, utf8, bytes);
 }
 
+/* Each mark: where its anchors are, whether it grows at its start and end, who made it, what it says. */
+static int write_marks(dunlin_doc *doc, const struct container *c, struct buf *out) {
+  struct mark_list marks = {0};
+  int error = marks_collect(doc, c, &marks);
+  if (!error && marks.count) mp_write_array(out, marks.count);
+  for (size_t i = 0; !error && i < marks.count; i++) {
+    const struct mark *mark = &marks.list[i];
+    struct graph_op op = graph_op(&doc->graph, mark->lv);
+    struct dunlin_id id;
+    error = names_id(doc, op.change, &id);
+    if (error) break;
+    mp_write_array(out, 9);
+    mp_write_uint(out, mark->start);
+    mp_write_uint(out, mark->end);
+    mp_write_uint(out, mark->start_grows + 2u * mark->end_grows);
+    mp_write_uint(out, op.lamport);
+    mp_write_bin(out, doc->graph.actors[op.actor].name.bytes, sizeof(struct dunlin_actor));
+    mp_write_bin(out, id.bytes, sizeof id.bytes);
+    mp_write_str(out, mark->key.data, mark->key.len);
+    mp_write_uint(out, (uint64_t)mark->value.kind);
+    value_write(out, &mark->value);
+  }
+  mark_list_free(&marks, doc->env);
+  return error;
+}
+
 static void write_text(dunlin_doc *doc, uint32_t container, struct buf *out) {
   const struct text *text = &doc->containers[container]->as.text.text;
   int error = container_show(doc, container);
   if (error) out->error = error;
-  mp_write_uint(out, text->size);
+  if (!error && text->anchors) error = write_marks(doc, doc->containers[container], out);
+  if (error) out->error = error;
+  mp_write_uint(out, text->size - text->anchors);
   text_each(text, &doc->text, append, out);
 }
 

@@ -9,6 +9,7 @@
 #include "crdt/graph.h"
 #include "crdt/list.h"
 #include "crdt/map.h"
+#include "crdt/marks.h"
 #include "crdt/names.h"
 #include "crdt/oplog.h"
 #include "crdt/text.h"
@@ -42,7 +43,9 @@ struct sequence {
 struct text_state {
   struct sequence sequence;
   struct text text;
-  bool lost; /* the text has to be made again from the history */
+  bool lost;      /* the text has to be made again from the history */
+  bool has_marks; /* there have been some */
+  struct marks marks;
 };
 
 struct list_state {
@@ -416,6 +419,41 @@ void tip_note(const dunlin_doc *doc, struct container *container, uint32_t size)
 int text_from_history(dunlin_doc *doc, uint32_t container, struct text *out);
 /* Makes the state of a text again from its operations. DUNLIN_ENOMEM, and then nothing has changed. */
 int text_rebuild(dunlin_doc *doc, uint32_t container);
+
+/* ---- places.c ----------------------------------------------------------------------------------------------- */
+
+struct anchor_place {
+  uint32_t at;
+  struct rope_anchor anchor;
+  bool goes; /* with the characters that are being deleted */
+};
+struct anchor_places {
+  const struct dunlin_env *env;
+  struct anchor_place *list; /* in order */
+  size_t count, cap;
+};
+
+/* A text at the version of the open change, which has touched it. */
+struct places {
+  dunlin_doc *doc;
+  const struct container *text;
+  uint32_t size, entities; /* characters; with the anchors */
+  bool is_earlier;         /* the version is not what the text shows */
+  struct anchor_places earlier;
+};
+/* Edits of an earlier version end its life.  DUNLIN_ENOMEM; places_end() in any case. */
+int places_begin(struct places *places, dunlin_doc *doc, const struct container *text);
+void places_end(struct places *places);
+/* The place of a character; behind everything when there are no more. */
+uint32_t places_entity(const struct places *places, uint32_t character);
+/* The place right behind the character before this one. */
+uint32_t places_behind(const struct places *places, uint32_t character);
+/* Where something is inserted before a character: behind the anchors that belong to the character before. */
+uint32_t places_gap(const struct places *places, uint32_t character);
+/* What goes when the characters from `from` to `to` - 1 are deleted: these, and the marks that then cover nothing; other anchors
+ * stay.  Each part is at `at` when those before it have gone.  A result of `each` other than 0 ends that. */
+int places_each_gone(const struct places *places, uint32_t from, uint32_t to,
+                     int (*each)(void *ctx, uint32_t at, uint32_t len), void *ctx);
 
 /* ---- void.c ------------------------------------------------------------------------------------------------- */
 

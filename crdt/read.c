@@ -89,7 +89,7 @@ static const struct text *text_now(const dunlin_doc *shown, dunlin_obj text, boo
 size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text) {
   bool failed;
   const struct text *t = text_now(doc, text, &failed);
-  return t ? t->size : failed ? SIZE_MAX : 0;
+  return t ? t->size - t->anchors : failed ? SIZE_MAX : 0;
 }
 
 size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap) {

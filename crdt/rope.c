@@ -50,16 +50,20 @@ static void row_set(struct rope_node *node, uint32_t i, struct rope_sum sum) {
   node->scalars[i] = sum.scalars;
   node->bytes[i] = sum.bytes;
   node->pairs[i] = sum.pairs;
+  node->anchors[i] = sum.anchors;
 }
 static void row_add(struct rope_node *node, uint32_t i, struct rope_sum more) {
   node->scalars[i] += more.scalars;
   node->bytes[i] += more.bytes;
-  if (more.pairs) node->pairs[i] += more.pairs;
+  if (!more.pairs) return; /* nor anchors */
+  node->pairs[i] += more.pairs;
+  node->anchors[i] += more.anchors;
 }
 static void rows_move(struct rope_node *to, uint32_t to_at, const struct rope_node *from, uint32_t at, uint32_t n) {
   memmove(to->scalars + to_at, from->scalars + at, n * sizeof *to->scalars);
   memmove(to->bytes + to_at, from->bytes + at, n * sizeof *to->bytes);
   memmove(to->pairs + to_at, from->pairs + at, n * sizeof *to->pairs);
+  memmove(to->anchors + to_at, from->anchors + at, n * sizeof *to->anchors);
   memmove(to->child + to_at, from->child + at, n * sizeof *to->child);
 }
 
@@ -584,7 +588,8 @@ int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, si
   uint8_t *gap = path->leaf->bytes + leaf_offset(path->leaf->bytes, path->sum, pos - path->start);
   memmove(gap + bytes, gap, (size_t)(path->leaf->bytes + path->sum.bytes - gap));
   memcpy(gap, utf8, bytes);
-  struct rope_sum sum = {(uint32_t)scalars, (uint32_t)bytes, bytes == scalars ? 0 : (uint32_t)utf8_pairs(utf8, bytes)};
+  struct rope_sum sum = {.scalars = (uint32_t)scalars, .bytes = (uint32_t)bytes};
+  if (bytes != scalars) sum_wide(&sum, utf8);
   sum_add(&path->sum, sum);
   add_above(rope, rope->height, sum);
   return 0;
@@ -629,12 +634,12 @@ static uint32_t delete_leaves(struct rope *rope, uint32_t count) {
 static void cut(struct rope *rope, uint32_t local, uint32_t n) {
   struct rope_path *path = &rope->finger;
   uint8_t *bytes = path->leaf->bytes;
-  struct rope_sum gone = {n, n, 0};
+  struct rope_sum gone = {.scalars = n, .bytes = n};
   uint32_t from = local;
   if (!is_ascii(path->sum)) {
     from = leaf_offset(bytes, path->sum, local);
     gone.bytes = (uint32_t)utf8_offset(bytes + from, path->sum.bytes - from, n);
-    gone.pairs = (uint32_t)utf8_pairs(bytes + from, gone.bytes);
+    sum_wide(&gone, bytes + from);
   }
   memmove(bytes + from, bytes + from + gone.bytes, path->sum.bytes - from - gone.bytes);
   path->sum = sum_minus(path->sum, gone);

@@ -1,7 +1,10 @@
-/* A text of Unicode scalar values, kept as UTF-8 in the leaves of a B-tree: the state of a text container.  It knows neither
- * ids nor marks, and believes the caller: that the UTF-8 is valid, that counts are right, that positions lie in the text.
+/* A text of Unicode scalar values, kept as UTF-8 in the leaves of a B-tree: the state of a text container.  It knows no ids, and
+ * believes the caller: that the UTF-8 is valid, that counts are right, that positions lie in the text.
  *
- * Positions and sizes are scalar values unless a name says otherwise.  A text has less than 2^31 bytes.
+ * Among the scalar values there may be *anchors*, where marks begin and end.  An anchor is a lead byte that UTF-8 does not have,
+ * FE or FF, and six more like any others behind a lead byte: so whatever counts characters counts it as one.
+ *
+ * Positions and sizes are scalar values, and anchors, unless a name says otherwise.  A text has less than 2^31 bytes.
  *
  * Memory comes from the environment only.  None is held while nothing was ever inserted.  What an edit lets go is kept for the
  * next one, until rope_trim(): therefore each text that the rope has held since then can be had again without more memory,
@@ -17,9 +20,18 @@
 enum { ROPE_LEAF = 2036, ROPE_FANOUT = 32, ROPE_HEIGHT = 12 };
 
 struct rope_sum {
-  uint32_t scalars, bytes;
-  uint32_t pairs; /* scalar values that take two UTF-16 units */
+  uint32_t scalars, bytes; /* of anchors too */
+  uint32_t pairs;          /* scalar values that take two UTF-16 units; anchors too */
+  uint32_t anchors;
 };
+
+enum { ROPE_ANCHOR_BYTES = 7 };
+struct rope_anchor {
+  uint32_t lv;     /* the operation that put it here */
+  bool is_end;     /* of its mark */
+  bool is_opening; /* it belongs to what is behind it, not to what is before it */
+};
+void rope_anchor_put(uint8_t out[ROPE_ANCHOR_BYTES], struct rope_anchor anchor);
 
 struct rope_leaf {
   struct rope_leaf *next; /* while it is not in the tree */
@@ -30,7 +42,7 @@ struct rope_leaf {
 /* What lies below each child, in arrays of their own so that a search reads nothing else. */
 struct rope_node {
   uint32_t count;
-  uint32_t scalars[ROPE_FANOUT], bytes[ROPE_FANOUT], pairs[ROPE_FANOUT];
+  uint32_t scalars[ROPE_FANOUT], bytes[ROPE_FANOUT], pairs[ROPE_FANOUT], anchors[ROPE_FANOUT];
   union rope_child {
     struct rope_node *node;
     struct rope_leaf *leaf; /* below the lowest nodes */
@@ -66,6 +78,7 @@ void rope_free(struct rope *rope); /* leaves it empty, as after rope_init() */
 size_t rope_size(const struct rope *rope);
 size_t rope_bytes(const struct rope *rope);
 size_t rope_utf16(const struct rope *rope); /* in UTF-16 units */
+size_t rope_anchors(const struct rope *rope);
 
 /* Inserts `scalars` scalar values, which take `bytes` bytes.  0 or DUNLIN_ENOMEM: then the text is as it was. */
 int rope_insert(struct rope *rope, size_t at, const void *utf8, size_t bytes, size_t scalars);
@@ -81,9 +94,16 @@ void rope_trim(struct rope *rope);
 size_t rope_measure(const struct rope *rope, size_t at, size_t count);       /* how many bytes that range takes */
 void rope_copy(const struct rope *rope, size_t at, size_t count, void *out); /* writes these bytes */
 
-enum rope_unit { ROPE_SCALARS, ROPE_BYTES, ROPE_UTF16 };
-/* The same position in another unit.  Inside a character it is rounded down, beyond the end it is the end. */
+enum rope_unit { ROPE_SCALARS, ROPE_BYTES, ROPE_UTF16, ROPE_CHARACTERS /* without anchors */ };
+/* The same position in another unit.  Inside a character it is rounded down, beyond the end it is the end; in units that do not
+ * count anchors it is behind the anchors before a character. */
 size_t rope_convert(const struct rope *rope, enum rope_unit from, enum rope_unit to, size_t at);
+
+/* Whether there is an anchor at a position, and which. */
+bool rope_anchor_at(const struct rope *rope, size_t at, struct rope_anchor *anchor);
+/* Hands out the anchors at positions from `from` to `to` - 1 in order; a result other than 0 ends that. */
+typedef int rope_anchor_each(void *ctx, uint32_t at, struct rope_anchor anchor);
+int rope_each_anchor(const struct rope *rope, size_t from, size_t to, rope_anchor_each *each, void *ctx);
 
 /* Walks over the bytes from a position to the end, piece by piece; a piece is whole characters.  An edit ends its life. */
 struct rope_reader {

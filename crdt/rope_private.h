@@ -26,6 +26,11 @@ static inline uint64_t utf8_begins_pair(uint64_t word) {
   return word >> 7 & word >> 6 & word >> 5 & word >> 4 & UTF8_ONES;
 }
 
+/* 1 in each byte that begins an anchor. */
+static inline uint64_t utf8_begins_anchor(uint64_t word) {
+  return utf8_begins_pair(word) & word >> 3 & word >> 2 & word >> 1;
+}
+
 /* The sum of the bytes of a word, which is below 256. */
 static inline size_t utf8_across(uint64_t word) {
   return (size_t)(word * UTF8_ONES >> 56);
@@ -51,12 +56,19 @@ static inline size_t utf8_scalars(const uint8_t *bytes, size_t size) {
   return count;
 }
 
-/* The characters that take two UTF-16 units. */
+/* The characters that take two UTF-16 units, and the anchors. */
 static inline size_t utf8_pairs(const uint8_t *bytes, size_t size) {
   size_t count = 0;
   for (; size >= 64; bytes += 64, size -= 64) count += utf8_begins_pair_64(bytes);
   for (; size >= 8; bytes += 8, size -= 8) count += utf8_across(utf8_begins_pair(utf8_word(bytes)));
   for (; size; bytes++, size--) count += *bytes >= 0xf0;
+  return count;
+}
+
+static inline size_t utf8_anchors(const uint8_t *bytes, size_t size) {
+  size_t count = 0;
+  for (; size >= 8; bytes += 8, size -= 8) count += utf8_across(utf8_begins_anchor(utf8_word(bytes)));
+  for (; size; bytes++, size--) count += *bytes >= 0xfe;
   return count;
 }
 
@@ -77,12 +89,13 @@ static inline void sum_add(struct rope_sum *sum, struct rope_sum more) {
   sum->scalars += more.scalars;
   sum->bytes += more.bytes;
   sum->pairs += more.pairs;
+  sum->anchors += more.anchors;
 }
 static inline struct rope_sum sum_minus(struct rope_sum a, struct rope_sum b) {
-  return (struct rope_sum){a.scalars - b.scalars, a.bytes - b.bytes, a.pairs - b.pairs};
+  return (struct rope_sum){a.scalars - b.scalars, a.bytes - b.bytes, a.pairs - b.pairs, a.anchors - b.anchors};
 }
 static inline struct rope_sum row(const struct rope_node *node, uint32_t i) {
-  return (struct rope_sum){node->scalars[i], node->bytes[i], node->pairs[i]};
+  return (struct rope_sum){node->scalars[i], node->bytes[i], node->pairs[i], node->anchors[i]};
 }
 static inline struct rope_sum rows_sum(const struct rope_node *node, uint32_t from, uint32_t to) {
   struct rope_sum sum = {0};
@@ -98,9 +111,18 @@ static inline uint32_t leaf_offset(const uint8_t *bytes, struct rope_sum sum, ui
   return is_ascii(sum) ? at : (uint32_t)utf8_offset(bytes, sum.bytes, at);
 }
 
+/* Counts pairs and anchors, of which there are mostly none. */
+static inline void sum_wide(struct rope_sum *sum, const uint8_t *bytes) {
+  sum->pairs = (uint32_t)utf8_pairs(bytes, sum->bytes);
+  if (sum->pairs) sum->anchors = (uint32_t)utf8_anchors(bytes, sum->bytes);
+}
+
 static inline struct rope_sum sum_of(const uint8_t *bytes, uint32_t size, bool ascii) {
-  if (ascii) return (struct rope_sum){size, size, 0};
-  return (struct rope_sum){(uint32_t)utf8_scalars(bytes, size), size, (uint32_t)utf8_pairs(bytes, size)};
+  struct rope_sum sum = {.scalars = size, .bytes = size};
+  if (ascii) return sum;
+  sum.scalars = (uint32_t)utf8_scalars(bytes, size);
+  sum_wide(&sum, bytes);
+  return sum;
 }
 
 #endif

@@ -10,7 +10,10 @@ size_t rope_bytes(const struct rope *rope) {
   return rope->sum.bytes;
 }
 size_t rope_utf16(const struct rope *rope) {
-  return (size_t)rope->sum.scalars + rope->sum.pairs;
+  return (size_t)rope->sum.scalars + rope->sum.pairs - 2 * (size_t)rope->sum.anchors;
+}
+size_t rope_anchors(const struct rope *rope) {
+  return rope->sum.anchors;
 }
 
 size_t rope_measure(const struct rope *rope, size_t at, size_t count) {
@@ -30,14 +33,19 @@ void rope_copy(const struct rope *rope, size_t at, size_t count, void *out) {
 }
 
 static size_t sum_in(struct rope_sum sum, enum rope_unit unit) {
-  return unit == ROPE_SCALARS ? sum.scalars : unit == ROPE_BYTES ? sum.bytes : (size_t)sum.scalars + sum.pairs;
+  switch (unit) {
+    case ROPE_SCALARS: return sum.scalars;
+    case ROPE_BYTES: return sum.bytes;
+    case ROPE_CHARACTERS: return (size_t)sum.scalars - sum.anchors;
+    default: return (size_t)sum.scalars + sum.pairs - 2 * (size_t)sum.anchors;
+  }
 }
 
-/* The byte of a leaf where the character begins that holds position `at` in UTF-16 units. */
-static size_t utf16_offset(const uint8_t *bytes, size_t size, size_t at) {
+/* The byte of a leaf where the character begins that holds position `at` in UTF-16 units or characters. */
+static size_t unit_offset(const uint8_t *bytes, size_t size, enum rope_unit unit, size_t at) {
   size_t offset = 0;
   while (offset < size) {
-    size_t units = bytes[offset] >= 0xf0 ? 2 : 1;
+    size_t units = bytes[offset] >= 0xfe ? 0 : bytes[offset] >= 0xf0 && unit == ROPE_UTF16 ? 2 : 1;
     if (units > at) break;
     at -= units;
     offset++;
@@ -65,10 +73,69 @@ size_t rope_convert(const struct rope *rope, enum rope_unit from, enum rope_unit
   const uint8_t *bytes = child.leaf->bytes;
   if (is_ascii(here)) return sum_in(before, to) + at;
   if (from == ROPE_SCALARS) offset = utf8_offset(bytes, here.bytes, at);
-  else if (from == ROPE_UTF16) offset = utf16_offset(bytes, here.bytes, at);
+  else if (from != ROPE_BYTES) offset = unit_offset(bytes, here.bytes, from, at);
   while (utf8_continues(bytes[offset])) offset--;
   sum_add(&before, sum_of(bytes, (uint32_t)offset, false));
   return sum_in(before, to);
+}
+
+/* Anchors */
+
+void rope_anchor_put(uint8_t out[ROPE_ANCHOR_BYTES], struct rope_anchor anchor) {
+  uint64_t rest = anchor.lv | (uint64_t)anchor.is_opening << 32;
+  out[0] = anchor.is_end ? 0xff : 0xfe;
+  for (int i = 1; i < ROPE_ANCHOR_BYTES; i++, rest >>= 6) out[i] = (uint8_t)(0x80 | (rest & 0x3f));
+}
+
+static struct rope_anchor anchor_of(const uint8_t *bytes) {
+  uint64_t rest = 0;
+  for (int i = ROPE_ANCHOR_BYTES - 1; i; i--) rest = rest << 6 | (bytes[i] & 0x3fu);
+  return (struct rope_anchor){(uint32_t)rest, *bytes == 0xff, rest >> 32 & 1};
+}
+
+bool rope_anchor_at(const struct rope *rope, size_t at, struct rope_anchor *anchor) {
+  struct rope_reader reader;
+  const uint8_t *piece;
+  if (!rope->sum.anchors) return false;
+  rope_reader_init(&reader, rope, at);
+  if (!rope_read(&reader, &piece) || *piece < 0xfe) return false;
+  *anchor = anchor_of(piece);
+  return true;
+}
+
+struct anchor_visit {
+  rope_anchor_each *each;
+  void *ctx;
+  size_t from, to;
+};
+
+static int visit_leaf(const struct anchor_visit *visit, const uint8_t *bytes, uint32_t size, uint32_t at) {
+  int error = 0;
+  for (uint32_t i = 0; !error && i < size; i++) {
+    if (utf8_continues(bytes[i])) continue;
+    if (bytes[i] >= 0xfe && at >= visit->from && at < visit->to)
+      error = visit->each(visit->ctx, at, anchor_of(bytes + i));
+    at++;
+  }
+  return error;
+}
+
+/* `at`: where the child begins. */
+static int visit_below(const struct anchor_visit *visit, union rope_child child, uint32_t height, struct rope_sum sum,
+                       uint32_t at) {
+  int error = 0;
+  if (!sum.anchors || at >= visit->to || at + sum.scalars <= visit->from) return 0;
+  if (!height) return visit_leaf(visit, child.leaf->bytes, sum.bytes, at);
+  for (uint32_t i = 0; !error && i < child.node->count; i++) {
+    error = visit_below(visit, child.node->child[i], height - 1, row(child.node, i), at);
+    at += child.node->scalars[i];
+  }
+  return error;
+}
+
+int rope_each_anchor(const struct rope *rope, size_t from, size_t to, rope_anchor_each *each, void *ctx) {
+  struct anchor_visit visit = {each, ctx, from, to};
+  return visit_below(&visit, rope->root, rope->height, rope->sum, 0);
 }
 
 void rope_reader_init(struct rope_reader *reader, const struct rope *rope, size_t at) {
@@ -119,13 +186,14 @@ size_t rope_read(struct rope_reader *reader, const uint8_t **piece) {
 /* Checking */
 
 static bool same_sum(struct rope_sum a, struct rope_sum b) {
-  return a.scalars == b.scalars && a.bytes == b.bytes && a.pairs == b.pairs;
+  return a.scalars == b.scalars && a.bytes == b.bytes && a.pairs == b.pairs && a.anchors == b.anchors;
 }
 
 /* Whether each first byte has as many others behind it as it says. */
 static bool whole_characters(const uint8_t *bytes, uint32_t size) {
   for (uint32_t i = 0; i < size;) {
     uint32_t n = bytes[i] < 0x80 ? 1 : bytes[i] < 0xc0 ? 0 : bytes[i] < 0xe0 ? 2 : bytes[i] < 0xf0 ? 3 : 4;
+    if (bytes[i] >= 0xfe) n = ROPE_ANCHOR_BYTES;
     if (!n || n > size - i) return false;
     for (i++; --n; i++)
       if (!utf8_continues(bytes[i])) return false;
@@ -135,7 +203,7 @@ static bool whole_characters(const uint8_t *bytes, uint32_t size) {
 
 static int check_leaf(const struct rope *rope, const struct rope_leaf *leaf, struct rope_sum sum, bool deep) {
   if (sum.bytes > rope->cap || (rope->height && !sum.bytes)) return -1;
-  if (sum.scalars > sum.bytes || sum.pairs > sum.scalars) return -1;
+  if (sum.scalars > sum.bytes || sum.pairs > sum.scalars || sum.anchors > sum.pairs) return -1;
   if (!deep || !sum.bytes) return 0;
   return whole_characters(leaf->bytes, sum.bytes) && same_sum(sum_of(leaf->bytes, sum.bytes, false), sum) ? 0 : -1;
 }

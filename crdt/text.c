@@ -39,9 +39,13 @@ static int into_rope(struct text *text, const struct column *column, const struc
   return 0;
 }
 
+static int reserve_note(struct text *text) {
+  return ENV_GROW(text->rope.env, text->undos, text->undo_cap, text->undo_count + 1) ? DUNLIN_ENOMEM : 0;
+}
+
 /* The same with a note of how to take it back. */
 static int into_rope_noted(struct text *text, const struct column *column, const struct text_edit *edit) {
-  if (ENV_GROW(text->rope.env, text->undos, text->undo_cap, text->undo_count + 1)) return DUNLIN_ENOMEM;
+  if (reserve_note(text)) return DUNLIN_ENOMEM;
   struct text_undo undo = {edit->pos, edit->len, 0};
   if (edit->what == TEXT_ERASE) {
     size_t before = text->erased.len;
@@ -76,7 +80,7 @@ static int flush(struct text *text, const struct column *column) {
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                 uint32_t bytes) {
   struct text_edit *last = &text->last;
-  if (text->splices) splices_insert(text->splices, pos, len);
+  if (text->splices) splices_insert(text->splices, pos - text_anchors_before(text, pos), len);
   if (last->what == TEXT_INSERT && pos == last->pos + last->len && at == last->at + last->bytes) {
     last->len += len;
     last->bytes += bytes;
@@ -85,6 +89,7 @@ int text_insert(struct text *text, const struct column *column, uint32_t pos, ui
     if (error) return error;
     *last = (struct text_edit){TEXT_INSERT, pos, len, at, bytes};
   }
+  text->edits += text->anchors != 0;
   text->size += len;
   return 0;
 }
@@ -109,7 +114,8 @@ static bool erase_inserted(struct text *text, const struct column *column, uint3
 
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len) {
   struct text_edit *last = &text->last;
-  if (text->splices) splices_erase(text->splices, pos, len);
+  uint32_t before = text_anchors_before(text, pos), anchors = text_anchors_before(text, pos + len) - before;
+  if (text->splices) splices_erase(text->splices, pos - before, len - anchors);
   if (last->what == TEXT_ERASE && pos == last->pos && !(text->before.what && text->before.pos > pos)) {
     last->len += len;
   } else if (last->what == TEXT_ERASE && pos + len == last->pos &&
@@ -121,7 +127,23 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
     if (error) return error;
     *last = (struct text_edit){TEXT_ERASE, pos, len, 0, 0};
   }
+  text->edits += text->anchors != 0;
   text->size -= len;
+  text->anchors -= anchors;
+  return 0;
+}
+
+int text_anchor(struct text *text, const struct column *column, uint32_t pos, struct rope_anchor anchor) {
+  uint8_t bytes[ROPE_ANCHOR_BYTES];
+  int error = flush(text, column);
+  if (!error && text->is_open) error = reserve_note(text);
+  rope_anchor_put(bytes, anchor);
+  if (!error) error = rope_insert(&text->rope, pos, bytes, sizeof bytes, 1);
+  if (error) return error;
+  if (text->is_open) text->undos[text->undo_count++] = (struct text_undo){pos, 1, 0};
+  text->size++;
+  text->anchors++;
+  text->edits++;
   return 0;
 }
 
@@ -132,6 +154,7 @@ void text_open(struct text *text) {
   text->before = text->last;
   text->size_before = text->size;
   if (text->splices) splices_open(text->splices);
+  text->anchors_before = text->anchors;
 }
 
 static void close_notes(struct text *text) {
@@ -163,19 +186,108 @@ void text_revert(struct text *text, const struct column *column) {
     assert(!error); /* the rope has kept the memory */
     (void)error;
   }
+  text->edits++;
   text->size = text->size_before;
   if (text->splices) splices_revert(text->splices);
+  text->anchors = text->anchors_before;
   text->erased.error = 0;
   close_notes(text);
+}
+
+/* ---- Positions ---------------------------------------------------------------------------------------------- */
+
+static uint32_t rope_anchors_before(const struct rope *rope, uint32_t pos) {
+  return pos - (uint32_t)rope_convert(rope, ROPE_SCALARS, ROPE_CHARACTERS, pos);
+}
+
+/* Where a position that is not in what was inserted last lies in the rope. */
+static uint32_t in_rope(const struct text *text, uint32_t pos) {
+  const struct text_edit *last = &text->last;
+  if (last->what == TEXT_NOTHING || pos < last->pos) return pos;
+  return last->what == TEXT_ERASE ? pos + last->len : pos - last->len;
+}
+
+static bool in_last(const struct text *text, uint32_t pos) {
+  return text->last.what == TEXT_INSERT && pos - text->last.pos < text->last.len;
+}
+
+uint32_t text_anchors_before(const struct text *text, uint32_t pos) {
+  const struct text_edit *last = &text->last;
+  if (!text->anchors) return 0;
+  if (in_last(text, pos)) return rope_anchors_before(&text->rope, last->pos);
+  uint32_t at = in_rope(text, pos), count = rope_anchors_before(&text->rope, at);
+  if (at > pos)
+    count -= rope_anchors_before(&text->rope, last->pos + last->len) - rope_anchors_before(&text->rope, last->pos);
+  return count;
+}
+
+uint32_t text_entity(const struct text *text, uint32_t at) {
+  const struct rope *rope = &text->rope;
+  const struct text_edit *last = &text->last;
+  if (!text->anchors) return at;
+  if (last->what == TEXT_NOTHING) return (uint32_t)rope_convert(rope, ROPE_CHARACTERS, ROPE_SCALARS, at);
+  uint32_t before = (uint32_t)rope_convert(rope, ROPE_SCALARS, ROPE_CHARACTERS, last->pos);
+  if (at < before) return (uint32_t)rope_convert(rope, ROPE_CHARACTERS, ROPE_SCALARS, at);
+  if (last->what == TEXT_INSERT) {
+    if (at < before + last->len) return last->pos + (at - before);
+    return (uint32_t)rope_convert(rope, ROPE_CHARACTERS, ROPE_SCALARS, at - last->len) + last->len;
+  }
+  uint32_t behind = (uint32_t)rope_convert(rope, ROPE_SCALARS, ROPE_CHARACTERS, last->pos + last->len);
+  return (uint32_t)rope_convert(rope, ROPE_CHARACTERS, ROPE_SCALARS, at + (behind - before)) - last->len;
+}
+
+bool text_anchor_at(const struct text *text, uint32_t pos, struct rope_anchor *anchor) {
+  return text->anchors && !in_last(text, pos) && rope_anchor_at(&text->rope, in_rope(text, pos), anchor);
+}
+
+struct anchor_visit {
+  const struct text *text;
+  rope_anchor_each *each;
+  void *ctx;
+  uint32_t from, to;
+};
+
+static int visit_anchor(void *ctx, uint32_t at, struct rope_anchor anchor) {
+  struct anchor_visit *visit = ctx;
+  const struct text_edit *last = &visit->text->last;
+  if (last->what == TEXT_INSERT && at >= last->pos) at += last->len;
+  if (last->what == TEXT_ERASE && at >= last->pos) {
+    if (at - last->pos < last->len) return 0;
+    at -= last->len;
+  }
+  return at >= visit->from && at < visit->to ? visit->each(visit->ctx, at, anchor) : 0;
+}
+
+int text_each_anchor(const struct text *text, uint32_t from, uint32_t to, rope_anchor_each *each, void *ctx) {
+  struct anchor_visit visit = {text, each, ctx, from, to};
+  if (!text->anchors) return 0;
+  size_t low = in_last(text, from) ? text->last.pos : in_rope(text, from);
+  return rope_each_anchor(&text->rope, low, (size_t)to + (text->last.what == TEXT_ERASE ? text->last.len : 0),
+                          visit_anchor, &visit);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------ */
 
 size_t text_bytes(const struct text *text) {
-  size_t bytes = rope_bytes(&text->rope);
+  size_t bytes = rope_bytes(&text->rope) - ROPE_ANCHOR_BYTES * (size_t)text->anchors;
   if (text->last.what == TEXT_INSERT) bytes += text->last.bytes;
   if (text->last.what == TEXT_ERASE) bytes -= rope_measure(&text->rope, text->last.pos, text->last.len);
   return bytes;
+}
+
+/* Leaves the anchors out of a piece. */
+static void without_anchors(const uint8_t *piece, size_t size, void (*each)(void *ctx, const void *utf8, size_t bytes),
+                            void *ctx) {
+  size_t from = 0, at = 0;
+  while (at < size) {
+    if (piece[at] < 0xfe) {
+      at++;
+      continue;
+    }
+    if (at > from) each(ctx, piece + from, at - from);
+    from = at += ROPE_ANCHOR_BYTES;
+  }
+  if (at > from) each(ctx, piece + from, at - from);
 }
 
 /* The rope's pieces from scalar position `pos` on, `bytes` of them. */
@@ -188,7 +300,8 @@ static void each_piece(const struct rope *rope, size_t pos, size_t bytes,
   rope_reader_init(&reader, rope, pos);
   while (bytes && (size = rope_read(&reader, &piece))) {
     if (size > bytes) size = bytes;
-    each(ctx, piece, size);
+    if (rope_anchors(rope)) without_anchors(piece, size, each, ctx);
+    else each(ctx, piece, size);
     bytes -= size;
   }
 }
@@ -211,7 +324,8 @@ void text_each(const struct text *text, const struct column *column,
 int text_each_in(struct text *text, const struct column *column, uint32_t at, uint32_t len,
                  void (*each)(void *ctx, const void *utf8, size_t bytes), void *ctx) {
   int error = flush(text, column);
-  if (!error) each_piece(&text->rope, at, rope_measure(&text->rope, at, len), each, ctx);
+  uint32_t from = text_entity(text, at), to = len ? text_entity(text, at + len - 1) + 1 : from;
+  if (!error) each_piece(&text->rope, from, rope_measure(&text->rope, from, to - from), each, ctx);
   return error;
 }
 
@@ -231,5 +345,9 @@ int text_check(const struct text *text, bool deep) {
   size_t size = rope_size(&text->rope);
   if (text->last.what == TEXT_INSERT) size += text->last.len;
   if (text->last.what == TEXT_ERASE) size -= text->last.len;
-  return size == text->size ? 0 : DUNLIN_ECORRUPT;
+  size_t anchors = rope_anchors(&text->rope);
+  if (text->last.what == TEXT_ERASE)
+    anchors -= rope_anchors_before(&text->rope, text->last.pos + text->last.len) -
+               rope_anchors_before(&text->rope, text->last.pos);
+  return size == text->size && anchors == text->anchors ? 0 : DUNLIN_ECORRUPT;
 }

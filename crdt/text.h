@@ -1,6 +1,8 @@
 /* What a text container shows: a rope, and the last edits that have not reached it yet, since neighbouring ones are worth merging
  * first.
  *
+ * Positions count characters and the anchors of marks ("entities") unless a name says otherwise.
+ *
  * While a change is open, what it does to the rope is noted down, so that it can be taken back. */
 #ifndef CRDT_TEXT_H
 #define CRDT_TEXT_H
@@ -22,11 +24,12 @@ struct text_undo {
 
 struct text {
   struct rope rope;
-  struct text_edit last; /* not in the rope yet */
-  uint32_t size;         /* with it */
+  struct text_edit last;  /* not in the rope yet */
+  uint32_t size, anchors; /* with it; anchors count in both */
+  uint32_t edits;         /* counts edits of a text with anchors */
   bool is_open;
   struct text_edit before; /* `last` when the change was opened, TEXT_NOTHING once it is in the rope */
-  uint32_t size_before;
+  uint32_t size_before, anchors_before;
   struct text_undo *undos;
   size_t undo_count, undo_cap;
   struct buf erased;
@@ -40,12 +43,23 @@ void text_free(struct text *text);
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                 uint32_t bytes);
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len);
+int text_anchor(struct text *text, const struct column *column, uint32_t pos, struct rope_anchor anchor);
 
 /* From here on edits can be taken back, until text_settle(). */
 void text_open(struct text *text);
 void text_revert(struct text *text, const struct column *column);
 void text_settle(struct text *text);
 
+/* The position of character `at`; of the end, when there are no more. */
+uint32_t text_entity(const struct text *text, uint32_t at);
+/* How many anchors stand before a position. */
+uint32_t text_anchors_before(const struct text *text, uint32_t pos);
+/* Whether there is an anchor at a position, and which. */
+bool text_anchor_at(const struct text *text, uint32_t pos, struct rope_anchor *anchor);
+/* Hands out the anchors at positions from `from` to `to` - 1 in order. */
+int text_each_anchor(const struct text *text, uint32_t from, uint32_t to, rope_anchor_each *each, void *ctx);
+
+/* What follows leaves the anchors out. */
 size_t text_bytes(const struct text *text);
 void text_copy(const struct text *text, const struct column *column, void *out);
 /* Hands out the text piece by piece; the `len` scalar values from `at` on: DUNLIN_ENOMEM. */

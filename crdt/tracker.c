@@ -6,8 +6,9 @@
 enum { BASE_LEN = 0x40000000 };
 
 void tracker_init(struct tracker *t, const struct dunlin_env *env,
-                  bool (*before)(void *ctx, uint32_t ord, uint32_t other), void *ctx) {
-  *t = (struct tracker){.env = env, .before = before, .ctx = ctx};
+                  bool (*before)(void *ctx, uint32_t ord, uint32_t other),
+                  bool (*wins)(void *ctx, uint32_t ord, uint32_t other), void *ctx) {
+  *t = (struct tracker){.env = env, .before = before, .wins = wins, .ctx = ctx};
 }
 
 void tracker_free(struct tracker *t) {
@@ -16,7 +17,7 @@ void tracker_free(struct tracker *t) {
   ENV_FREE_ARRAY(t->env, t->index, t->index_cap);
   ENV_FREE_ARRAY(t->env, t->entries, t->entry_cap);
   tracker_moves_free(t);
-  tracker_init(t, t->env, t->before, t->ctx);
+  tracker_init(t, t->env, t->before, t->wins, t->ctx);
 }
 
 /* ---- Spans -------------------------------------------------------------------------------------------------- */
@@ -36,7 +37,8 @@ static uint32_t effect_len(const struct tracker_span *s) {
 
 /* Whether `next`, right behind `s`, could be one span with it. */
 static bool spans_join(const struct tracker_span *s, const struct tracker_span *next) {
-  if (s->state != next->state || s->id + s->len != next->id || s->state & TRACKER_MOVED) return false;
+  if (s->state != next->state || s->id + s->len != next->id || s->state & (TRACKER_MOVED | TRACKER_OPENING))
+    return false;
   return s->id >= TRACKER_BASE || (next->left == next->id - 1 && next->right == s->right);
 }
 
@@ -377,27 +379,114 @@ static void put_span(struct tracker *t, struct place p, struct tracker_span span
   index_span(t, &span, (uint32_t)(leaf - t->leaves));
 }
 
-uint32_t tracker_put(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, uint32_t state) {
+/* The place behind the item visible before `index` of the prepare version, and that item; the start. */
+static struct place find_gap(const struct tracker *t, uint32_t index, uint32_t *left) {
   struct place p = {0, 0, 0, 0};
-  uint32_t left = TRACKER_NONE;
-  if (at) {
-    p = find_now(t, at - 1);
+  *left = TRACKER_NONE;
+  if (!index) return p;
+  p = find_now(t, index - 1);
+  const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
+  *left = s->id + p.offset;
+  p.effect += s->state & GONE ? 0 : 1;
+  if (++p.offset == s->len) p.slot++, p.offset = 0;
+  return p;
+}
+
+/* The item at a place; NULL at the end. */
+static const struct tracker_span *span_or_end(const struct tracker *t, struct place p) {
+  const struct tracker_leaf *leaf = &t->leaves[p.leaf];
+  return p.slot < leaf->count ? &leaf->spans[p.slot] : NULL;
+}
+
+/* A closing anchor is not in the way of what is inserted behind it, unless something in the version hangs on it: its left origin is
+ * taken instead. */
+static uint32_t left_origin(const struct tracker *t, uint32_t left, uint32_t next_left) {
+  while (left < TRACKER_BASE && left != next_left) {
+    struct place p = find_item(t, left);
     const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
-    left = s->id + p.offset;
-    p.effect += s->state & GONE ? 0 : 1;
-    if (++p.offset == s->len) p.slot++, p.offset = 0;
+    if (s->right != TRACKER_BEHIND) break;
+    left = tracker_left_of(s, p.offset);
   }
-  struct place next = next_inserted(t, p);
-  const struct tracker_leaf *leaf = &t->leaves[next.leaf];
-  uint32_t right = next.slot < leaf->count ? leaf->spans[next.slot].id + next.offset : TRACKER_NONE;
-  struct tracker_span span = {ord, len, left, right, state};
-  if (next.leaf != p.leaf || next.slot != p.slot) p = tracker_order(t, p, next, &span);
+  return left;
+}
+
+/* Likewise an opening anchor for what is inserted before it. */
+static uint32_t right_origin(const struct tracker *t, const struct tracker_span *next, uint32_t offset) {
+  if (!next) return TRACKER_NONE;
+  uint32_t right = next->id + offset;
+  while (tracker_is_opening(next)) {
+    right = next->right;
+    next = tracker_span_at(t, find_item(t, right));
+  }
+  return right;
+}
+
+uint32_t tracker_put(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, uint32_t state) {
+  uint32_t behind;
+  struct place p = find_gap(t, at, &behind), to = next_inserted(t, p);
+  const struct tracker_span *next = span_or_end(t, to);
+  struct tracker_span span = {.id = ord, .len = len, .state = state};
+  span.left = left_origin(t, behind, next ? tracker_left_of(next, to.offset) : TRACKER_NONE);
+  span.right = right_origin(t, next, to.offset);
+  uint32_t before = next ? next->id + to.offset : TRACKER_NONE;
+  if (to.leaf != p.leaf || to.slot != p.slot) p = tracker_order(t, p, to, behind, before, &span);
+  put_span(t, p, span);
+  return p.effect;
+}
+
+static uint32_t put_closing(struct tracker *t, uint32_t ord, uint32_t at, uint32_t state) {
+  struct tracker_span span = {.id = ord, .len = 1, .right = TRACKER_BEHIND, .state = state};
+  struct place p = find_gap(t, at, &span.left), to = next_inserted(t, p);
+  if (to.leaf != p.leaf || to.slot != p.slot) p = tracker_order(t, p, to, span.left, TRACKER_BEHIND, &span);
+  put_span(t, p, span);
+  return p.effect;
+}
+
+/* The place behind the last item before `p`, where a span begins, whose insertion is in the prepare version; the start. */
+static struct place behind_inserted(const struct tracker *t, struct place p) {
+  while (p.slot) {
+    if (prepare_state(&t->leaves[p.leaf].spans[p.slot - 1])) return p;
+    p.slot--;
+  }
+  uint32_t at = t->leaves[p.leaf].parent, slot = t->leaves[p.leaf].slot, h = 1;
+  uint32_t bits = t->nodes[at].inserted & ((1u << slot) - 1);
+  for (; !bits && h < t->height; h++) {
+    slot = t->nodes[at].slot;
+    at = t->nodes[at].parent;
+    bits = t->nodes[at].inserted & ((1u << slot) - 1);
+  }
+  if (!bits) return (struct place){0, 0, 0, 0};
+  while (h--) {
+    for (slot = 0; bits >> 1; bits >>= 1) slot++; /* the last */
+    at = t->nodes[at].child[slot];
+    if (h) bits = t->nodes[at].inserted;
+  }
+  p = (struct place){at, t->leaves[at].count, 0, 0};
+  while (p.slot && !prepare_state(&t->leaves[at].spans[p.slot - 1])) p.slot--;
+  return p;
+}
+
+static uint32_t put_opening(struct tracker *t, uint32_t ord, uint32_t at, uint32_t state) {
+  struct place to = find_now(t, at), p = to;
+  const struct tracker_span *s = &t->leaves[to.leaf].spans[to.slot];
+  struct tracker_span span = {ord, 1, tracker_left_of(s, to.offset), s->id + to.offset, state | TRACKER_OPENING};
+  if (!to.offset) p = behind_inserted(t, to);
+  if (p.leaf != to.leaf || p.slot != to.slot) {
+    uint32_t now;
+    tracker_count_before(t, p, &now, &p.effect);
+    p = tracker_order(t, p, to, TRACKER_NONE, span.right, &span);
+  }
   put_span(t, p, span);
   return p.effect;
 }
 
 uint32_t tracker_insert(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, bool gone) {
   return tracker_put(t, ord, at, len, gone ? 1 | GONE : 1);
+}
+
+uint32_t tracker_insert_anchor(struct tracker *t, uint32_t ord, uint32_t at, bool opening, bool gone) {
+  uint32_t state = gone ? 1 | GONE : 1;
+  return opening ? put_opening(t, ord, at, state) : put_closing(t, ord, at, state);
 }
 
 uint32_t tracker_delete(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, bool backward, bool idle,
@@ -474,6 +563,14 @@ uint32_t tracker_prepare_index(const struct tracker *t, uint32_t at, bool item) 
   if (item && s->state & TRACKER_MOVED) return tracker_moves_now(t, s->id);
   if (item) return visible ? now + index : TRACKER_NONE;
   return visible ? now + index + 1 : now;
+}
+
+uint32_t tracker_now_index(const struct tracker *t, uint32_t ord) {
+  struct place p = find_item(t, ord);
+  uint32_t now, effect;
+  if (!now_len(tracker_span_at(t, p))) return TRACKER_NONE;
+  tracker_count_before(t, p, &now, &effect);
+  return now + p.offset;
 }
 
 bool tracker_base_untouched(const struct tracker *t, uint32_t *visible) {

@@ -15,10 +15,12 @@
 
 #include "crdt/env.h"
 
-#define TRACKER_BASE 0x80000000u  /* items of the base are numbered from here */
-#define TRACKER_NONE UINT32_MAX   /* as an origin: the start or the end */
-#define TRACKER_GONE 0x80000000u  /* in a state: not visible in effect */
-#define TRACKER_MOVED 0x40000000u /* in a state: a slot of an element that was moved; such spans have one item */
+#define TRACKER_BASE 0x80000000u    /* items of the base are numbered from here */
+#define TRACKER_NONE UINT32_MAX     /* as an origin: the start or the end */
+#define TRACKER_GONE 0x80000000u    /* in a state: not visible in effect */
+#define TRACKER_MOVED 0x40000000u   /* in a state: a slot of an element that was moved; such spans have one item */
+#define TRACKER_OPENING 0x20000000u /* in a state: an opening anchor; likewise */
+#define TRACKER_BEHIND 0xfffffffeu  /* as a right origin: behind the end; closing anchors have it */
 
 #ifndef TRACKER_SPANS /* 4 and 4 make small documents tall trees */
 #define TRACKER_SPANS 32
@@ -71,14 +73,16 @@ struct tracker {
   size_t entry_count, entry_cap, entry_limit; /* up to the limit there is room for what a call may need */
   size_t even_count;                          /* stretches that have no entries */
   uint32_t now, effect;                       /* totals */
-  /* Whether item `ord` goes before `other` when nothing else orders them. */
+  /* Whether item `ord` goes before `other` when nothing else orders them, and whether it wins over the other. */
   bool (*before)(void *ctx, uint32_t ord, uint32_t other);
+  bool (*wins)(void *ctx, uint32_t ord, uint32_t other);
   void *ctx;
   struct tracker_moves *moves; /* NULL: nothing was moved */
 };
 
 void tracker_init(struct tracker *tracker, const struct dunlin_env *env,
-                  bool (*before)(void *ctx, uint32_t ord, uint32_t other), void *ctx);
+                  bool (*before)(void *ctx, uint32_t ord, uint32_t other),
+                  bool (*wins)(void *ctx, uint32_t ord, uint32_t other), void *ctx);
 void tracker_free(struct tracker *tracker);
 
 /* Forgets everything: just the base, as long as can be, and operations from `first_ord` on to come.  DUNLIN_ENOMEM. */
@@ -89,6 +93,10 @@ static inline int tracker_reserve(struct tracker *tracker, uint32_t ord_end);
 /* Inserts items ord .. ord + len - 1 before index `at` (not past tracker->now) of the prepare version; `gone`: born deleted.
  * Gives the index at which they appear in effect. */
 uint32_t tracker_insert(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, bool gone);
+
+/* Likewise an anchor of a mark, which keeps to the item behind it (`opening`) or to the one before it: there it stays, whatever others
+ * insert between the two. */
+uint32_t tracker_insert_anchor(struct tracker *tracker, uint32_t ord, uint32_t at, bool opening, bool gone);
 
 /* Operations ord .. ord + len - 1 delete the `len` items from index `at` of the prepare version on, upwards or (`backward`) the last
  * item first.  Does as many, from the first item on, as lie together: the result; the others stay at `at`, for
@@ -103,15 +111,15 @@ uint32_t tracker_move_insert(struct tracker *tracker, uint32_t ord, uint32_t len
 uint32_t tracker_move_delete(struct tracker *tracker, uint32_t ord, uint32_t len, int by);
 
 /* A list's elements can be moved: an element then has several *slots*, items that each stand for it, and shows in the one that wins:
- * of two moves the one that `wins` says, of a move and the insertion the move.  tracker_move.c
+ * of two moves the one that wins, of a move and the insertion the move.  tracker_move.c
  *
  * Operation `ord` puts the item at index `at` of the prepare version before index `to` (not past tracker->now) of it, counted
  * while the item is still where it was; `idle`: without effect. `*was` and `*is`: the index in effect at which the
  * element was visible, and that at which it is once it was taken out there; TRACKER_NONE when nothing changes.
  * Needs tracker_reserve_move() first, which is DUNLIN_ENOMEM or 0. */
 int tracker_reserve_move(struct tracker *tracker, uint32_t ord_end);
-void tracker_move(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t to, bool idle,
-                  bool (*wins)(void *ctx, uint32_t ord, uint32_t other), uint32_t *was, uint32_t *is);
+void tracker_move(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t to, bool idle, uint32_t *was,
+                  uint32_t *is);
 /* Where the item at index `at` of the prepare version, or the element that it stands for, is visible in effect; TRACKER_NONE when it
  * is not. */
 uint32_t tracker_effect_index(const struct tracker *tracker, uint32_t at);
@@ -119,6 +127,9 @@ uint32_t tracker_effect_index(const struct tracker *tracker, uint32_t at);
 /* The index at the prepare version that stands for index `at` of what is visible in effect: behind the item before it. TRACKER_NONE
  * for an item that is not visible at the prepare version, when `item`. */
 uint32_t tracker_prepare_index(const struct tracker *tracker, uint32_t at, bool item);
+
+/* The index of an inserted item at the prepare version; TRACKER_NONE when it is not visible there. */
+uint32_t tracker_now_index(const struct tracker *tracker, uint32_t ord);
 
 /* Whether no operation has reached into the base; then how many items are visible in effect besides it. */
 bool tracker_base_untouched(const struct tracker *tracker, uint32_t *visible);

@@ -165,26 +165,25 @@ static uint32_t element_slot(struct tracker *t, struct place p) {
 }
 
 /* Puts a new slot among those of its element. */
-static void chain_slot(struct tracker *t, uint32_t slot, bool (*wins)(void *ctx, uint32_t ord, uint32_t other)) {
+static void chain_slot(struct tracker *t, uint32_t slot) {
   struct slot *slots = t->moves->slots;
   uint32_t *at = &element_of(t, slot)->strongest;
-  while (slots[*at].weaker != NONE && !wins(t->ctx, slots[slot].id, slots[*at].id)) at = &slots[*at].weaker;
+  while (slots[*at].weaker != NONE && !t->wins(t->ctx, slots[slot].id, slots[*at].id)) at = &slots[*at].weaker;
   slots[slot].weaker = *at;
   *at = slot;
 }
 
-void tracker_move(struct tracker *t, uint32_t ord, uint32_t at, uint32_t to, bool idle,
-                  bool (*wins)(void *ctx, uint32_t ord, uint32_t other), uint32_t *was, uint32_t *is) {
+void tracker_move(struct tracker *t, uint32_t ord, uint32_t at, uint32_t to, bool idle, uint32_t *was, uint32_t *is) {
   uint32_t from = element_slot(t, tracker_find_now(t, at));
   struct tracker_moves *m = t->moves;
   struct element *e = element_of(t, from);
   uint32_t now = e->now, effect = e->effect;
   bool is_first = m->slots[effect].weaker == NONE;
-  bool takes = !idle && (is_first || wins(t->ctx, ord, m->slots[effect].id));
+  bool takes = !idle && (is_first || t->wins(t->ctx, ord, m->slots[effect].id));
   *was = takes ? tracker_moves_effect(t, m->slots[effect].id) : NONE;
   uint32_t slot =
       new_slot(m, (struct slot){.id = ord, .element = m->slots[from].element, .in_version = true, .is_idle = idle});
-  chain_slot(t, slot, wins);
+  chain_slot(t, slot);
   e->now = slot; /* its author has seen all the others there */
   if (takes) e->effect = slot;
   uint32_t behind = tracker_put(t, ord, to, 1, state_of(t, slot));

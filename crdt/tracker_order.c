@@ -35,6 +35,7 @@ static bool place_before(const struct tracker *t, struct place p, struct place q
 
 /* Whether right origin `a` lies before `b`. */
 static bool right_before(const struct tracker *t, uint32_t a, uint32_t b) {
+  if (a == TRACKER_BEHIND || b == TRACKER_BEHIND) return a != b && b == TRACKER_BEHIND;
   if (a == TRACKER_NONE || b == TRACKER_NONE) return a != b && b == TRACKER_NONE;
   return place_before(t, tracker_find_item(t, a), tracker_find_item(t, b));
 }
@@ -43,21 +44,29 @@ static bool right_before(const struct tracker *t, uint32_t a, uint32_t b) {
 
 /* Whether an item with these origins is the left child of the right one. */
 static bool is_left_child(const struct tracker *t, uint32_t left, uint32_t right) {
-  if (right == TRACKER_NONE) return false;
+  if (right == TRACKER_NONE || right == TRACKER_BEHIND) return false;
   struct place p = tracker_find_item(t, right);
   const struct tracker_span *s = tracker_span_at(t, p);
-  return left == (p.offset ? s->id + p.offset - 1 : s->left);
+  return left == tracker_left_of(s, p.offset);
 }
 
 struct newcomer {
   uint32_t ord, left, right;
-  bool is_left_child;
+  uint32_t behind, next; /* what it comes to stand between, but for the others there */
+  bool is_left_child, is_opening;
 };
+
+/* Whether a sibling with the same origins comes before it.  Anchors that keep to one item stand next to it, the one that wins nearest. */
+static bool sibling_before(const struct tracker *t, const struct newcomer *x, const struct tracker_span *s) {
+  if (x->right == TRACKER_BEHIND) return !t->wins(t->ctx, x->ord, s->id);
+  if (x->is_opening != tracker_is_opening(s)) return x->is_opening;
+  return x->is_opening ? t->wins(t->ctx, x->ord, s->id) : !t->before(t->ctx, x->ord, s->id);
+}
 
 /* Whether a span between the newcomer's origins comes before it. */
 static bool goes_before(const struct tracker *t, const struct newcomer *x, const struct tracker_span *s) {
   for (;;) {
-    if (s->left == x->left && s->right == x->right) return !t->before(t->ctx, x->ord, s->id);
+    if (s->left == x->left && s->right == x->right) return sibling_before(t, x, s);
     bool is_left = is_left_child(t, s->left, s->right);
     uint32_t parent = is_left ? s->right : s->left;
     const struct tracker_span *above = parent == TRACKER_NONE ? NULL : tracker_span_at(t, tracker_find_item(t, parent));
@@ -65,6 +74,8 @@ static bool goes_before(const struct tracker *t, const struct newcomer *x, const
       s = above;
       continue;
     }
+    if (!is_left && parent == x->behind && parent != x->left) return true; /* what hangs on an anchor goes with it */
+    if (is_left && parent == x->next && parent != x->right) return false;
     /* A left child of the right origin has other siblings than those, and comes after all that are none of its own. */
     if (x->is_left_child) return true;
     return parent == x->left && right_before(t, x->right, s->right);
@@ -151,7 +162,7 @@ static struct place with_effect(const struct tracker *t, struct place from, stru
   return p;
 }
 
-struct place tracker_order(const struct tracker *t, struct place from, struct place to,
+struct place tracker_order(const struct tracker *t, struct place from, struct place to, uint32_t behind, uint32_t next,
                            const struct tracker_span *span) {
   struct place first = from;
   if (first.slot == t->leaves[first.leaf].count) {
@@ -159,12 +170,20 @@ struct place tracker_order(const struct tracker *t, struct place from, struct pl
     first.slot = 0;
     if (first.leaf == to.leaf && !to.slot) return from;
   }
-  struct newcomer x = {span->id, span->left, span->right, is_left_child(t, span->left, span->right)};
+  struct newcomer x = {.ord = span->id,
+                       .left = span->left,
+                       .right = span->right,
+                       .behind = behind,
+                       .next = next,
+                       .is_left_child = is_left_child(t, span->left, span->right),
+                       .is_opening = tracker_is_opening(span)};
   const struct tracker_span *s = tracker_span_at(t, first);
-  if (!x.is_left_child && s->left != x.left) return from; /* no child of the left origin is there */
+  if (!x.is_left_child && s->left != x.left && s->left != behind)
+    return from; /* no child of the left origin is there */
   struct place before = place_left_of(t, to);
   s = tracker_span_at(t, before);
-  if ((x.is_left_child && s->right != x.right) || goes_before(t, &x, s)) return with_effect(t, from, to);
+  bool no_sibling = x.is_left_child && next == x.right && s->right != x.right && s->right != TRACKER_BEHIND;
+  if (no_sibling || goes_before(t, &x, s)) return with_effect(t, from, to);
   uint32_t leaf = first.leaf == before.leaf ? first.leaf : find_leaf(t, &x, first, before);
   struct place p = {leaf, leaf == first.leaf ? first.slot : 0, 0, 0};
   p.slot = find_slot(t, &x, leaf, p.slot, leaf == before.leaf ? before.slot : t->leaves[leaf].count);

@@ -11,7 +11,15 @@ struct place {
 
 /* Of a span at the prepare version: 0 not inserted, 1 inserted, n + 1 deleted n times. */
 static inline uint32_t tracker_prepare_state(const struct tracker_span *span) {
-  return span->state & ~(TRACKER_GONE | TRACKER_MOVED);
+  return span->state & ~(TRACKER_GONE | TRACKER_MOVED | TRACKER_OPENING);
+}
+
+/* The origins of the item at an offset in a span. */
+static inline uint32_t tracker_left_of(const struct tracker_span *span, uint32_t offset) {
+  return offset ? span->id + offset - 1 : span->left;
+}
+static inline bool tracker_is_opening(const struct tracker_span *span) {
+  return span->state & TRACKER_OPENING;
 }
 
 /* ---- tracker.c ---------------------------------------------------------------------------------------------- */
@@ -47,10 +55,11 @@ uint32_t tracker_index_run(const struct tracker *tracker, uint32_t ord, uint32_t
 
 /* ---- tracker_order.c ---------------------------------------------------------------------------------------- */
 
-/* Where new items go that have the origins of `span`, among those from `from` (behind the left origin) to `to` (at the right
- * origin; the end), which are not inserted at the prepare version and are more than none. */
-struct place tracker_order(const struct tracker *tracker, struct place from, struct place to,
-                           const struct tracker_span *span);
+/* Where new items go that have the origins of `span`, among those from `from` (behind item `behind`) to `to` (at item `next`, the end),
+ * which are not inserted at the prepare version and are more than none.  `behind` and `next` are the origins, or anchors that keep to
+ * these. */
+struct place tracker_order(const struct tracker *tracker, struct place from, struct place to, uint32_t behind,
+                           uint32_t next, const struct tracker_span *span);
 
 /* ---- tracker_move.c, all for an item whose span is MOVED ---------------------------------------------------- */
 

@@ -155,11 +155,14 @@ static void write_values(struct buf *values, const struct op *op) {
     case OP_MAP_SET_OVER:
     case OP_MAP_CHILD:
     case OP_MAP_DELETE:
-    case OP_MAP_DELETE_OVER: mp_write_str(values, op->key.data, op->key.len); break;
+    case OP_MAP_DELETE_OVER:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS: mp_write_str(values, op->key.data, op->key.len); break;
     case OP_COUNTER_ADD: mp_write_int(values, op->amount); break;
     default: value_write(values, &op->value);
   }
-  if (op->kind == OP_MAP_SET || op->kind == OP_MAP_SET_OVER) value_write(values, &op->value);
+  if (op->kind == OP_MAP_SET || op->kind == OP_MAP_SET_OVER || op_starts_mark(op->kind))
+    value_write(values, &op->value);
   if (op->kind == OP_MAP_CHILD) mp_write_uint(values, op->number);
   if (op->kind == OP_MAP_SET_OVER || op->kind == OP_MAP_DELETE_OVER || op->kind == OP_LIST_SET_OVER)
     mp_write_bin(values, op->names.data, op->names.len);
@@ -423,7 +426,7 @@ static struct text *text_in_hand(const dunlin_doc *doc, dunlin_obj text, uint8_t
     return NULL;
   struct container *c = doc->containers[text.index];
   if (c->kind != DUNLIN_TEXT || doc->watch || c->as.text.sequence.walks || !doc->open.is_local) return NULL;
-  return &c->as.text.text;
+  return c->as.text.text.anchors ? NULL : &c->as.text.text; /* which indexes do not count */
 }
 
 /* Typing: what is inserted joins both the row and the edit that waits.  Does nothing and says so when it is not that simple. */
@@ -462,32 +465,107 @@ static bool delete_on(dunlin_doc *doc, dunlin_obj text, size_t index, size_t cou
   return true;
 }
 
-int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8, size_t len) {
-  if (remove ? !len && delete_on(doc, text, index, remove) : type_on(doc, text, index, utf8, len)) return 0;
-  int error = txn_writable(doc);
-  if (error) return error;
-  const struct container *c = container_of(doc, text, DUNLIN_TEXT);
-  error = c ? container_touch(doc, text.index) : DUNLIN_EKIND;
-  if (error) return txn_fail(doc, error);
-  size_t scalars = 0, size = void_size(doc, c);
-  if (index > size || remove > size - index) error = DUNLIN_ERANGE;
-  else if (len && !utf8) error = DUNLIN_EINVAL;
-  else if (len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
-  else if (!utf8_valid(utf8, len, &scalars)) error = DUNLIN_EUTF8;
-  if (error) return txn_fail(doc, error);
-  struct op gone = {.kind = OP_DELETE, .container = text.index};
-  error = delete_items(doc, c, &gone, index, remove);
-  if (error || !len) return error;
+struct text_delete {
+  dunlin_doc *doc;
+  const struct container *text;
+  struct op op;
+};
+
+static int delete_part(void *ctx, uint32_t at, uint32_t len) {
+  struct text_delete *d = ctx;
+  return delete_items(d->doc, d->text, &d->op, at, len);
+}
+
+static int insert_text(dunlin_doc *doc, const struct places *p, dunlin_obj text, size_t index, struct dunlin_bytes utf8,
+                       size_t scalars) {
   struct op op = {.kind = OP_TEXT_INSERT,
                   .container = text.index,
-                  .a = void_gap(doc, c, (uint32_t)index),
+                  .a = void_gap(doc, p->text, places_gap(p, (uint32_t)index)),
                   .len = (uint32_t)scalars,
                   .at = column_end(&doc->text),
-                  .bytes = (uint32_t)len};
-  doc->text_wide |= scalars != len;
-  buf_append(&doc->text.buf, utf8, len);
+                  .bytes = (uint32_t)utf8.len};
+  doc->text_wide |= scalars != utf8.len;
+  buf_append(&doc->text.buf, utf8.data, utf8.len);
   if (doc->text.buf.error) return txn_fail(doc, doc->text.buf.error);
   return perform(doc, &op, NULL);
+}
+
+/* Gets the text ready for a write. */
+static int text_prepare(dunlin_doc *doc, dunlin_obj text, struct container **c) {
+  int error = txn_writable(doc);
+  if (error) return error;
+  *c = container_of(doc, text, DUNLIN_TEXT);
+  error = *c ? container_touch(doc, text.index) : DUNLIN_EKIND;
+  return error ? txn_fail(doc, error) : 0;
+}
+
+int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8, size_t len) {
+  if (remove ? !len && delete_on(doc, text, index, remove) : type_on(doc, text, index, utf8, len)) return 0;
+  struct container *c;
+  struct places places;
+  int error = text_prepare(doc, text, &c);
+  if (error) return error;
+  error = places_begin(&places, doc, c);
+  size_t scalars = 0;
+  if (!error) {
+    if (index > places.size || remove > places.size - index) error = DUNLIN_ERANGE;
+    else if (len && !utf8) error = DUNLIN_EINVAL;
+    else if (len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
+    else if (!utf8_valid(utf8, len, &scalars)) error = DUNLIN_EUTF8;
+  }
+  if (!error && remove) {
+    struct text_delete gone = {doc, c, {.kind = OP_DELETE, .container = text.index}};
+    error = places_each_gone(&places, (uint32_t)index, (uint32_t)(index + remove), delete_part, &gone);
+    places_end(&places);
+    if (!error) error = places_begin(&places, doc, c);
+  }
+  if (!error && len) error = insert_text(doc, &places, text, index, (struct dunlin_bytes){utf8, len}, scalars);
+  places_end(&places);
+  return error ? txn_fail(doc, error) : 0;
+}
+
+/* The index of the change for an anchor before or behind character `at`: before or behind it whatever else is there. */
+static uint32_t anchor_index(const struct places *p, size_t at, bool is_opening) {
+  if (!is_opening) return void_gap(p->doc, p->text, places_behind(p, (uint32_t)at));
+  uint32_t entity = places_entity(p, (uint32_t)at);
+  if (entity == p->entities) return version_size(p->doc, p->text);
+  uint32_t item = void_item(p->doc, p->text, entity);
+  return item == VOID_UNNAMED ? void_gap(p->doc, p->text, entity) : item;
+}
+
+static int mark(dunlin_doc *doc, struct container *c, const struct places *places, struct op *start, size_t from,
+                size_t to, unsigned flags) {
+  bool same = false;
+  int error =
+      places->is_earlier ? 0 : marks_say(doc, c, (uint32_t)from, (uint32_t)to, start->key, &start->value, &same);
+  if (error || same) return error ? txn_fail(doc, error) : 0;
+  struct op end = {.kind = OP_MARK_END, .container = start->container, .len = 1};
+  start->kind = OP_MARK_START;
+  if (flags & DUNLIN_GROWS_AT_START) start->kind = OP_MARK_START_GROWS;
+  if (flags & DUNLIN_GROWS_AT_END) end.kind = OP_MARK_END_GROWS;
+  start->a = anchor_index(places, from, op_is_opening(start->kind));
+  end.a = anchor_index(places, to, op_is_opening(end.kind)) + 1; /* the start is there then */
+  error = perform(doc, start, NULL);
+  return error ? error : perform(doc, &end, NULL);
+}
+
+int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
+                     struct dunlin_value value, unsigned flags) {
+  struct op start = {.container = text.index, .len = 1, .key = key, .value = value};
+  struct container *c;
+  struct places places;
+  int error = text_prepare(doc, text, &c);
+  if (error) return error;
+  error = flags & ~(unsigned)(DUNLIN_GROWS_AT_START | DUNLIN_GROWS_AT_END) ? DUNLIN_EINVAL : 0;
+  if (!error) error = check_string(key, DUNLIN_MAX_KEY, true);
+  if (!error) error = check_value(&value);
+  if (error) return txn_fail(doc, error);
+  error = places_begin(&places, doc, c);
+  if (!error && (from > to || to > places.size)) error = DUNLIN_ERANGE;
+  if (error) txn_fail(doc, error);
+  else if (from < to) error = mark(doc, c, &places, &start, from, to, flags);
+  places_end(&places);
+  return error;
 }
 
 int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount) {

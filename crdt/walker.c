@@ -3,11 +3,12 @@
 #include <string.h>
 
 static bool before(void *ctx, uint32_t ord, uint32_t other);
+static bool wins(void *ctx, uint32_t ord, uint32_t other);
 
 void walker_init(struct walker *w, const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
                  const struct column *values) {
   *w = (struct walker){.graph = graph, .log = log, .voids = voids, .values = values};
-  tracker_init(&w->tracker, graph->env, before, w);
+  tracker_init(&w->tracker, graph->env, before, wins, w);
 }
 
 void walker_stop(struct walker *w) {
@@ -155,7 +156,9 @@ int walker_go(struct walker *w, const uint32_t *version, size_t count) {
 
 static int apply_insert(struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
                         const struct walker_sink *sink) {
-  uint32_t pos = tracker_insert(&w->tracker, piece.ord, piece.a, piece.len, is_void);
+  uint32_t pos = op_is_anchor(run->kind)
+                     ? tracker_insert_anchor(&w->tracker, piece.ord, piece.a, op_is_opening(run->kind), is_void)
+                     : tracker_insert(&w->tracker, piece.ord, piece.a, piece.len, is_void);
   return sink && !is_void ? sink->insert(sink->ctx, pos, run, piece.skipped, piece.len) : 0;
 }
 
@@ -187,7 +190,7 @@ static int apply_move(struct walker *w, const struct op_run *run, struct op_piec
   if (to > w->tracker.now) return DUNLIN_ECORRUPT;
   int error = tracker_reserve_move(&w->tracker, piece.ord + 1);
   if (error) return error;
-  tracker_move(&w->tracker, piece.ord, piece.a, to, is_void, wins, &was, &is);
+  tracker_move(&w->tracker, piece.ord, piece.a, to, is_void, &was, &is);
   return sink && was != is ? sink->move(sink->ctx, was, is) : 0;
 }
 

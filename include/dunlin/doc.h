@@ -188,6 +188,29 @@ DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index
  * above. */
 DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap);
 
+/* ---- Marks -------------------------------------------------------------------------------------------------- */
+
+/* A mark gives characters of a text a value under a key: `bold` true, `link` an address.  Where marks of one key overlap the one
+ * that was made last shows (the highest lamport, actor, change id).  What is inserted in the middle of a mark is marked; what is
+ * inserted at an edge is when the mark grows there, also when that is done concurrently. */
+enum dunlin_mark_flags { DUNLIN_GROWS_AT_START = 1, DUNLIN_GROWS_AT_END = 2 };
+
+/* Marks the scalar values from `from` to `to` - 1.  DUNLIN_NULL takes the mark of that key off.  Does nothing where the range is
+ * marked so already, or empty. */
+DUNLIN_API int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
+                                struct dunlin_value value, unsigned flags);
+
+/* Scalar values in a row that are marked alike, and how many marks they have. */
+struct dunlin_span {
+  size_t from, to, marks;
+};
+/* The span around the scalar value at `at`: a text is read from 0, going on at `to`.  DUNLIN_ERANGE at the end of the text. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_text_span(const dunlin_doc *doc, dunlin_obj text, size_t at,
+                                                struct dunlin_span *out);
+/* Its mark `i`, in the order of keys; borrowed until the document changes.  DUNLIN_ENOENT past the last. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_text_span_mark(const dunlin_doc *doc, dunlin_obj text, size_t at, size_t i,
+                                                     struct dunlin_bytes *key, struct dunlin_value *value);
+
 /* ---- Counters ----------------------------------------------------------------------------------------------- */
 
 DUNLIN_API int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount);

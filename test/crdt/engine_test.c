@@ -26,6 +26,7 @@ struct run {
   enum { TEXTS, LISTS, ANYTHING } what;
   size_t exchanges;  /* in 16 steps */
   size_t old;        /* writes at an old version, in 16 */
+  size_t marks;      /* before a write to a text, in 4 */
   size_t texts;      /* or lists: how many there are */
   size_t hot;        /* where all like to write */
   uint8_t new_actor; /* names the next one */
@@ -103,8 +104,18 @@ static size_t replace_text(struct run *run, dunlin_doc *doc, dunlin_obj text, si
   return size - remove + (word < 6 ? scalars_of[word] : 0);
 }
 
+static void mark_text(struct run *run, dunlin_doc *doc, dunlin_obj text, size_t size) {
+  size_t from = somewhere(run, size), to = from + some_of(run, size - from, 6);
+  struct dunlin_value value = {.kind = DUNLIN_NULL};
+  if (rng_chance(&run->rng, 3, 4)) value = int_value((int64_t)rng_below(&run->rng, 3));
+  if (rng_chance(&run->rng, 1, 8)) value = str_value("a link");
+  OK(dunlin_text_mark(doc, text, from, to, dunlin_key(rng_chance(&run->rng, 1, 2) ? "b" : "l"), value,
+                      (unsigned)rng_below(&run->rng, 4)));
+}
+
 static void write_text(struct run *run, dunlin_doc *doc, dunlin_obj text, size_t size) {
   for (size_t i = 1 + rng_below(&run->rng, 3); i; i--) {
+    if (rng_chance(&run->rng, run->marks, 4)) mark_text(run, doc, text, size);
     switch (rng_below(&run->rng, 4)) {
       case 0: size = untype_text(run, doc, text, size); break;
       case 1: size = replace_text(run, doc, text, size); break;
@@ -145,9 +156,14 @@ static void write_sequence(struct run *run, dunlin_doc *doc) {
   dunlin_obj obj;
   obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), run->what == TEXTS ? DUNLIN_TEXT : DUNLIN_LIST);
   OK(container_touch(doc, obj.index));
-  size_t size = version_size(doc, doc->containers[obj.index]);
-  if (run->what == TEXTS) write_text(run, doc, obj, size);
-  else write_list(run, doc, obj, size);
+  if (run->what == TEXTS) {
+    struct places places;
+    OK(places_begin(&places, doc, doc->containers[obj.index]));
+    places_end(&places);
+    write_text(run, doc, obj, places.size);
+  } else {
+    write_list(run, doc, obj, version_size(doc, doc->containers[obj.index]));
+  }
 }
 
 /* Opens a transaction on the version of one or two random changes, which need not be concurrent: DUNLIN_EINVAL when ours are not
@@ -415,6 +431,7 @@ static void run_one(uint64_t seed) {
   run.what = (int)rng_below(&run.rng, 8) < 5 ? TEXTS : rng_chance(&run.rng, 2, 3) ? LISTS : ANYTHING;
   run.exchanges = 1 + 3 * rng_below(&run.rng, 4);
   run.old = rng_chance(&run.rng, 1, 2) ? rng_below(&run.rng, 8) : 0;
+  run.marks = rng_chance(&run.rng, 1, 2) ? rng_below(&run.rng, 5) : 0;
   run.texts = 1 + rng_below(&run.rng, 3);
   run.hot = rng_below(&run.rng, 8);
   /* In some runs two write in the name of one actor. */

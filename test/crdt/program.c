@@ -94,6 +94,11 @@ static void edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
   size_t remove = rng_below(rng, 2) ? rng_below(rng, size - at < 4 ? size - at + 1 : 4) : 0;
   const char *word = remove && rng_below(rng, 2) ? "" : words[rng_below(rng, 5)];
+  if (!rng_below(rng, 4)) {
+    OK(dunlin_text_mark(doc, text, at, at + rng_below(rng, size - at + 1), dunlin_key(keys[rng_below(rng, 4)]),
+                        any_value(rng), (unsigned)rng_below(rng, 4)));
+    return;
+  }
   OK(dunlin_text_splice(doc, text, at, remove, word, strlen(word)));
 }
 

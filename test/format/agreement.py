@@ -1,6 +1,6 @@
 """Whether a saved document is the one that its changes make: its state is compared with the naive replay."""
 
-from change import COUNTER, FIRST, LIST, MAP, OFFERED, SETS, TEXT
+from change import COUNTER, FIRST, LIST, MAP, OFFERED, SETS, STARTS, TEXT
 from delta import Newer
 from document import IDLE, Saved
 from history import Ambiguous, History
@@ -56,6 +56,16 @@ def check_offers(saved, history, container, there):
     need(found == expected, 'another offer')
 
 
+def check_marks(saved, history, container, places):
+    anchors = [(at, x.write.change, x.write.index, x.item.anchor.kind) for at, x in enumerate(places) if x.item.anchor]
+    need([(at, *place(saved, history, lv), kind) for at, lv, kind in container.anchors] == anchors, 'other anchors')
+    there = {(x.write.change, x.write.index): x for x in places}
+    marks = [x for (change, index), x in there.items()
+             if x.item.anchor and x.item.anchor.kind in STARTS and (change, index + 1) in there]
+    marks = [(x.write.change, x.write.index, *map(write, x.item.anchor.values)) for x in sorted(marks, key=lambda x: x.write.rank())]
+    need([(*place(saved, history, lv), write(key), write(value)) for lv, key, value in container.marks] == marks, 'other marks')
+
+
 def check_members(saved, history, container, there):
     found = {member: [place(saved, history, lv) for lv in lvs] for member, lvs in container.members.items()}
     members = {member: [(x.change, x.index) for x in live(writes)] for member, writes in sorted(there.members.items()) if live(writes)}
@@ -68,8 +78,10 @@ def check_state(saved, history, document):
         need(not container.id or container.id in document.containers, 'a container that nothing makes')
         there = document.containers.get(container.id)
         if container.kind == TEXT and there:
-            text = ''.join(place.item.content for place in there.sequence.visible(document.applied))
+            places = there.sequence.visible(document.applied)
+            text = ''.join(place.item.content for place in places if not place.item.anchor)
             need(container.shown == text, 'a text that shows something else')
+            check_marks(saved, history, container, places)
         elif container.kind == COUNTER and there:
             need((container.sum - sum(there.adds)) % (1 << 64) == 0, 'another sum')
         elif container.kind in OFFERED and there:

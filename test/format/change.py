@@ -25,6 +25,8 @@ DELETE, INSERT_TEXT, INSERT, INSERT_CHILD, SET, SET_CHILD, MOVE = 0x00, 0x04, 0x
 PUT, CHILD, REMOVE, ADD = 0x02, 0x0a, 0x11, 0x31
 OFFER, TAKE_OUT = 0x51, 0x61
 PUT_OVER, REMOVE_OVER, SET_OVER = 0x03, 0x12, 0x22
+STARTS = START, START_GROWS = 0x32, 0x42
+ENDS = END, END_GROWS = 0x10, 0x20
 RUNS = (DELETE, INSERT_TEXT, INSERT)  # the kinds whose rows may be longer than one operation
 
 VALUES_OF, TAKES_TEXT, MAKES = 3, 4, 8  # the bits of a kind
@@ -97,7 +99,7 @@ class Row:
             need(is_scalar(values[0]), 'an element is not a scalar')
         elif kind == MOVE:
             need(is_uint(values[0], 1 << 32), 'not an index')
-        elif kind == PUT:
+        elif kind == PUT or kind in STARTS:
             need(is_key(values[0]) and is_scalar(values[1]), 'not a key and a scalar')
         elif kind == CHILD:
             need(is_kind(self.a), 'not a kind of container')
@@ -123,7 +125,7 @@ class Row:
 
 KNOWN = RUNS + (INSERT_CHILD, SET, SET_CHILD, MOVE, PUT, CHILD, REMOVE, ADD, OFFER, TAKE_OUT)
 OVER = (PUT_OVER, REMOVE_OVER, SET_OVER)
-KNOWN += OVER
+KNOWN += OVER + STARTS + ENDS
 
 
 class Change:
@@ -183,6 +185,11 @@ class Change:
             self.operations += row.length
             self.rows.append(row)
         need(not text and not values, 'a column is not used up')
+        for row, after in zip([None] + self.rows, self.rows + [None]):
+            if row and row.kind in STARTS:
+                need(after and after.kind in ENDS and after.container == row.container and after.a > row.a, 'a mark without an end')
+            else:
+                need(not after or after.kind not in ENDS, 'an end without a mark')
 
 
 def could_be_one(row, after):

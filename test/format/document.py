@@ -5,7 +5,7 @@ How changes are put together from the history is in history.py.
 
 import ctypes
 
-from change import COUNTER, FIRST, KINDS, LIST, MAP, MAX_KEY, OFFERED, ROOT, SETS, TEXT, child_id, is_int64, is_scalar, is_uint
+from change import COUNTER, ENDS, FIRST, KINDS, LIST, MAP, MAX_KEY, OFFERED, ROOT, SETS, STARTS, TEXT, child_id, is_int64, is_scalar, is_uint
 from columns import Child, differences, keys, planes, scalars
 from delta import Newer
 from msgpack import Reader, need, write
@@ -54,6 +54,11 @@ class Fields(Reader):
         need(len(column) % size == 0, 'a column of a wrong length')
         return [column[i:i + size] for i in range(0, len(column), size)]
 
+    def is_array(self):
+        need(self.at < len(self.data), 'nothing there')
+        first = self.data[self.at]
+        return first & 0xf0 == 0x90 or first in (0xdc, 0xdd)
+
     def integers(self):
         column = self.value()
         need(isinstance(column, list) and all(is_int64(number) for number in column), 'not a column of integers')
@@ -90,6 +95,7 @@ class SavedContainer:
         self.id, self.depth = None, 1
         self.operations, self.keys, self.shown, self.sum = 0, {}, '', 0
         self.elements, self.registers = [], 0
+        self.anchors, self.marks = [], []  # (place, LV, kind); (LV, key, value)
         self.offers, self.members = [], {}  # (LV or None, value); bytes of a scalar -> LVs
 
 
@@ -185,6 +191,8 @@ class Saved:
         if container.kind in (MAP, LIST):
             container.registers = fields.number(container.operations + 1)
         elif container.kind == TEXT:
+            if fields.is_array():
+                self._anchors(container, fields)
             scalars, length = fields.number(LIMIT), fields.number(len(text) + 1)
             container.shown, text = Reader(text[:length]).string(length), text[length:]
             need(len(container.shown) == scalars, 'a text of another length')
@@ -198,6 +206,25 @@ class Saved:
         elif container.kind in SETS:
             self._set(container, fields)
         return text
+
+    def _anchors(self, container, fields):
+        """`anchors`: place among the entities, LV and kind of each; `marks`: LV, key and value, in winner order."""
+        at = 0
+        for gap, back, kind in fields.groups(3):
+            need(back < self.lvs and kind in STARTS + ENDS, 'an anchor that cannot be')
+            at += gap
+            container.anchors.append((at + len(container.anchors), self.lvs - 1 - back, kind))
+        need(container.anchors, 'no anchors')
+        lvs = {lv: (place, kind) for place, lv, kind in container.anchors}
+        need(len(lvs) == len(container.anchors), 'an anchor twice')
+        pairs = [lv for lv in lvs if lvs[lv][1] in STARTS and lv + 1 in lvs and lvs[lv + 1][1] in ENDS]
+        need(all(lvs[lv][0] < lvs[lv + 1][0] for lv in pairs), 'a mark that ends before it begins')
+        for _ in pairs:
+            lv = container.anchors[fields.number(len(container.anchors))][1]
+            key, value = fields.value(), fields.value()
+            need(isinstance(key, str) and len(key.encode()) <= MAX_KEY and is_scalar(value), 'not a key and a value')
+            container.marks.append((lv, key, value))
+        need(sorted(pairs) == sorted(lv for lv, _, _ in container.marks), 'other marks than anchors')
 
     def _set(self, container, fields):
         for _ in range(fields.number(len(fields.data))):

@@ -6,7 +6,7 @@ from columns import differences, keys, planes, scalars
 from document import LIMIT, PLAIN, Fields
 from msgpack import FormatError, Reader, need, write
 from sequence import Item, Sequence
-from state import Write
+from state import Write, side_of
 
 ONE, FORWARD, BACKWARD = 0, 1, 2  # how a stretch of deletions goes on
 OTHER, WITHOUT_EFFECT = 5, 2048
@@ -286,7 +286,7 @@ class History:
         if not is_plain:
             for number, container in enumerate(self.saved.containers):
                 if container.kind == form.TEXT:
-                    self._replay(number, container.shown, gone)
+                    self._replay(number, container, gone)
         for _, piece in self._all_pieces():
             if piece.kind & form.TAKES_TEXT and (is_plain or not self._is_placed(piece)):
                 piece.text = ''.join(character for _, character in zip(range(piece.length), gone))
@@ -298,8 +298,8 @@ class History:
     def _is_placed(self, piece):
         return not piece.idle and self.saved.containers[piece.container].kind == form.TEXT
 
-    def _replay(self, number, shown, gone):
-        """Finds out which of a text's characters are `shown`, and takes the others from `gone`."""
+    def _replay(self, number, saved, gone):
+        """Finds out which of a text's characters are shown, and takes the others from `gone`."""
         sequence, items = Sequence(), []
         for made, piece in self._all_pieces():
             if piece.container != number or piece.idle:
@@ -311,11 +311,15 @@ class History:
                 for place in visible[piece.a:piece.a + piece.length]:
                     place.item.deletions.append(made.id)
                 continue
+            if piece.kind in form.STARTS + form.ENDS and piece.a <= len(visible):
+                item, written = Item(anchor=piece), Write(self._tie(made), piece.lv)
+                sequence.insert(piece.a, written, item, version, side_of(piece.kind))
+                continue
             need(piece.kind == form.INSERT_TEXT and piece.a <= len(visible), 'inserts where nothing is')
             for i in range(piece.length):
                 items.append((piece, Item()))
                 sequence.insert(piece.a + i, Write(self._tie(made), piece.lv + i), items[-1][1], version)
-        self._place(sequence, items, shown, gone)
+        self._place(sequence, items, saved, gone)
 
     def _tie(self, made):
         """Actors are ordered by name."""
@@ -323,14 +327,17 @@ class History:
         tie.past, tie.lamport = made.past, made.lamport
         return tie
 
-    def _place(self, sequence, items, shown, gone):
+    def _place(self, sequence, items, saved, gone):
         now = {made.id for made in self.graph.list} - self.void
         places = sequence.visible(now)
-        need(len(places) == len(shown), 'a text that shows another number of characters')
-        for place, character in zip(places, shown):
+        anchors = [(at, place.item.anchor.lv, place.item.anchor.kind) for at, place in enumerate(places) if place.item.anchor]
+        need(anchors == saved.anchors, 'other anchors')
+        places = [place for place in places if not place.item.anchor]
+        need(len(places) == len(saved.shown), 'a text that shows another number of characters')
+        for place, character in zip(places, saved.shown):
             place.item.content = character
         for place in sequence.places():
-            if place.item.content is None:
+            if place.item.content is None and not place.item.anchor:
                 place.item.content = next(gone, None)
                 need(place.item.content, 'too little text that is gone')
         for piece, item in items:

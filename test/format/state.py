@@ -10,7 +10,7 @@ from change import ADD, CHILD, DELETE, INSERT, INSERT_CHILD, INSERT_TEXT, MOVE, 
 from change import OFFER, OFFERED, PUT_OVER, REMOVE_OVER, SET_OVER, SETS, TAKE_OUT
 from change import FIRST, GROWING, LIST, MAP, MAXIMUM, MEMBERS, MINIMUM, ROOT, TEXT, COUNTER
 from msgpack import Time, write, write_array_head
-from sequence import Item, Sequence
+from sequence import CLOSING, OPENING, Item, Sequence
 
 MAX_DEPTH = 32
 
@@ -70,6 +70,10 @@ def shown(kind, offers):
     if kind == FIRST:
         return sorted(offers, key=Write.rank)[:1]
     return sorted(offers, key=lambda x: order(x.value), reverse=kind == MAXIMUM)[:1]
+
+
+def side_of(kind):
+    return OPENING if kind in (form.START, form.END_GROWS) else CLOSING
 
 
 def scalar_kind(value):
@@ -196,8 +200,24 @@ class Document:
         return write_array_head(len(shown)) + b''.join(self._register(live(place.item.writes)) for place in shown)
 
     def _text(self, container):
-        text = ''.join(place.item.content for place in container.sequence.visible(self.applied))
-        return write(len(text)) + text.encode()
+        places = container.sequence.visible(self.applied)
+        marks = [self._mark(at, places) for at in range(len(places))]
+        marks = [mark for mark in marks if mark]
+        text = ''.join(place.item.content for place in places if not place.item.anchor)
+        return (write_array_head(len(marks)) if marks else b'') + b''.join(marks) + write(len(text)) + text.encode()
+
+    def _mark(self, at, places):
+        """The mark whose first anchor is that visible place, if its other one is visible too."""
+        start, row = places[at].write, places[at].item.anchor
+        if not row or row.kind not in form.STARTS:
+            return None
+        for end, place in enumerate(places):
+            if place.write.change == start.change and place.write.index == start.index + 1:
+                grows = (row.kind == form.START_GROWS) + 2 * (place.item.anchor.kind == form.END_GROWS)
+                key, value = row.values
+                made = start.applied
+                return write([at, end, grows, made.lamport, made.actor, start.change, key, scalar_kind(value), value])
+        return None
 
     def _counter(self, container):
         total = sum(container.adds)
@@ -266,7 +286,8 @@ class Replay:
         return not any(change in self.version for change in container.unknown)
 
     def row(self, id, container, row):
-        kinds = {DELETE: (TEXT, LIST), INSERT_TEXT: (TEXT,), PUT: (MAP,), CHILD: (MAP,), REMOVE: (MAP,), ADD: (COUNTER,),
+        kinds = dict.fromkeys(form.STARTS + form.ENDS, (TEXT,)) | {
+                 DELETE: (TEXT, LIST), INSERT_TEXT: (TEXT,), PUT: (MAP,), CHILD: (MAP,), REMOVE: (MAP,), ADD: (COUNTER,),
                  PUT_OVER: (MAP,), REMOVE_OVER: (MAP,), OFFER: OFFERED + SETS, TAKE_OUT: (MEMBERS,)}
         require(container.kind in kinds.get(row.kind, (LIST,)), 'a container of another kind')
         if row.kind == ADD:
@@ -336,6 +357,9 @@ class Replay:
         if row.kind in (SET, SET_OVER, SET_CHILD):
             return self.write_element(container, item, row)
         require(row.a <= len(visible), 'inserts where nothing is')
+        if row.kind in form.STARTS + form.ENDS:
+            sequence.insert(row.a, self.write(row), Item(anchor=row), self.version, side_of(row.kind))
+            return None
         return self.insert(container, row)
 
     def write_element(self, list, item, row):

@@ -20,7 +20,7 @@ static struct dunlin_bytes copy_bytes(struct dunlin_bytes from) {
   return (struct dunlin_bytes){copy, from.len};
 }
 
-static void free_bytes(struct dunlin_bytes bytes) {
+void oracle_free_bytes(struct dunlin_bytes bytes) {
   env_free(dunlin_env_default(), (void *)(uintptr_t)bytes.data, bytes.len);
 }
 
@@ -32,7 +32,7 @@ static bool owns_bytes(const struct dunlin_value *value) {
 
 static void drop_write(struct oracle_register *reg) {
   struct oracle_write *w = &reg->writes[--reg->count];
-  if (owns_bytes(&w->value)) free_bytes(w->value.as.string);
+  if (owns_bytes(&w->value)) oracle_free_bytes(w->value.as.string);
   oracle_set_free(&w->over);
 }
 
@@ -107,7 +107,7 @@ struct oracle_container *oracle_container_new(struct oracle *o, enum dunlin_kind
 void oracle_container_free(struct oracle_container *c) {
   for (size_t i = 0; i < c->entry_count; i++) {
     oracle_register_free(&c->entries[i].reg);
-    free_bytes(c->entries[i].key);
+    oracle_free_bytes(c->entries[i].key);
   }
   ORACLE_FREE(c->entries, c->entry_cap);
   oracle_seq_free(&c->seq);
@@ -205,6 +205,16 @@ static int do_text_insert(struct oracle *o, const struct operation *op, struct o
   return 0;
 }
 
+static int do_anchor(struct oracle *o, const struct operation *op, struct oracle_seq *text) {
+  uint32_t item = oracle_insert_anchor(o, text, op->a, op->kind);
+  if (item == ORACLE_NONE) return DUNLIN_ERANGE;
+  if (!op_starts_mark(op->kind)) return 0;
+  text->items[item].mark_key = copy_bytes(op->key);
+  text->items[item].mark_value = op->value;
+  if (owns_bytes(&op->value)) text->items[item].mark_value.as.string = copy_bytes(op->value.as.string);
+  return 0;
+}
+
 /* Gives the new element, whose register is still empty. */
 static int insert_element(struct oracle *o, const struct operation *op, struct oracle_seq *list,
                           struct oracle_register **reg) {
@@ -266,7 +276,11 @@ static int do_offer(struct oracle *o, const struct operation *op, struct oracle_
 /* The kind of container that an operation is for; DUNLIN_NULL when the operation is of an unknown kind. */
 static enum dunlin_kind kind_for(const struct operation *op, const struct oracle_container *c) {
   switch (op->kind) {
-    case OP_TEXT_INSERT: return DUNLIN_TEXT;
+    case OP_TEXT_INSERT:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS:
+    case OP_MARK_END:
+    case OP_MARK_END_GROWS: return DUNLIN_TEXT;
     case OP_DELETE: return c->kind == DUNLIN_TEXT ? DUNLIN_TEXT : DUNLIN_LIST;
     case OP_LIST_INSERT:
     case OP_LIST_CHILD:
@@ -312,6 +326,10 @@ static int do_operation(struct oracle *o, const struct operation *op) {
   if (c->kind != need) return DUNLIN_EKIND;
   switch (op->kind) {
     case OP_TEXT_INSERT: return do_text_insert(o, op, &c->seq);
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS:
+    case OP_MARK_END:
+    case OP_MARK_END_GROWS: return do_anchor(o, op, &c->seq);
     case OP_DELETE: return oracle_delete(o, &c->seq, op->a, op->len);
     case OP_LIST_MOVE: return do_move(o, op, &c->seq);
     case OP_MAP_SET:
@@ -343,6 +361,8 @@ static void read_values(struct mp_reader *r, struct operation *op) {
     case OP_MAP_DELETE: op->key = mp_read_str(r, DUNLIN_MAX_KEY); break;
     case OP_MAP_SET:
     case OP_MAP_SET_OVER:
+    case OP_MARK_START:
+    case OP_MARK_START_GROWS:
       op->key = mp_read_str(r, DUNLIN_MAX_KEY);
       op->value = value_read(r);
       break;

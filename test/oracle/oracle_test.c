@@ -623,13 +623,31 @@ static size_t twist_rows(struct change_row *rows, size_t count, size_t container
   return count;
 }
 
+/* Whether each mark still begins and ends in two rows that stand together: what does not is of no form. */
+static bool marks_whole(const struct change_row *rows, size_t count) {
+  bool is_open = false;
+  for (size_t i = 0; i < count; i++) {
+    if (op_ends_mark(rows[i].kind) != is_open) return false;
+    if (is_open && (rows[i].a <= rows[i - 1].a || rows[i].container != rows[i - 1].container)) return false;
+    is_open = op_starts_mark(rows[i].kind);
+  }
+  return !is_open;
+}
+
 static void write_rows(struct change change, struct rng *rng, struct buf *out) {
-  struct change_row rows[rows_max];
+  struct change_row rows[rows_max], twisted[rows_max];
   size_t count = 0;
   for (; count < change.row_count && count < rows_max - 1; count++) rows[count] = change_next_row(&change.rows);
   assert_int_equal(count, change.row_count);
   /* Only containers that the change does not make: those it makes are there from some row on. */
-  if (change.container_count) count = twist_rows(rows, count, change.container_count, rng);
+  if (change.container_count) {
+    memcpy(twisted, rows, count * sizeof *rows);
+    size_t twisted_count = twist_rows(twisted, count, change.container_count, rng);
+    if (marks_whole(twisted, twisted_count)) {
+      memcpy(rows, twisted, twisted_count * sizeof *rows);
+      count = twisted_count;
+    }
+  }
   mp_write_array(out, 3 * count);
   for (size_t i = 0; i < count; i++) {
     mp_write_uint(out, rows[i].container << OP_KIND_BITS | rows[i].kind);

@@ -11,6 +11,7 @@
 #include "test/oracle/oracle.h"
 
 #define ORACLE_NONE UINT32_MAX
+#define ORACLE_END (UINT32_MAX - 1) /* as a parent: the end of the sequence */
 
 /* Room for one more element, or the end. */
 #define ORACLE_ROOM(array, cap, count)                                                                                 \
@@ -50,13 +51,20 @@ struct oracle_entry {
   struct oracle_register reg;
 };
 
-/* A place in a sequence: a character of a text, or a slot of a list, where an insertion or a move put an element. */
+/* What an item keeps to: an anchor may belong to what is before it (closing) or to what is behind it (opening). */
+enum oracle_side { ORACLE_PLAIN, ORACLE_CLOSING, ORACLE_OPENING };
+
+/* A place in a sequence: a character of a text or an anchor, or a slot of a list, where an insertion or a move put an element. */
 struct oracle_item {
   uint32_t change, index; /* the operation that put it here */
   uint32_t value;         /* text: the scalar value; list: the element */
+  uint8_t kind;           /* of an anchor: the operation's; else 0 */
+  enum oracle_side side;
+  struct dunlin_bytes mark_key; /* of a mark's first anchor; both owned */
+  struct dunlin_value mark_value;
   struct oracle_set deletes;
   /* The tree.  Item 0 is its root, which stands before the first place and never shows. */
-  uint32_t parent;
+  uint32_t parent;   /* ORACLE_END is the parent of opening anchors, on its left */
   bool is_right;     /* on which side of the parent it hangs */
   uint32_t first[2]; /* of its children on the left and on the right, sorted; ORACLE_NONE */
   uint32_t next;     /* child of the same parent on the same side */
@@ -72,6 +80,7 @@ struct oracle_element {
 
 struct oracle_seq {
   bool is_list;
+  uint32_t last;             /* the first of what hangs on the left of the end; ORACLE_NONE */
   struct oracle_item *items; /* in the order in which they came */
   size_t count, cap;
   struct oracle_element *elements;
@@ -148,6 +157,7 @@ int oracle_apply_rows(struct oracle *o, const struct change *change);
 /* Removes all that the open change recorded. */
 void oracle_take_back(struct oracle *o);
 
+void oracle_free_bytes(struct dunlin_bytes bytes);
 void oracle_register_free(struct oracle_register *reg);
 void oracle_register_take_back(struct oracle_register *reg, uint32_t change);
 
@@ -179,6 +189,8 @@ uint32_t oracle_at(const struct oracle *o, const struct oracle_seq *seq, size_t 
 uint32_t oracle_left_of(const struct oracle *o, const struct oracle_seq *seq, size_t index);
 /* The open change's operation puts an item there, and gives it. */
 uint32_t oracle_insert_after(struct oracle *o, struct oracle_seq *seq, uint32_t left, uint32_t value);
+/* The open change's operation puts an anchor before an index of the version, and gives it.  ORACLE_NONE past the end. */
+uint32_t oracle_insert_anchor(struct oracle *o, struct oracle_seq *seq, size_t index, uint8_t kind);
 /* The open change deletes `count` from an index on.  DUNLIN_ERANGE, with some deleted. */
 int oracle_delete(struct oracle *o, struct oracle_seq *seq, size_t index, size_t count);
 

@@ -118,10 +118,71 @@ static void write_list(const struct oracle *o, const struct oracle_seq *seq, str
     if (oracle_shows(o, seq, item)) write_register(o, &seq->elements[seq->items[item].value].reg, out);
 }
 
+/* ---- Texts ------------------------------------------------------------------------------------------------------- */
+
+/* The place of the other anchor of the mark that `start` begins, among what shows; 0: it does not show, or that is no such anchor. */
+static uint32_t end_of_mark(const struct oracle *o, const struct oracle_seq *seq, const struct oracle_item *start) {
+  uint32_t at = 0;
+  if (!op_starts_mark(start->kind)) return 0;
+  for (uint32_t item = 0; item != ORACLE_NONE; item = oracle_next(seq, item)) {
+    if (!oracle_shows(o, seq, item)) continue;
+    if (seq->items[item].change == start->change && seq->items[item].index == start->index + 1) return at;
+    at++;
+  }
+  return 0;
+}
+
+/* The marks that show, in the order of their first anchors; how many there are. */
+static size_t write_marks(const struct oracle *o, const struct oracle_seq *seq, struct buf *out) {
+  uint32_t at = 0;
+  size_t count = 0;
+  for (uint32_t item = 0; item != ORACLE_NONE; item = oracle_next(seq, item)) {
+    const struct oracle_item *it = &seq->items[item];
+    if (!oracle_shows(o, seq, item)) continue;
+    uint32_t start = at++, end = end_of_mark(o, seq, it);
+    if (!end) continue;
+    const struct oracle_change *change = &o->changes[it->change];
+    bool end_grows = false;
+    for (uint32_t i = 0; i < seq->count; i++)
+      if (seq->items[i].change == it->change && seq->items[i].index == it->index + 1)
+        end_grows = seq->items[i].kind == OP_MARK_END_GROWS;
+    mp_write_array(out, 9);
+    mp_write_uint(out, start);
+    mp_write_uint(out, end);
+    mp_write_uint(out, (it->kind == OP_MARK_START_GROWS ? 1u : 0u) + (end_grows ? 2u : 0u));
+    mp_write_uint(out, change->lamport);
+    mp_write_bin(out, change->actor.bytes, sizeof change->actor.bytes);
+    mp_write_bin(out, change->id.bytes, sizeof change->id.bytes);
+    mp_write_str(out, it->mark_key.data, it->mark_key.len);
+    mp_write_uint(out, (uint64_t)it->mark_value.kind);
+    value_write(out, &it->mark_value);
+    count++;
+  }
+  return count;
+}
+
+static size_t character_count(const struct oracle *o, const struct oracle_seq *seq) {
+  size_t count = 0;
+  for (uint32_t item = 0; item < seq->count; item++) count += !seq->items[item].kind && oracle_shows(o, seq, item);
+  return count;
+}
+
 static void write_characters(const struct oracle *o, const struct oracle_seq *seq, struct buf *out) {
   uint8_t utf8[4];
   for (uint32_t item = 0; item != ORACLE_NONE; item = oracle_next(seq, item))
-    if (oracle_shows(o, seq, item)) buf_append(out, utf8, utf8_put(utf8, seq->items[item].value));
+    if (!seq->items[item].kind && oracle_shows(o, seq, item))
+      buf_append(out, utf8, utf8_put(utf8, seq->items[item].value));
+}
+
+static void write_text(const struct oracle *o, const struct oracle_seq *seq, struct buf *out) {
+  struct buf marks;
+  buf_init(&marks, dunlin_env_default(), SIZE_MAX / 2);
+  size_t count = write_marks(o, seq, &marks);
+  if (count) mp_write_array(out, count);
+  buf_append(out, marks.data, marks.len);
+  buf_free(&marks);
+  mp_write_uint(out, character_count(o, seq));
+  write_characters(o, seq, out);
 }
 
 static int64_t total(const struct oracle *o, const struct oracle_sum *sum) {
@@ -141,10 +202,7 @@ static void write_container(const struct oracle *o, uint32_t container, struct b
   switch (c->kind) {
     case DUNLIN_MAP: write_map(o, c, out); break;
     case DUNLIN_LIST: write_list(o, &c->seq, out); break;
-    case DUNLIN_TEXT:
-      mp_write_uint(out, shown_count(o, &c->seq));
-      write_characters(o, &c->seq, out);
-      break;
+    case DUNLIN_TEXT: write_text(o, &c->seq, out); break;
     case DUNLIN_COUNTER: mp_write_int(out, total(o, &c->sum)); break;
     case DUNLIN_MAX:
     case DUNLIN_MIN:

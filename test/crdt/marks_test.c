@@ -1,0 +1,230 @@
+/* Marks against a model that says by definition what they do: an array of characters and anchors, where each edit goes through all
+ * of it.  One replica here; how replicas agree is the oracle's to judge (test/oracle). */
+#include "crdt/doc.h"
+#include "test/support/support.h"
+
+enum { model_max = 600, key_count = 3 };
+
+static const char *const names[key_count] = {"bold", "link", "note"};
+
+/* A character, or an anchor of a mark. */
+struct item {
+  char character; /* 0: an anchor */
+  int mark;
+  bool is_end, is_opening;
+};
+
+struct mark {
+  int key;
+  int64_t value; /* 0: taken off */
+};
+
+struct model {
+  struct item items[model_max];
+  size_t count;
+  struct mark marks[model_max]; /* a later one wins over those before */
+  int mark_count;
+};
+
+static size_t characters(const struct model *m) {
+  size_t n = 0;
+  for (size_t i = 0; i < m->count; i++) n += m->items[i].character != 0;
+  return n;
+}
+
+/* The place of character `at`, or of the end. */
+static size_t place(const struct model *m, size_t at) {
+  size_t i = 0;
+  for (; i < m->count; i++)
+    if (m->items[i].character && at-- == 0) break;
+  return i;
+}
+
+static size_t behind(const struct model *m, size_t at) {
+  return at ? place(m, at - 1) + 1 : 0;
+}
+
+static void put(struct model *m, size_t at, struct item item) {
+  assert_true(m->count < model_max);
+  memmove(m->items + at + 1, m->items + at, (m->count - at) * sizeof *m->items);
+  m->items[at] = item;
+  m->count++;
+}
+
+static void take(struct model *m, size_t at) {
+  m->count--;
+  memmove(m->items + at, m->items + at + 1, (m->count - at) * sizeof *m->items);
+}
+
+static bool has_anchor(const struct model *m, int mark, bool is_end, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++)
+    if (!m->items[i].character && m->items[i].mark == mark && m->items[i].is_end == is_end) return true;
+  return false;
+}
+
+/* The value of a key at a character; 0: it has none. */
+static int64_t value_at(const struct model *m, size_t at, int key) {
+  size_t i = place(m, at);
+  for (int mark = m->mark_count - 1; mark >= 0; mark--)
+    if (m->marks[mark].key == key && has_anchor(m, mark, false, 0, i) && has_anchor(m, mark, true, i, m->count))
+      return m->marks[mark].value;
+  return 0;
+}
+
+static void model_splice(struct model *m, size_t at, size_t remove, const char *text) {
+  size_t from = behind(m, at), to = place(m, at + remove);
+  if (remove) {
+    bool goes[model_max] = {false};
+    for (size_t i = from; i < to; i++)
+      goes[i] = m->items[i].character ||
+                (has_anchor(m, m->items[i].mark, false, from, to) && has_anchor(m, m->items[i].mark, true, from, to));
+    for (size_t i = to; i-- > from;)
+      if (goes[i]) take(m, i);
+  }
+  for (from = behind(m, at); from < m->count && !m->items[from].character && !m->items[from].is_opening;) from++;
+  for (; *text; text++) put(m, from++, (struct item){.character = *text});
+}
+
+/* Whether it says anything new. */
+static bool model_mark(struct model *m, size_t from, size_t to, struct mark mark, unsigned flags) {
+  bool same = true;
+  for (size_t at = from; at < to; at++) same &= value_at(m, at, mark.key) == mark.value;
+  if (same) return false;
+  bool opens = !(flags & DUNLIN_GROWS_AT_START), end_opens = flags & DUNLIN_GROWS_AT_END;
+  put(m, end_opens ? place(m, to) : behind(m, to), (struct item){0, m->mark_count, true, end_opens});
+  put(m, opens ? place(m, from) : behind(m, from), (struct item){0, m->mark_count, false, opens});
+  m->marks[m->mark_count++] = mark;
+  return true;
+}
+
+/* ---- Comparing ---------------------------------------------------------------------------------------------- */
+
+static void assert_span(const dunlin_doc *doc, dunlin_obj text, const struct model *m, size_t at) {
+  struct dunlin_span span;
+  OK(dunlin_text_span(doc, text, at, &span));
+  assert_true(span.from <= at && at < span.to);
+  size_t marks = 0;
+  for (int key = 0; key < key_count; key++) {
+    int64_t expected = value_at(m, at, key);
+    if (!expected) continue;
+    struct dunlin_bytes name;
+    struct dunlin_value value;
+    OK(dunlin_text_span_mark(doc, text, at, marks++, &name, &value));
+    assert_int_equal(name.len, strlen(names[key]));
+    assert_memory_equal(name.data, names[key], name.len);
+    assert_int_equal(value.kind, DUNLIN_INT);
+    assert_int_equal(value.as.integer, expected);
+  }
+  assert_int_equal(span.marks, marks);
+  bool differs_before = !span.from, differs_behind = span.to == characters(m);
+  for (int key = 0; key < key_count; key++) {
+    if (span.from) differs_before |= value_at(m, span.from - 1, key) != value_at(m, at, key);
+    if (span.to < characters(m)) differs_behind |= value_at(m, span.to, key) != value_at(m, at, key);
+    for (size_t i = span.from; i < span.to; i++) assert_int_equal(value_at(m, i, key), value_at(m, at, key));
+  }
+  assert_true(differs_before && differs_behind);
+}
+
+static void assert_model(const dunlin_doc *doc, dunlin_obj text, const struct model *m) {
+  char expected[model_max + 1];
+  size_t size = 0;
+  for (size_t i = 0; i < m->count; i++)
+    if (m->items[i].character) expected[size++] = m->items[i].character;
+  expected[size] = 0;
+  assert_text(doc, text, expected);
+  assert_int_equal(dunlin_text_size(doc, text), size);
+  for (size_t at = 0; at < size; at++) assert_span(doc, text, m, at);
+  struct dunlin_span span;
+  FAILS(dunlin_text_span(doc, text, size, &span), DUNLIN_ERANGE);
+}
+
+/* ---- Edits -------------------------------------------------------------------------------------------------- */
+
+static dunlin_doc *new_text(dunlin_obj *text) {
+  dunlin_doc *doc = test_doc(1);
+  OK(dunlin_begin(doc));
+  *text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
+  OK(dunlin_commit(doc, 0, NULL));
+  return doc;
+}
+
+static void splice(dunlin_doc *doc, dunlin_obj text, struct model *m, struct rng *rng) {
+  size_t size = characters(m), at = rng_below(rng, size + 1);
+  size_t remove = rng_below(rng, 2) ? rng_below(rng, size - at < 6 ? size - at + 1 : 6) : 0;
+  char letters[4] = {0};
+  for (size_t i = 0, n = remove ? rng_below(rng, 2) : 1 + rng_below(rng, 3); i < n && size < 40; i++)
+    letters[i] = (char)('a' + rng_below(rng, 26));
+  OK(dunlin_text_splice(doc, text, at, remove, letters, strlen(letters)));
+  model_splice(m, at, remove, letters);
+}
+
+static void mark_some(dunlin_doc *doc, dunlin_obj text, struct model *m, struct rng *rng) {
+  size_t size = characters(m), from = rng_below(rng, size + 1), to = from + rng_below(rng, size - from + 1);
+  struct mark mark = {(int)rng_below(rng, key_count), (int64_t)rng_below(rng, 3)};
+  unsigned flags = (unsigned)rng_below(rng, 4);
+  struct dunlin_value value = mark.value ? int_value(mark.value) : (struct dunlin_value){.kind = DUNLIN_NULL};
+  OK(dunlin_text_mark(doc, text, from, to, dunlin_key(names[mark.key]), value, flags));
+  if (from < to) model_mark(m, from, to, mark, flags);
+}
+
+/* The document as it is when it was saved and opened; its history comes when `load`. */
+static dunlin_doc *reopened(dunlin_doc *doc, bool load) {
+  void *bytes = NULL;
+  size_t len;
+  struct dunlin_actor actor = {{1}};
+  OK(dunlin_doc_save(doc, &bytes, &len));
+  dunlin_doc_free(doc);
+  OK(dunlin_doc_load(NULL, bytes, len, &actor, &doc));
+  dunlin_free(NULL, bytes, len);
+  struct dunlin_id hash;
+  if (load) OK(dunlin_doc_hash(doc, &hash));
+  return doc;
+}
+
+static void run_model(uint64_t seed) {
+  struct rng rng = rng_of(seed);
+  static struct model m, before;
+  dunlin_obj text;
+  dunlin_doc *doc = new_text(&text);
+  m = (struct model){.count = 0};
+  for (int step = 0; step < 30; step++) {
+    before = m;
+    OK(dunlin_begin(doc));
+    for (size_t writes = 1 + rng_below(&rng, 4); writes; writes--) {
+      if (rng_below(&rng, 3)) splice(doc, text, &m, &rng);
+      else mark_some(doc, text, &m, &rng);
+
+      if (!rng_below(&rng, 4)) assert_model(doc, text, &m);
+    }
+    if (rng_below(&rng, 6)) {
+      OK(dunlin_commit(doc, 0, NULL));
+    } else {
+      dunlin_abort(doc);
+      m = before;
+    }
+    if (!rng_below(&rng, 8)) doc = reopened(doc, rng_below(&rng, 2));
+    assert_model(doc, text, &m);
+    if (!rng_below(&rng, 8)) OK(doc_check(doc, true));
+  }
+  dunlin_doc *other = test_doc(2);
+  test_send(doc, other);
+  assert_same_doc(doc, other);
+  assert_model(other, text, &m);
+  OK(doc_check(other, true));
+  dunlin_doc_free(other);
+  dunlin_doc_free(doc);
+}
+
+static void agrees_with_the_model(void **state) {
+  (void)state;
+  uint64_t first = seed_first(), count = seed_count(400);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    printf("TEST_SEED=%llu\r", (unsigned long long)seed);
+    run_model(seed);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_model)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
