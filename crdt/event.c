@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crdt/plain.h"
 #include "crdt/watch_private.h"
 
 enum { DEEPEST = DUNLIN_MAX_DEPTH + 1 };
@@ -105,25 +106,6 @@ static bool find_chain(struct look *l, uint32_t container) {
 
 /* ---- Paths -------------------------------------------------------------------------------------------------- */
 
-static void append_key(struct buf *out, struct dunlin_bytes key) {
-  const char *p = key.data;
-  buf_append(out, "/", 1);
-  for (size_t i = 0; i < key.len; i++) {
-    if (p[i] == '~') buf_append(out, "~0", 2);
-    else if (p[i] == '/') buf_append(out, "~1", 2);
-    else buf_append(out, &p[i], 1);
-  }
-}
-
-static void append_index(struct buf *out, uint32_t index) {
-  char digits[10];
-  size_t at = sizeof digits;
-  do digits[--at] = (char)('0' + index % 10);
-  while (index /= 10);
-  buf_append(out, "/", 1);
-  buf_append(out, digits + at, sizeof digits - at);
-}
-
 /* Keeps the bytes until the queue is cleared. */
 static struct dunlin_bytes keep(struct look *l, struct buf *bytes) {
   struct watch *w = l->watch;
@@ -145,11 +127,11 @@ static struct dunlin_bytes path_of(struct look *l, const struct dunlin_bytes *ke
   buf_init(&out, l->doc->env, SIZE_MAX / 2);
   for (size_t i = 1; i < l->depth; i++) {
     const struct container *c = l->doc->containers[l->chain[i]], *parent = l->doc->containers[c->parent];
-    if (parent->kind == DUNLIN_MAP) append_key(&out, parent->as.map.entries[c->entry].key);
-    else append_index(&out, l->index_in_list[l->chain[i]]);
+    if (parent->kind == DUNLIN_MAP) path_push_key(&out, parent->as.map.entries[c->entry].key);
+    else path_push_index(&out, l->index_in_list[l->chain[i]]);
   }
-  if (key) append_key(&out, *key);
-  if (index >= 0) append_index(&out, (uint32_t)index);
+  if (key) path_push_key(&out, *key);
+  if (index >= 0) path_push_index(&out, (uint32_t)index);
   struct dunlin_bytes path = keep(l, &out);
   buf_free(&out);
   return path;

@@ -23,13 +23,7 @@ void path_push_index(struct buf *path, size_t index) {
   buf_append(path, at, (size_t)(digits + sizeof digits - at));
 }
 
-struct token {
-  size_t len;
-  char text[DUNLIN_MAX_KEY]; /* no key is longer */
-};
-
-/* Takes the next token off a path that is not empty. */
-static int next_token(struct dunlin_bytes *path, struct token *out) {
+int path_next(struct dunlin_bytes *path, struct path_token *out) {
   const char *at = path->data, *end = at + path->len;
   if (*at++ != '/') return DUNLIN_EPATH;
   for (out->len = 0; at != end && *at != '/'; at++) {
@@ -46,7 +40,7 @@ static int next_token(struct dunlin_bytes *path, struct token *out) {
 }
 
 /* "0" or digits that do not begin with it. */
-static int read_index(const struct token *token, size_t *out) {
+static int read_index(const struct path_token *token, size_t *out) {
   *out = 0;
   if (!token->len || token->len > 10 || (token->text[0] == '0' && token->len > 1)) return DUNLIN_EPATH;
   for (size_t i = 0; i < token->len; i++) {
@@ -64,7 +58,7 @@ struct spot {
   bool is_base; /* the path is empty, or `rest` ... */
   bool exists;
   struct plain_place place;
-  struct token token;        /* of the place: its key */
+  struct path_token token;   /* of the place: its key */
   struct dunlin_value value; /* what is there */
   struct dunlin_bytes rest;  /* tokens behind the place, which is a missing key of a map then */
 };
@@ -103,7 +97,7 @@ static int find(const dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes path
   spot->rest = path;
   while (spot->rest.len && spot->exists) {
     if (spot->value.kind < DUNLIN_MAP) return DUNLIN_EPATH;
-    int error = next_token(&spot->rest, &spot->token);
+    int error = path_next(&spot->rest, &spot->token);
     if (!error) error = step(doc, spot->value.as.obj, spot);
     if (error) return error;
     spot->is_base = false;
@@ -129,8 +123,8 @@ int dunlin_path_get(const dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes 
 /* Looks whether the rest of a path can be made: keys of maps that will be new. */
 static int check_rest(struct dunlin_bytes rest) {
   while (rest.len) {
-    struct token token;
-    int error = next_token(&rest, &token);
+    struct path_token token;
+    int error = path_next(&rest, &token);
     if (!error && !utf8_valid(token.text, token.len, NULL)) error = DUNLIN_EPATH;
     if (error) return error;
   }
@@ -147,7 +141,7 @@ static int set(dunlin_doc *doc, dunlin_obj base, struct spot *spot, const struct
   while (spot->rest.len) {
     dunlin_obj made = dunlin_map_child(doc, spot->place.parent, spot->place.key, DUNLIN_MAP);
     if (made.index == DUNLIN_NONE.index) return txn_writable(doc);
-    error = next_token(&spot->rest, &spot->token);
+    error = path_next(&spot->rest, &spot->token);
     if (error) return txn_fail(doc, error);
     spot->place = (struct plain_place){.parent = made, .key = {spot->token.text, spot->token.len}};
   }

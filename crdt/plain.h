@@ -81,6 +81,13 @@ static inline const struct plain_node *plain_element(const struct plain_list *li
 
 /* ---- Paths -------------------------------------------------------------------------------------------------- */
 
+/* A token of a JSON pointer, without its escapes. */
+struct path_token {
+  size_t len;
+  char text[DUNLIN_MAX_KEY]; /* no key is longer */
+};
+/* Takes the next one off a path that is not empty.  DUNLIN_EPATH. */
+int path_next(struct dunlin_bytes *path, struct path_token *out);
 /* Adds a token to a path. */
 void path_push_key(struct buf *path, struct dunlin_bytes key);
 void path_push_index(struct buf *path, size_t index);

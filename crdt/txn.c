@@ -124,6 +124,30 @@ int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
   return error ? error : 1;
 }
 
+/* Whether the open transaction began at the merge of `heads`. */
+static int began_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count) {
+  const struct graph *g = &doc->graph;
+  size_t found = 0;
+  for (size_t i = 0; i < g->open.parent_count; i++) {
+    struct dunlin_id id;
+    bool named = false;
+    int error = names_id(doc, graph_change_at(g, g->open.parents[i]), &id);
+    if (error) return error;
+    for (size_t k = 0; k < count && !named; k++) named = !id_compare(&heads[k], &id);
+    found += named;
+  }
+  return found == g->open.parent_count && found == count ? 0 : DUNLIN_ECONFLICT;
+}
+
+int dunlin_commit_if(dunlin_doc *doc, const struct dunlin_id *heads, size_t count, int64_t time,
+                     struct dunlin_id *out) {
+  if (!doc->open.is_open || !doc->open.is_local) return DUNLIN_ESTATE;
+  int error = doc->txn_error ? 0 : began_at(doc, heads, count); /* what went wrong before comes out of the commit */
+  if (!error) return dunlin_commit(doc, time, out);
+  open_change_revert(doc);
+  return error;
+}
+
 void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, void *ctx) {
   doc->hook = hook;
   doc->hook_ctx = ctx;

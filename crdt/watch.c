@@ -1,4 +1,5 @@
 /* Watches, and what is noted for them.  The events that come out of it: event.c. */
+#include "crdt/plain.h"
 #include "crdt/watch_private.h"
 
 #include <string.h>
@@ -44,37 +45,18 @@ static uint32_t node_make(struct watch *w, uint32_t parent, struct dunlin_bytes 
   return node;
 }
 
-/* The next step of a JSON pointer, without its escapes, into `key`; false at the end, or when it is none (`*error`). */
-static bool next_step(struct dunlin_bytes *path, uint8_t *key, size_t *len, int *error) {
-  const uint8_t *p = path->data, *end = p + path->len;
-  if (p == end || *error) return false;
-  *len = 0;
-  *error = *p++ == '/' ? 0 : DUNLIN_EINVAL;
-  for (; !*error && p < end && *p != '/'; p++) {
-    uint8_t c = *p;
-    if (c == '~') {
-      if (p + 1 == end || (p[1] != '0' && p[1] != '1')) *error = DUNLIN_EINVAL;
-      else c = *++p == '0' ? '~' : '/';
-    }
-    if (*len == DUNLIN_MAX_KEY) *error = DUNLIN_EINVAL;
-    else key[(*len)++] = c;
-  }
-  *path = (struct dunlin_bytes){p, (size_t)(end - p)};
-  return !*error;
-}
-
 /* The node of a path below a container. */
 static int node_of(struct watch *w, uint32_t base, struct dunlin_bytes path, uint32_t *out) {
-  uint8_t key[DUNLIN_MAX_KEY], root[4];
-  size_t len, steps = 0;
-  int error = 0;
+  uint8_t root[4];
   put_be32(root, base);
   *out = node_make(w, NODE_NONE, (struct dunlin_bytes){root, sizeof root});
-  while (*out != NODE_NONE && next_step(&path, key, &len, &error)) {
-    if (++steps > DUNLIN_MAX_DEPTH) return DUNLIN_EINVAL;
-    *out = node_make(w, *out, (struct dunlin_bytes){key, len});
+  for (size_t steps = 0; path.len && *out != NODE_NONE; steps++) {
+    struct path_token token;
+    int error = steps < DUNLIN_MAX_DEPTH ? path_next(&path, &token) : DUNLIN_EPATH;
+    if (error) return error;
+    *out = node_make(w, *out, (struct dunlin_bytes){token.text, token.len});
   }
-  return error ? error : *out == NODE_NONE ? DUNLIN_ENOMEM : 0;
+  return *out == NODE_NONE ? DUNLIN_ENOMEM : 0;
 }
 
 /* ---- Watching ----------------------------------------------------------------------------------------------- */

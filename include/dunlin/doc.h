@@ -119,6 +119,10 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_begin_at(dunlin_doc *doc, const struct dun
  * there was something to commit and 0 when there was not (then `out` is untouched).  `time` is stored in the change
  * as its author's claim; 0 stores none.  On an error the transaction is gone without a trace. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out);
+/* The same if the transaction began at exactly that version, the one that its writes rest on; else it aborts: DUNLIN_ECONFLICT, the document
+ * has moved on since you read it (dunlin_doc_diff() in history.h says how). */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_commit_if(dunlin_doc *doc, const struct dunlin_id *heads, size_t count,
+                                                int64_t time, struct dunlin_id *out);
 DUNLIN_API void dunlin_abort(dunlin_doc *doc);
 /* The first error of the open transaction, 0 while there is none; DUNLIN_ESTATE when no transaction is open. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_txn_error(const dunlin_doc *doc);

@@ -52,7 +52,7 @@ struct dunlin_event {
 /* From now on, what changes at `path` below the container `base`, or anywhere inside, gives events with that tag; and so does what
  * replaces a container on the way.  The path is a JSON pointer through keys of maps ("" is `base` itself) and need not exist yet;
  * through lists there is none, because indexes change: watch a container in a list by its handle.  The number of the watch,
- * which is not negative, or an error: DUNLIN_EINVAL (no JSON pointer), DUNLIN_ESTATE inside a transaction, DUNLIN_ENOMEM. */
+ * which is not negative, or an error: DUNLIN_EPATH (no JSON pointer, or one through more than DUNLIN_MAX_DEPTH keys), DUNLIN_ESTATE inside a transaction, DUNLIN_ENOMEM. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_watch(dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes path, uint64_t tag);
 /* Ends a watch; a number that is none does nothing. */
 DUNLIN_API void dunlin_unwatch(dunlin_doc *doc, int watch);

@@ -161,8 +161,8 @@ static void only_what_is_watched(void **state) {
   no_more(doc);
   dunlin_unwatch(doc, watches[0]);
   dunlin_unwatch(doc, watches[2]);
-  assert_int_equal(dunlin_watch(doc, a, dunlin_key("x"), 1), DUNLIN_EINVAL);
-  assert_int_equal(dunlin_watch(doc, a, dunlin_key("/~2"), 1), DUNLIN_EINVAL);
+  assert_int_equal(dunlin_watch(doc, a, dunlin_key("x"), 1), DUNLIN_EPATH);
+  assert_int_equal(dunlin_watch(doc, a, dunlin_key("/~2"), 1), DUNLIN_EPATH);
   dunlin_doc_free(doc);
 }
 
