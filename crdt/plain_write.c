@@ -247,7 +247,7 @@ int plain_put(dunlin_doc *doc, const struct plain_place *place, const struct pla
   if (error && error != DUNLIN_ENOENT) return txn_fail(doc, error);
   if (exists && now.kind >= DUNLIN_MAP) {
     error = plain_put_in(doc, now.as.obj, plain, node, merges);
-    if (error != DUNLIN_EKIND || txn_writable(doc)) return error;
+    if (error != DUNLIN_EKIND) return error;
   }
   if (kind >= DUNLIN_MAP) {
     dunlin_obj child;
