@@ -137,11 +137,12 @@ static void push_ready(struct walk_plan *plan, uint32_t bottom, uint32_t piece) 
   plan->ready[at] = piece;
 }
 
-/* Puts each piece on a chain. */
-static void find_chains(struct walk_plan *plan) {
+/* Puts each piece on a chain, for as long as they suffice.  Where they do not, little memory has been asked for. */
+static int find_chains(struct walk_plan *plan, const struct dunlin_env *env) {
   struct walk_plan_reach ends = {{0}};
   plan->chains = 0;
   for (size_t i = 0; i < plan->count; i++) {
+    if (ENV_GROW(env, plan->reach, plan->reach_cap, i + 1)) return DUNLIN_ENOMEM;
     struct walk_plan_piece *p = &plan->pieces[i];
     struct walk_plan_reach *reach = &plan->reach[i];
     *reach = (struct walk_plan_reach){{0}};
@@ -154,13 +155,14 @@ static void find_chains(struct walk_plan *plan) {
     while (chain < PLAN_CHAINS && reach->last[chain] != ends.last[chain]) chain++;
     if (chain == PLAN_CHAINS) {
       plan->chains = 0;
-      return;
+      return 0;
     }
     if (chain >= plan->chains) plan->chains = chain + 1;
     p->chain = chain;
     p->before = ends.last[chain];
     reach->last[chain] = ends.last[chain] = (uint32_t)i + 1;
   }
+  return 0;
 }
 
 int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct oplog *log, uint32_t base, uint32_t from,
@@ -171,7 +173,6 @@ int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct o
   for (size_t i = 0; i < count; i++)
     edges += g->runs[plan->pieces[i].run].lv == plan->pieces[i].from ? g->runs[plan->pieces[i].run].parent_count : 1;
   if (ENV_GROW(g->env, plan->numbers, plan->number_cap, 2 * edges + 4 * count + 1)) return DUNLIN_ENOMEM;
-  if (ENV_GROW(g->env, plan->reach, plan->reach_cap, count)) return DUNLIN_ENOMEM;
   plan->has_outside = false;
   plan->depth = 0;
   plan->ready = plan->numbers + 2 * edges;
@@ -180,7 +181,7 @@ int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct o
   plan->entered = plan->left + count;
   link_children(plan, link_parents(plan, g, base, from));
   weigh(plan);
-  find_chains(plan);
+  if (find_chains(plan, g->env)) return DUNLIN_ENOMEM;
   for (size_t i = count; i-- > 0;)
     if (!plan->pieces[i].waits) push_ready(plan, 0, (uint32_t)i);
   return 0;
