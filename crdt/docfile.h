@@ -98,6 +98,20 @@ void docfile_free(dunlin_doc *doc);
 int docfile_unpack(const dunlin_doc *doc, enum docfile_section section, const uint8_t *prefix, const uint8_t **out,
                    uint8_t **own);
 
+/* The anchors and marks of a text, docfile_marks.c; a text without any has no bytes of these.  Reading: DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
+int docfile_write_marks(dunlin_doc *doc, const struct container *text, struct buf *out);
+int docfile_read_marks(dunlin_doc *doc, struct marks *marks, struct mp_reader *r);
+/* Fills a rope with the text and the anchors that were read, between its characters. */
+int docfile_load_text(const struct marks *marks, struct rope *rope, const uint8_t *utf8, size_t bytes,
+                      uint32_t scalars);
+/* Whether the marks of a log are as in changes: the start of each and its end stand together, and alone never. */
+bool docfile_marks_pair(const struct graph *graph, const struct oplog *log);
+/* Whether anchor `i` of a text's state, with so many characters before it, is that of an operation. */
+bool docfile_mark_is(const struct marks *marks, uint32_t i, uint32_t characters, const struct op_run *run);
+/* Whether the marks of the state, in winner order, are the operations': DUNLIN_ECORRUPT, DUNLIN_ENOMEM. */
+int docfile_marks_agree(const struct marks *marks, const struct graph *graph, const struct oplog *log,
+                        const struct column *values);
+
 /* A column of integers, to be read in step with others. */
 struct column_in {
   struct mp_reader r;

@@ -320,18 +320,6 @@ static int read_owners(struct history *h, struct mp_reader *r, struct column_in 
   return lv == h->file->lvs ? 0 : DUNLIN_EFORMAT;
 }
 
-/* Whether the marks of a log are as in changes: the start of each and its end stand together, and alone never. */
-static bool marks_pair(const struct history *h, const struct oplog *log) {
-  for (size_t i = 0; i < log->count; i++) {
-    const struct op_run *run = &log->runs[i], *next = run + 1;
-    if (op_ends_mark(run->kind) && (!i || !op_starts_mark(run[-1].kind))) return false;
-    if (!op_starts_mark(run->kind)) continue;
-    if (i + 1 == log->count || !op_ends_mark(next->kind) || next->lv != run->lv + 1 || next->a <= run->a) return false;
-    if (graph_change_at(&h->graph, run->lv) != graph_change_at(&h->graph, next->lv)) return false;
-  }
-  return true;
-}
-
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
 /* Gives the characters that operations [ord, ord + len) inserted their places; false when there are not so many. */
@@ -350,31 +338,16 @@ static bool place_characters(struct history *h, struct container_history *c, uin
   return true;
 }
 
-/* Whether the next anchor that shows is the one that the state has there. */
-static bool place_anchor(struct container_history *c, const struct marks *m, const struct op_run *run) {
-  if (c->anchors == m->anchor_count) return false;
-  const struct mark_anchor *a = &m->anchors[c->anchors];
-  if (a->at != c->shown + c->anchors || a->lv != run->lv || a->kind != run->kind) return false;
-  c->anchors++;
-  return true;
-}
-
 static bool place_span(struct history *h, uint32_t container, const struct docfile_span *span) {
   struct container_history *c = &h->containers[container];
   const struct marks *m = &h->doc->containers[container]->as.text.marks;
-  size_t low = 0, high = c->log.count;
-  while (high - low > 1) {
-    size_t mid = (low + high) / 2;
-    if (c->log.runs[mid].ord <= span->ord) low = mid;
-    else high = mid;
-  }
+  size_t at = oplog_by_ord(&c->log, span->ord);
   bool ok = true;
   for (uint32_t ord = span->ord, end = ord + span->len, next; ok && ord < end; ord = next) {
-    const struct op_run *run = &c->log.runs[low++];
-    uint32_t run_end = run->ord + run->len;
-    next = run_end < end ? run_end : end;
+    const struct op_run *run = &c->log.runs[at++];
+    next = end - run->ord < run->len ? end : (uint32_t)run->ord + run->len;
     if (!op_is_anchor(run->kind)) ok = place_characters(h, c, ord, next - ord, span->gone);
-    else if (!span->gone) ok = place_anchor(c, m, run);
+    else if (!span->gone) ok = docfile_mark_is(m, c->anchors++, c->shown, run);
   }
   return ok;
 }
@@ -390,8 +363,8 @@ static int place_text(struct history *h, uint32_t container) {
   int error = docfile_spans(&h->graph, &c->log, &h->voids, &spans, &count, &cap);
   for (size_t i = 0; !error && i < count; i++)
     if (!place_span(h, container, &spans[i])) error = DUNLIN_EFORMAT;
-  size_t anchors = h->doc->containers[container]->as.text.marks.anchor_count;
-  if (!error && (c->shown != h->file->shown[container] || c->anchors != anchors)) error = DUNLIN_EFORMAT;
+  const struct marks *m = &h->doc->containers[container]->as.text.marks;
+  if (!error && (c->shown != h->file->shown[container] || c->anchors != m->anchor_count)) error = DUNLIN_EFORMAT;
   ENV_FREE_ARRAY(env, spans, cap);
   return error;
 }
@@ -663,22 +636,6 @@ static bool set_agrees(const struct history *h, uint32_t container) {
   return true;
 }
 
-/* Whether the marks of the state, in winner order, are the operations'. */
-static int marks_agree(const struct history *h, uint32_t container) {
-  const struct marks *m = &h->doc->containers[container]->as.text.marks;
-  const struct oplog *log = &h->containers[container].log;
-  for (size_t i = 0; i < m->saved_count; i++) {
-    const struct mark_saved *saved = &m->saved[i];
-    const struct op_run *run = &log->runs[oplog_from(log, saved->lv)]; /* it is there: its anchors are */
-    struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
-    struct dunlin_bytes key = mp_read_str(&r, DUNLIN_MAX_KEY);
-    struct dunlin_value value = value_read(&r);
-    if (key.len != saved->key.len || (key.len && memcmp(key.data, saved->key.data, key.len))) return DUNLIN_ECORRUPT;
-    if (!value_same(&value, &saved->value)) return DUNLIN_ECORRUPT;
-  }
-  return m->saved_count ? marks_ranked(m, &h->graph) : 0;
-}
-
 static bool counter_agrees(const struct history *h, uint32_t container) {
   const struct oplog *log = &h->containers[container].log;
   uint64_t sum = 0;
@@ -707,7 +664,8 @@ static int states_agree(const struct history *h) {
         !offer_agrees(&c->as.offer, c->kind, &h->graph, &h->containers[i].log, &h->voids, &h->values))
       error = DUNLIN_ECORRUPT;
     if (c->kind == DUNLIN_LIST && !plain) error = check_list_state(h, i);
-    if (c->kind == DUNLIN_TEXT && !plain) error = marks_agree(h, i);
+    if (c->kind == DUNLIN_TEXT && !plain)
+      error = docfile_marks_agree(&c->as.text.marks, &h->graph, &h->containers[i].log, &h->values);
   }
   return error;
 }
@@ -745,7 +703,7 @@ static int decode(struct history *h, const uint8_t *bytes) {
   if (!error) error = read_owners(h, &r, &owners, &lengths);
   if (!error) error = read_all_indexes(h, &r);
   for (uint32_t i = 0; !error && i < h->file->container_count; i++)
-    if (!marks_pair(h, &h->containers[i].log)) error = DUNLIN_EFORMAT;
+    if (!docfile_marks_pair(&h->graph, &h->containers[i].log)) error = DUNLIN_EFORMAT;
   bool plain = h->file->flags & FLAG_PLAIN;
   for (uint32_t i = 0; !error && !plain && i < h->file->container_count; i++)
     if (h->doc->containers[i]->kind == DUNLIN_TEXT) error = place_text(h, i);

@@ -233,112 +233,11 @@ static int read_offer(dunlin_doc *doc, struct container *c, struct mp_reader *r)
   return reg_append(reg, doc->env, &write);
 }
 
-/* ---- Texts -------------------------------------------------------------------------------------------------- */
-
-static int read_anchors(dunlin_doc *doc, struct marks *m, struct mp_reader *r) {
-  struct column_in in = docfile_column(r);
-  uint32_t lvs = doc->file->lvs, at = 0;
-  if (!in.count || in.count % 3) mp_fail(r);
-  if (r->error || ENV_GROW(doc->env, m->anchors, m->anchor_cap, in.count / 3))
-    return r->error ? r->error : DUNLIN_ENOMEM;
-  while (in.count) {
-    at += docfile_take(&in, r, (uint64_t)lvs - at + 1);
-    uint32_t lv = lvs - 1 - docfile_take(&in, r, lvs);
-    uint8_t kind = (uint8_t)docfile_take(&in, r, 128);
-    if (!op_is_anchor(kind)) mp_fail(r);
-    if (r->error) return r->error;
-    m->anchors[m->anchor_count] = (struct mark_anchor){at + (uint32_t)m->anchor_count, lv, kind};
-    m->anchor_count++;
-  }
-  return 0;
-}
-
-static int copy_bytes(const struct dunlin_env *env, struct dunlin_bytes *s) {
-  void *copy = env_alloc(env, s->len);
-  if (!copy) return DUNLIN_ENOMEM;
-  if (s->len) memcpy(copy, s->data, s->len);
-  s->data = copy;
-  return 0;
-}
-
-static int read_mark(dunlin_doc *doc, struct marks *m, struct mp_reader *r) {
-  size_t start = (size_t)mp_read_uint(r, m->anchor_count - 1);
-  struct mark_saved saved = {.rank = (uint32_t)m->saved_count, .key = mp_read_str(r, DUNLIN_MAX_KEY)};
-  saved.value = value_read(r);
-  if (r->error || !op_starts_mark(m->anchors[start].kind)) return DUNLIN_EFORMAT;
-  saved.lv = m->anchors[start].lv;
-  if (copy_bytes(doc->env, &saved.key)) return DUNLIN_ENOMEM;
-  bool own = saved.value.kind == DUNLIN_STRING || saved.value.kind == DUNLIN_BYTES;
-  if (own && copy_bytes(doc->env, &saved.value.as.string)) {
-    env_free(doc->env, (void *)(uintptr_t)saved.key.data, saved.key.len);
-    return DUNLIN_ENOMEM;
-  }
-  m->saved[m->saved_count++] = saved;
-  return 0;
-}
-
-static int anchors_by_lv(const void *a, const void *b) {
-  const struct mark_anchor *x = a, *y = b;
-  return (x->lv > y->lv) - (x->lv < y->lv);
-}
-
-static int saved_by_lv(const void *a, const void *b) {
-  const struct mark_saved *x = a, *y = b;
-  return (x->lv > y->lv) - (x->lv < y->lv);
-}
-
-static bool is_pair(const struct mark_anchor *a) {
-  return op_starts_mark(a->kind) && op_ends_mark(a[1].kind) && a[1].lv == a->lv + 1;
-}
-
-/* The marks stand in winner order: those whose both anchors are there, each once. */
-static int read_marks(dunlin_doc *doc, struct marks *m, struct mp_reader *r) {
-  size_t pairs = 0, matched = 0;
-  struct mark_anchor *sorted = env_alloc(doc->env, m->anchor_count * sizeof *sorted);
-  if (!sorted) return DUNLIN_ENOMEM;
-  memcpy(sorted, m->anchors, m->anchor_count * sizeof *sorted);
-  qsort(sorted, m->anchor_count, sizeof *sorted, anchors_by_lv);
-  for (size_t i = 0; i + 1 < m->anchor_count; i++) {
-    if (sorted[i].lv == sorted[i + 1].lv) mp_fail(r);
-    if (!is_pair(&sorted[i])) continue;
-    if (sorted[i].at > sorted[i + 1].at) mp_fail(r);
-    pairs++;
-  }
-  int error = r->error ? r->error : ENV_GROW(doc->env, m->saved, m->saved_cap, pairs) ? DUNLIN_ENOMEM : 0;
-  while (!error && m->saved_count < pairs) error = read_mark(doc, m, r);
-  if (!error && pairs) qsort(m->saved, pairs, sizeof *m->saved, saved_by_lv);
-  for (size_t i = 0; !error && i + 1 < m->anchor_count; i++)
-    if (is_pair(&sorted[i]) && m->saved[matched++].lv != sorted[i].lv) error = DUNLIN_EFORMAT;
-  env_free(doc->env, sorted, m->anchor_count * sizeof *sorted);
-  return error;
-}
-
-/* The bytes of the rope: the text's with the anchors between. */
-static int load_with_anchors(const struct marks *m, struct rope *rope, const uint8_t *utf8, size_t bytes,
-                             uint32_t scalars) {
-  size_t all = bytes + ROPE_ANCHOR_BYTES * m->anchor_count, done = 0;
-  uint8_t *joined = env_alloc(rope->env, all), *to = joined;
-  if (!joined) return DUNLIN_ENOMEM;
-  for (size_t i = 0; i < m->anchor_count; i++) {
-    const struct mark_anchor *a = &m->anchors[i], *before = i ? a - 1 : NULL;
-    size_t n = utf8_skip(utf8 + done, a->at - (before ? before->at + 1 : 0));
-    memcpy(to, utf8 + done, n);
-    done += n;
-    rope_anchor_put(to + n, anchor_of(a->kind, a->lv));
-    to += n + ROPE_ANCHOR_BYTES;
-  }
-  memcpy(to, utf8 + done, bytes - done);
-  int error = rope_load(rope, joined, all, scalars + m->anchor_count);
-  env_free(rope->env, joined, all);
-  return error;
-}
-
 static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, const uint8_t **utf8,
                      const uint8_t *end) {
   struct text *text = &doc->containers[container]->as.text.text;
   struct marks *m = &doc->containers[container]->as.text.marks;
-  int error = mp_peek(r) == MP_ARRAY ? read_anchors(doc, m, r) : 0;
-  if (!error && m->anchor_count) error = read_marks(doc, m, r);
+  int error = docfile_read_marks(doc, m, r);
   if (error) return error;
   uint32_t anchors = (uint32_t)m->anchor_count;
   uint32_t scalars = (uint32_t)mp_read_uint(r, DOCFILE_LVS);
@@ -348,7 +247,7 @@ static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, c
       found != scalars || (anchors && m->anchors[anchors - 1].at > scalars + anchors - 1))
     return DUNLIN_EFORMAT;
   doc->text_wide |= bytes != scalars;
-  if (anchors) error = load_with_anchors(m, &text->rope, *utf8, bytes, scalars);
+  if (anchors) error = docfile_load_text(m, &text->rope, *utf8, bytes, scalars);
   else if (bytes) error = rope_load(&text->rope, *utf8, bytes, scalars);
   text->size = error ? 0 : scalars + anchors;
   text->anchors = error ? 0 : anchors;

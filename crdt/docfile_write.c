@@ -228,45 +228,6 @@ static void write_offer(const dunlin_doc *doc, const struct container *c, struct
   if (reg->count) value_write(out, &reg_at(reg, 0)->value);
 }
 
-struct anchors_out {
-  struct writer *w;
-  struct buf *out;
-  uint32_t count, at; /* how many there are so far; how many characters before the last */
-};
-
-static int put_anchor(void *ctx, uint32_t at, struct rope_anchor anchor) {
-  struct anchors_out *a = ctx;
-  uint8_t kind = anchor.is_end ? (anchor.is_opening ? OP_MARK_END_GROWS : OP_MARK_END)
-                               : (anchor.is_opening ? OP_MARK_START : OP_MARK_START_GROWS);
-  put_uint(&a->w->columns[0], at - a->count - a->at);
-  put_uint(&a->w->columns[0], a->w->doc->graph.lvs - 1 - anchor.lv);
-  put_uint(&a->w->columns[0], kind);
-  a->at = at - a->count++;
-  return 0;
-}
-
-/* The anchors of a text, then its marks, the one that yields to all others first. */
-static int write_marks(struct writer *w, const struct container *c, struct buf *out) {
-  const struct text *text = &c->as.text.text;
-  struct anchors_out anchors = {.w = w, .out = out};
-  struct mark_list marks = {0};
-  if (!text->anchors) return 0;
-  int error = marks_collect(w->doc, c, &marks);
-  if (!error) error = text_each_anchor(text, 0, text->size, put_anchor, &anchors);
-  put_column(out, &w->columns[0]);
-  const struct mark **order = error ? NULL : env_calloc(w->doc->env, marks.count, sizeof *order);
-  if (!error && !order) error = DUNLIN_ENOMEM;
-  for (size_t i = 0; order && i < marks.count; i++) order[marks.list[i].rank] = &marks.list[i];
-  for (size_t i = 0; order && i < marks.count; i++) {
-    mp_write_uint(out, text_anchors_before(text, order[i]->start));
-    mp_write_str(out, order[i]->key.data, order[i]->key.len);
-    value_write(out, &order[i]->value);
-  }
-  ENV_FREE_ARRAY(w->doc->env, order, marks.count);
-  mark_list_free(&marks, w->doc->env);
-  return error;
-}
-
 static int write_contents(struct writer *w, uint32_t container, struct buf *out) {
   const struct container *c = w->doc->containers[container];
   mp_write_uint(out, c->log.ops);
@@ -276,7 +237,7 @@ static int write_contents(struct writer *w, uint32_t container, struct buf *out)
   if (c->kind == DUNLIN_LIST) mp_write_uint(out, c->as.list.list.size);
   if (c->kind == DUNLIN_COUNTER) mp_write_int(out, c->as.counter);
   if (c->kind != DUNLIN_TEXT) return 0;
-  int error = write_marks(w, c, out);
+  int error = docfile_write_marks(w->doc, c, out);
   if (error) return error;
   size_t bytes = text_bytes(&c->as.text.text);
   mp_write_uint(out, c->as.text.text.size - c->as.text.text.anchors);
@@ -567,14 +528,8 @@ static void write_log(struct writer *w, const struct oplog *log, struct buf *out
 
 /* The characters of operations [ord, ord + len), which may lie in several runs; anchors have none. */
 static void append_characters(dunlin_doc *doc, const struct oplog *log, uint32_t ord, uint32_t len, struct buf *out) {
-  size_t low = 0, high = log->count;
-  while (high - low > 1) {
-    size_t mid = (low + high) / 2;
-    if (log->runs[mid].ord <= ord) low = mid;
-    else high = mid;
-  }
-  for (; len; low++) {
-    const struct op_run *run = &log->runs[low];
+  for (size_t i = oplog_by_ord(log, ord); len; i++) {
+    const struct op_run *run = &log->runs[i];
     uint32_t skip = ord - run->ord, take = run->len - skip;
     if (take > len) take = len;
     if (run->kind & OP_TEXT) {

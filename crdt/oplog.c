@@ -77,3 +77,13 @@ size_t oplog_from(const struct oplog *log, uint32_t lv) {
   }
   return low;
 }
+
+size_t oplog_by_ord(const struct oplog *log, uint32_t ord) {
+  size_t low = 0, high = log->count;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (log->runs[mid].ord <= ord) low = mid;
+    else high = mid;
+  }
+  return low;
+}

@@ -59,14 +59,9 @@ int walker_start(struct walker *w, uint32_t base) {
 /* ---- Order of concurrent insertions at one place ------------------------------------------------------------ */
 
 static uint32_t lv_of(const struct walker *w, uint32_t ord) {
-  size_t low = 0, high = w->log->count;
   if (ord >= w->log->ops) return w->open_lv + (ord - w->log->ops);
-  while (high - low > 1) {
-    size_t mid = (low + high) / 2;
-    if (w->log->runs[mid].ord <= ord) low = mid;
-    else high = mid;
-  }
-  return w->log->runs[low].lv + (ord - w->log->runs[low].ord);
+  const struct op_run *run = &w->log->runs[oplog_by_ord(w->log, ord)];
+  return run->lv + (ord - run->ord);
 }
 
 static bool before(void *ctx, uint32_t ord, uint32_t other) {

@@ -445,6 +445,81 @@ static void import_into_a_fork(void **state) {
   free_all(docs);
 }
 
+/* The text, with brackets around what is bold. */
+static void marked_text_is(const dunlin_doc *doc, const void *what) {
+  char text[64], shown[128];
+  size_t size = dunlin_text_read(doc, at(doc, "t"), text, sizeof text), out = 0;
+  struct dunlin_span span = {0};
+  for (size_t i = 0; i < size; i = span.to) {
+    OK(dunlin_text_span(doc, at(doc, "t"), i, &span));
+    if (span.marks) shown[out++] = '[';
+    for (; i < span.to; i++) shown[out++] = text[i];
+    if (span.marks) shown[out++] = ']';
+  }
+  shown[out] = 0;
+  assert_string_equal(shown, (const char *)what);
+}
+
+static void bold(dunlin_doc *doc, size_t from, size_t to, unsigned flags) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_mark(doc, at(doc, "t"), from, to, dunlin_key("bold"), int_value(1), flags));
+  commit(doc);
+}
+
+/* One marks abc in -abc- while another types < at its start and a third > at its end.  `typed`: whoever marks has typed
+ * m and n at the edges before, which the others had not seen. */
+static void mark_edges(const size_t roles[actor_count], unsigned flags, bool typed) {
+  dunlin_doc *docs[actor_count];
+  bool at_start = flags & DUNLIN_GROWS_AT_START, at_end = flags & DUNLIN_GROWS_AT_END;
+  bool m_first = typed && roles[0] < roles[1], n_last = typed && roles[2] < roles[0];
+  char expected[32];
+  /* What is typed inside of m or n is in the range whatever grows. */
+  snprintf(expected, sizeof expected, "-%s%s%s%sabc%s%s%s%s-", at_start || m_first ? "[" : "",
+           typed && m_first ? "m" : "", at_start || m_first ? "<" : "<[", typed && !m_first ? "m" : "",
+           typed && !n_last ? "n" : "", at_end || n_last ? ">" : "]>", typed && n_last ? "n" : "",
+           at_end || n_last ? "]" : "");
+  three(docs);
+  type(docs[roles[0]], 0, 0, "-abc-");
+  test_send(docs[roles[0]], docs[roles[1]]);
+  test_send(docs[roles[0]], docs[roles[2]]);
+  if (typed) type(docs[roles[0]], 1, 0, "m");
+  if (typed) type(docs[roles[0]], 5, 0, "n");
+  bold(docs[roles[0]], 1, typed ? 6 : 4, flags);
+  type(docs[roles[1]], 1, 0, "<");
+  type(docs[roles[2]], 4, 0, ">");
+  all_end_with(docs, actor_count, typed ? 20 : 6, marked_text_is, expected);
+  free_all(docs);
+}
+
+static void mark_at_both_edges(void **state) {
+  (void)state;
+  static const size_t roles[][actor_count] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+  for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+    for (unsigned flags = 0; flags < 4; flags++) {
+      mark_edges(roles[i], flags, false);
+      mark_edges(roles[i], flags, true);
+    }
+}
+
+/* Two make one word bold while apart, each in a way of their own; then one of them, who has seen only their own mark, types behind
+ * it: inside of both marks that grow, outside of both that do not. */
+static void marks_on_one_word(void **state) {
+  (void)state;
+  for (unsigned grows = 0; grows <= DUNLIN_GROWS_AT_END; grows += DUNLIN_GROWS_AT_END)
+    for (size_t writer = 0; writer < 2; writer++) {
+      dunlin_doc *docs[actor_count];
+      three(docs);
+      type(docs[2], 0, 0, "-abc-");
+      test_send(docs[2], docs[0]);
+      test_send(docs[2], docs[1]);
+      bold(docs[0], 1, 4, grows);
+      bold(docs[1], 1, 4, grows);
+      type(docs[writer], 4, 0, "!");
+      all_end_with(docs, actor_count, 3, marked_text_is, grows ? "-[abc!]-" : "-[abc]!-");
+      free_all(docs);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(forward_runs),
@@ -462,6 +537,8 @@ int main(void) {
       cmocka_unit_test(nested_and_scalar_in_every_order),
       cmocka_unit_test(delete_of_absent),
       cmocka_unit_test(import_into_a_fork),
+      cmocka_unit_test(mark_at_both_edges),
+      cmocka_unit_test(marks_on_one_word),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (failed && getenv("DUNLIN_RUNNING")) printf("to run the last seed alone: %s\n", getenv("DUNLIN_RUNNING"));
