@@ -232,7 +232,8 @@ def validity():
     fitting = {'map': [([2, 0, 1], '', ['k', 1]), ([0x0a, 18, 1], '', ['k', 0]), ([0x11, 0, 1], '', ['k'])],
                'list': [([1, 3, 1], '', [1]), ([9, 3, 1], '', [16]), ([0x21, 2, 1], '', [1]), ([0x19, 2, 1], '', [19]),
                         ([0x41, 2, 1], '', [3]), ([0x41, 0, 1], '', [0]), ([0x41, 0, 1], '', [1]), ([0, 2, 1], '', [])],
-               'text': [([4, 3, 1], 'x', []), ([0, 0, 3], '', [])],
+               'text': [([4, 3, 1], 'x', []), ([0, 0, 3], '', []), ([0x32, 0, 1, 0x10, 4, 1], '', ['k', 1]),
+                        ([0x42, 3, 1, 0x20, 4, 1], '', ['', None]), ([0x32, 1, 1, 0x20, 2, 1], '', ['k', ''])],
                'counter': [([0x31, 0, 1], '', [-1 << 63]), ([0x31, 0, 1], '', [0])]}
     for own, operations in fitting.items():
         for numbers, text, values in operations:
@@ -253,6 +254,15 @@ def validity():
         yield then(f'an amount of {amount!r}', MALFORMED, 'counter', [0x31, 0, 1], '', [amount])
     yield then('an amount at 1', MALFORMED, 'counter', [0x31, 1, 1], '', [1])
     yield then('a text past its end', REFUSED, 'text', [4, 4, 1], 'x')
+    for name, numbers in (('begins', [0x32, 4, 1, 0x10, 5, 1]), ('ends', [0x42, 0, 1, 0x20, 5, 1])):
+        yield then(f'a mark that {name} past the end', REFUSED, 'text', numbers, '', ['k', 1])
+    marks = [([0x32, 0, 1], ['k', 1]), ([0x10, 1, 1], []), ([0x32, 0, 1, 0x10, 0, 1], ['k', 1]), ([0x32, 1, 1, 0x20, 1, 1], ['k', 1]),
+             ([0x10, 1, 1, 0x32, 0, 1], ['k', 1]), ([0x32, 0, 1, 0x10, 2, 2], ['k', 1]), ([0x32, 0, 2, 0x10, 2, 1], ['k', 1, 'k', 1]),
+             ([0x32, 0, 1, 0x32, 1, 1, 0x10, 2, 1], ['k', 1, 'k', 1]), ([0x32, 0, 1, 0, 0, 1, 0x10, 2, 1], ['k', 1]),
+             ([0x32, 0, 1, 0x10, 1, 1], [1, 1]), ([0x32, 0, 1, 0x10, 1, 1], ['k' * 1025, 1]), ([0x32, 0, 1, 0x10, 1, 1], ['k', []]),
+             ([0x32, 0, 1, 0x10, 1, 1, 0x20, 2, 1], ['k', 1])]
+    for numbers, values in marks:
+        yield then(f'not a mark: {numbers} {str(values)[:20]}', MALFORMED, 'text', numbers, '', values)
     yield then('half of it is valid', REFUSED, ROOT, [2, 0, 1, 0x0a, 18, 1, 0x84, 1, 1], 'x', ['k', 1, 'new', 0])
     yield then('a list that the change itself has shortened', REFUSED, 'list', [0, 0, 1, 0x21, 2, 1], '', [1])
     yield then('a list that the change itself has lengthened', TAKEN, 'list', [1, 0, 1, 0x21, 3, 1], '', [1, 2])

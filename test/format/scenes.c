@@ -455,6 +455,32 @@ static dunlin_doc *in_the_past(void) {
   return trio_join(t);
 }
 
+static void mark(dunlin_doc *doc, size_t from, size_t to, const char *key, struct dunlin_value value, unsigned flags) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_mark(doc, the(doc, "text"), from, to, dunlin_key(key), value, flags));
+  commit(doc);
+}
+
+/* Marks of all four kinds that overlap, are taken off, lose their text; and what others type and mark at their edges at the same time. */
+static dunlin_doc *marks(void) {
+  struct trio t = trio_new();
+  splice(t.a, 0, 0, "some text to mark");
+  mark(t.a, 0, 9, "bold", int_value(1), DUNLIN_GROWS_AT_END);
+  trio_share(t);
+  mark(t.a, 5, 12, "bold", (struct dunlin_value){.kind = DUNLIN_NULL}, 0);
+  splice(t.a, 9, 0, "!");
+  mark(t.b, 5, 9, "link", str_value("dunlin:"), 0);
+  splice(t.b, 9, 0, "?");
+  splice(t.b, 0, 0, "(");
+  mark(t.c, 0, 17, "note", str_value("all"), DUNLIN_GROWS_AT_START | DUNLIN_GROWS_AT_END);
+  mark(t.c, 3, 7, "bold", int_value(2), DUNLIN_GROWS_AT_START);
+  splice(t.c, 5, 4, "");
+  splice(t.c, 13, 0, ".");
+  test_send(t.b, t.a);
+  splice(t.a, 0, 4, "\xc3\xa9");
+  return trio_join(t);
+}
+
 const struct scene scenes[] = {
     {"an empty document", empty},
     {"integers of every length", integers},
@@ -466,6 +492,7 @@ const struct scene scenes[] = {
     {"rows of a list", list_rows},
     {"typing", typing},
     {"rewriting in one change", rewriting},
+    {"marks", marks},
     {"a key in conflict", conflicts},
     {"children in conflict", children_in_conflict},
     {"a delete against a touch", delete_against_touch},
