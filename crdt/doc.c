@@ -29,13 +29,18 @@ static struct dunlin_id id_of_change(void *ctx, uint32_t change) {
   return id;
 }
 
+static int given_or_random(const struct dunlin_env *env, const void *given, void *name, size_t len) {
+  if (!given) return env->random(env->ctx, name, len);
+  memcpy(name, given, len);
+  return 0;
+}
+
 int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, const struct dunlin_actor *actor,
                    dunlin_doc **out) {
   env = env_or_default(env);
   dunlin_doc *doc = env_calloc(env, 1, sizeof *doc);
   if (!doc) return DUNLIN_ENOMEM;
   doc->env = env;
-  doc->id = *id;
   graph_init(&doc->graph, env);
   doc->graph.id_of = id_of_change;
   doc->graph.ctx = doc;
@@ -45,8 +50,11 @@ int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, con
   buf_init(&doc->values.buf, env, UINT32_MAX);
   buf_init(&doc->bytes, env, SIZE_MAX / 2);
   buf_init(&doc->intake, env, DUNLIN_MAX_CHANGE + 64);
+  struct dunlin_actor name;
   int error = env->random(env->ctx, &doc->seed, sizeof doc->seed);
-  doc->actor = graph_actor(&doc->graph, actor);
+  if (!error) error = given_or_random(env, id, &doc->id, sizeof doc->id);
+  if (!error) error = given_or_random(env, actor, &name, sizeof name);
+  doc->actor = error ? IDMAP_NONE : graph_actor(&doc->graph, &name);
   if (!error && doc->actor == IDMAP_NONE) error = DUNLIN_ENOMEM;
   if (!error) error = new_root(doc);
   if (error) dunlin_doc_free(doc);
@@ -404,6 +412,10 @@ int dunlin_doc_delta(const dunlin_doc *shown, const struct dunlin_id *since, siz
 
 struct dunlin_id dunlin_doc_id(const dunlin_doc *doc) {
   return doc->id;
+}
+
+struct dunlin_actor dunlin_doc_actor(const dunlin_doc *doc) {
+  return doc->graph.actors[doc->actor].name;
 }
 
 size_t dunlin_doc_changes(const dunlin_doc *doc) {

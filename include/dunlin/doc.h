@@ -28,8 +28,13 @@ typedef struct dunlin_doc dunlin_doc;
 typedef struct dunlin_obj {
   uint32_t index;
 } dunlin_obj;
-#define DUNLIN_ROOT ((dunlin_obj){0})
-#define DUNLIN_NONE ((dunlin_obj){UINT32_MAX}) /* no container: what cannot be made or found */
+#ifdef __cplusplus
+#define DUNLIN_OBJ(index) (dunlin_obj{index})
+#else
+#define DUNLIN_OBJ(index) ((dunlin_obj){index})
+#endif
+#define DUNLIN_ROOT DUNLIN_OBJ(0)
+#define DUNLIN_NONE DUNLIN_OBJ(UINT32_MAX) /* no container: what cannot be made or found */
 
 enum dunlin_kind {
   DUNLIN_NULL = 0,
@@ -63,14 +68,65 @@ struct dunlin_value {
   } as;
 };
 
+/* Values to pass in.  That of dunlin_string() points to the C string, without its NUL; text with NUL in it, and bytes, go with
+ * their length. */
+static inline struct dunlin_value dunlin_null(void) {
+  struct dunlin_value value;
+  memset(&value, 0, sizeof value);
+  return value;
+}
+static inline struct dunlin_value dunlin_bool(bool boolean) {
+  struct dunlin_value value = dunlin_null();
+  value.kind = DUNLIN_BOOL;
+  value.as.boolean = boolean;
+  return value;
+}
+static inline struct dunlin_value dunlin_int(int64_t integer) {
+  struct dunlin_value value = dunlin_null();
+  value.kind = DUNLIN_INT;
+  value.as.integer = integer;
+  return value;
+}
+static inline struct dunlin_value dunlin_float(double real) {
+  struct dunlin_value value = dunlin_null();
+  value.kind = DUNLIN_FLOAT;
+  value.as.real = real;
+  return value;
+}
+static inline struct dunlin_value dunlin_time(int64_t microseconds) {
+  struct dunlin_value value = dunlin_null();
+  value.kind = DUNLIN_TIME;
+  value.as.time = microseconds;
+  return value;
+}
+static inline struct dunlin_value dunlin_string_len(const char *utf8, size_t len) {
+  struct dunlin_value value = dunlin_null();
+  value.kind = DUNLIN_STRING;
+  value.as.string.data = utf8;
+  value.as.string.len = len;
+  return value;
+}
+static inline struct dunlin_value dunlin_string(const char *text) {
+  return dunlin_string_len(text, strlen(text));
+}
+static inline struct dunlin_value dunlin_blob(const void *data, size_t len) {
+  struct dunlin_value value = dunlin_null();
+  value.kind = DUNLIN_BYTES;
+  value.as.string.data = data;
+  value.as.string.len = len;
+  return value;
+}
+
 /* ---- The document ------------------------------------------------------------------------------------------- */
 
-/* An empty document named `id` whose changes will be made by `actor`.  Two living documents must never share an
- * actor.  `env` (NULL: default) must outlive the document. */
+/* An empty document named `id` whose changes will be made by `actor`; NULL: a random one, for either.  Replicas of a document share its
+ * id, and two living documents must never share an actor: when in doubt, a random one.  `env` (NULL: default) must outlive the
+ * document. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id,
                                               const struct dunlin_actor *actor, dunlin_doc **out);
 DUNLIN_API void dunlin_doc_free(dunlin_doc *doc);
 DUNLIN_API struct dunlin_id dunlin_doc_id(const dunlin_doc *doc);
+DUNLIN_API struct dunlin_actor dunlin_doc_actor(const dunlin_doc *doc);
 
 /* A hash of the visible state (not of the history): equal documents have equal hashes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_hash(const dunlin_doc *doc, struct dunlin_id *out);

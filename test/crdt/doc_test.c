@@ -608,6 +608,37 @@ static void touched_where_it_was_made(void **state) {
   dunlin_doc_free(b);
 }
 
+static void names_that_are_not_given_are_random(void **state) {
+  dunlin_doc *docs[3];
+  struct dunlin_id ids[3];
+  struct dunlin_actor actors[3], given = {{7}};
+  (void)state;
+  OK(dunlin_doc_new(NULL, NULL, NULL, &docs[0]));
+  OK(dunlin_doc_new(NULL, NULL, NULL, &docs[1]));
+  OK(dunlin_doc_new(NULL, NULL, &given, &docs[2]));
+  for (int i = 0; i < 3; i++) {
+    ids[i] = dunlin_doc_id(docs[i]);
+    actors[i] = dunlin_doc_actor(docs[i]);
+    dunlin_doc_free(docs[i]);
+  }
+  assert_memory_not_equal(&ids[0], &ids[1], sizeof ids[0]);
+  assert_memory_not_equal(&ids[1], &ids[2], sizeof ids[0]);
+  assert_memory_not_equal(&actors[0], &actors[1], sizeof given);
+  assert_memory_equal(&actors[2], &given, sizeof given);
+}
+
+static void values_are_what_they_are_made_of(void **state) {
+  (void)state;
+  assert_int_equal(dunlin_null().kind, DUNLIN_NULL);
+  assert_true(dunlin_bool(true).kind == DUNLIN_BOOL && dunlin_bool(true).as.boolean && !dunlin_bool(false).as.boolean);
+  assert_true(dunlin_int(INT64_MIN).kind == DUNLIN_INT && dunlin_int(INT64_MIN).as.integer == INT64_MIN);
+  assert_true(dunlin_float(0.5).kind == DUNLIN_FLOAT && dunlin_float(0.5).as.real == 0.5);
+  assert_true(dunlin_time(-1).kind == DUNLIN_TIME && dunlin_time(-1).as.time == -1);
+  assert_true(dunlin_string("ab").kind == DUNLIN_STRING && dunlin_string("ab").as.string.len == 2);
+  assert_true(dunlin_string_len("a\0b", 3).kind == DUNLIN_STRING && dunlin_string_len("a\0b", 3).as.string.len == 3);
+  assert_true(dunlin_blob("a\0b", 3).kind == DUNLIN_BYTES && dunlin_blob("a\0b", 3).as.string.len == 3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(transaction_is_atomic),
@@ -634,6 +665,8 @@ int main(void) {
       cmocka_unit_test(other_text_in_the_place_of_a_refused_one),
       cmocka_unit_test(changes_wait_for_their_parents),
       cmocka_unit_test(touched_where_it_was_made),
+      cmocka_unit_test(names_that_are_not_given_are_random),
+      cmocka_unit_test(values_are_what_they_are_made_of),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
