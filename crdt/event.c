@@ -106,19 +106,27 @@ static bool find_chain(struct look *l, uint32_t container) {
 
 /* ---- Paths -------------------------------------------------------------------------------------------------- */
 
-/* Keeps the bytes until the queue is cleared. */
-static struct dunlin_bytes keep(struct look *l, struct buf *bytes) {
+/* Takes the memory over, until the queue is cleared. */
+static int keep_bytes(struct look *l, struct dunlin_bytes bytes) {
   struct watch *w = l->watch;
-  struct dunlin_bytes kept = {NULL, 0};
-  void *data = NULL;
-  if (!bytes->len && !bytes->error) return kept;
-  if (bytes->error || ENV_GROW(w->env, w->strings, w->string_cap, w->string_count + 1) ||
-      buf_take(bytes, &data, &kept.len)) {
-    l->error = DUNLIN_ENOMEM;
-    return (struct dunlin_bytes){NULL, 0};
+  if (ENV_GROW(w->env, w->strings, w->string_cap, w->string_count + 1)) {
+    env_free(w->env, (void *)(uintptr_t)bytes.data, bytes.len);
+    return DUNLIN_ENOMEM;
   }
-  kept.data = data;
-  return w->strings[w->string_count++] = kept;
+  w->strings[w->string_count++] = bytes;
+  return 0;
+}
+
+static struct dunlin_bytes keep(struct look *l, struct buf *bytes) {
+  const struct dunlin_bytes none = {NULL, 0};
+  void *data = NULL;
+  size_t len = 0;
+  if (!bytes->len && !bytes->error) return none;
+  int error = buf_take(bytes, &data, &len);
+  struct dunlin_bytes kept = {data, len};
+  if (!error) error = keep_bytes(l, kept);
+  if (error) l->error = error;
+  return error ? none : kept;
 }
 
 /* The path of the chain, and of a key or an index (-1: none) at its end. */
@@ -233,10 +241,6 @@ static void look_at_item(struct look *l, uint32_t container, uint32_t at, const 
   emit(l, &event);
 }
 
-static void copy_piece(void *ctx, const void *utf8, size_t bytes) {
-  buf_append(ctx, utf8, bytes);
-}
-
 static void look_at_splice(struct look *l, uint32_t container, uint32_t at, const struct splice_part *part) {
   struct container *c = l->doc->containers[container];
   struct dunlin_event event = {.kind = DUNLIN_EVENT_SPLICE,
@@ -247,12 +251,12 @@ static void look_at_splice(struct look *l, uint32_t container, uint32_t at, cons
                                .removed = part->gone,
                                .inserted = part->what == SPLICE_INSERTED ? part->len : 0};
   if (c->kind == DUNLIN_TEXT && event.inserted) {
-    struct buf copy;
-    buf_init(&copy, l->doc->env, SIZE_MAX / 2);
-    int error = text_each_in(&c->as.text.text, &l->doc->text, at, part->len, copy_piece, &copy);
+    void *copy = NULL;
+    size_t len = 0;
+    int error = dunlin_text_part(l->doc, event.obj, at, at + event.inserted, &copy, &len);
+    event.text = (struct dunlin_bytes){copy, len};
+    if (!error) error = keep_bytes(l, event.text);
     if (error) l->error = error;
-    event.text = keep(l, &copy);
-    buf_free(&copy);
   }
   emit(l, &event);
 }

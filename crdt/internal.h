@@ -186,9 +186,10 @@ struct dunlin_doc {
   const struct dunlin_env *env;
   struct docfile *file; /* what has not been decoded yet; NULL when all is here */
   struct dunlin_id id;
-  uint32_t actor; /* in the graph */
-  uint64_t seed;  /* of the maps' hashes */
-  uint64_t stamp; /* counts changes made, taken in and written out */
+  uint32_t actor;        /* in the graph */
+  enum dunlin_unit unit; /* of positions in texts */
+  uint64_t seed;         /* of the maps' hashes */
+  uint64_t stamp;        /* counts changes made, taken in and written out */
   struct graph graph;
   struct names names;
   struct column text, values;
@@ -419,6 +420,13 @@ void tip_note(const dunlin_doc *doc, struct container *container, uint32_t size)
 int text_from_history(dunlin_doc *doc, uint32_t container, struct text *out);
 /* Makes the state of a text again from its operations. DUNLIN_ENOMEM, and then nothing has changed. */
 int text_rebuild(dunlin_doc *doc, uint32_t container);
+
+/* ---- unit.c ------------------------------------------------------------------------------------------------- */
+
+/* The character at a position of the text, which shows all, in the document's unit.  DUNLIN_ERANGE: beyond the end, or inside of one;
+ * DUNLIN_ENOMEM.  And the other way. */
+int unit_in(dunlin_doc *doc, struct container *text, size_t at, size_t *character);
+int unit_out(dunlin_doc *doc, struct container *text, size_t *at);
 
 /* ---- places.c ----------------------------------------------------------------------------------------------- */
 

@@ -364,28 +364,31 @@ static int go_to_span(dunlin_doc *doc, struct container *c, uint32_t at, uint32_
   return 0;
 }
 
-/* The text, ready to be looked at, and how many characters it has. */
-static int text_to_read(dunlin_doc *doc, dunlin_obj text, struct container **c, uint32_t *size) {
+/* The text, ready to be looked at, how many characters it has, and which one is at a position. */
+static int text_to_read(dunlin_doc *doc, dunlin_obj text, struct container **c, uint32_t *size, size_t *at) {
   *c = container_of(doc, text, DUNLIN_TEXT);
   int error = *c ? container_show(doc, text.index) : DUNLIN_EKIND;
-  if (!error) *size = (*c)->as.text.text.size - (*c)->as.text.text.anchors;
-  return error;
+  if (error) return error;
+  *size = (*c)->as.text.text.size - (*c)->as.text.text.anchors;
+  error = unit_in(doc, *c, *at, at);
+  return !error && *at >= *size ? DUNLIN_ERANGE : error;
 }
 
 int dunlin_text_span(const dunlin_doc *shown, dunlin_obj text, size_t at, struct dunlin_span *out) {
   dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* an index is no part of the state */
   struct container *c;
   uint32_t size;
-  int error = text_to_read(doc, text, &c, &size);
-  if (!error && at >= size) error = DUNLIN_ERANGE;
+  int error = text_to_read(doc, text, &c, &size, &at);
   if (error) return error;
-  if (!c->as.text.text.anchors) {
-    *out = (struct dunlin_span){0, size, 0};
-    return 0;
-  }
-  error = go_to_span(doc, c, (uint32_t)at, size);
   const struct marks *m = &c->as.text.marks;
-  if (!error) *out = (struct dunlin_span){m->from, m->to, m->here_count};
+  struct dunlin_span span = {0, size, 0};
+  if (c->as.text.text.anchors) {
+    error = go_to_span(doc, c, (uint32_t)at, size);
+    span = (struct dunlin_span){m->from, m->to, m->here_count};
+  }
+  if (!error) error = unit_out(doc, c, &span.from);
+  if (!error) error = unit_out(doc, c, &span.to);
+  if (!error) *out = span;
   return error;
 }
 
@@ -394,8 +397,7 @@ int dunlin_text_span_mark(const dunlin_doc *shown, dunlin_obj text, size_t at, s
   dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown;
   struct container *c;
   uint32_t size;
-  int error = text_to_read(doc, text, &c, &size);
-  if (!error && at >= size) error = DUNLIN_ERANGE;
+  int error = text_to_read(doc, text, &c, &size, &at);
   if (!error && !c->as.text.text.anchors) error = DUNLIN_ENOENT;
   if (!error) error = go_to_span(doc, c, (uint32_t)at, size);
   if (error) return error;

@@ -89,7 +89,10 @@ static const struct text *text_now(const dunlin_doc *shown, dunlin_obj text, boo
 size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text) {
   bool failed;
   const struct text *t = text_now(doc, text, &failed);
-  return t ? t->size - t->anchors : failed ? SIZE_MAX : 0;
+  size_t size = t ? t->size - t->anchors : 0;
+  if (t && doc->unit != DUNLIN_SCALARS)
+    failed = unit_out((dunlin_doc *)(uintptr_t)doc, doc->containers[text.index], &size);
+  return failed ? SIZE_MAX : size;
 }
 
 size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap) {
@@ -99,6 +102,27 @@ size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_
   size_t len = text_bytes(t);
   if (out && cap >= len) text_copy(t, &doc->text, out);
   return len;
+}
+
+static void copy_piece(void *ctx, const void *utf8, size_t bytes) {
+  buf_append(ctx, utf8, bytes);
+}
+
+int dunlin_text_part(const dunlin_doc *shown, dunlin_obj text, size_t from, size_t to, void **out, size_t *len) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* what waits to be shown is no part of the state */
+  struct container *c = container_of(doc, text, DUNLIN_TEXT);
+  struct buf part;
+  int error = c ? container_show(doc, text.index) : DUNLIN_EKIND;
+  if (!error) error = unit_in(doc, c, from, &from);
+  if (!error) error = unit_in(doc, c, to, &to);
+  if (error) return error;
+  if (from > to || to > c->as.text.text.size - c->as.text.text.anchors) return DUNLIN_ERANGE;
+  buf_init(&part, doc->env, SIZE_MAX / 2);
+  error = text_each_in(&c->as.text.text, &doc->text, (uint32_t)from, (uint32_t)(to - from), copy_piece, &part);
+  if (!error) error = part.error;
+  if (!error) error = buf_take(&part, out, len);
+  buf_free(&part);
+  return error;
 }
 
 int dunlin_counter_get(const dunlin_doc *doc, dunlin_obj counter, int64_t *out) {

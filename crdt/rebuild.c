@@ -66,7 +66,7 @@ int text_rebuild(dunlin_doc *doc, uint32_t container) {
   struct text text;
   int error = text_from_history(doc, container, &text);
   if (error) return error;
-  watch_replaced(c, c->as.text.text.size, text.size);
+  watch_replaced(doc, c, &text);
   text_free(&c->as.text.text);
   c->as.text.text = text;
   c->as.text.sequence.shown = doc->graph.lvs;

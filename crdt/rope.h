@@ -94,7 +94,13 @@ void rope_trim(struct rope *rope);
 size_t rope_measure(const struct rope *rope, size_t at, size_t count);       /* how many bytes that range takes */
 void rope_copy(const struct rope *rope, size_t at, size_t count, void *out); /* writes these bytes */
 
-enum rope_unit { ROPE_SCALARS, ROPE_BYTES, ROPE_UTF16, ROPE_CHARACTERS /* without anchors */ };
+enum rope_unit {
+  ROPE_SCALARS,
+  ROPE_BYTES,
+  ROPE_UTF16,
+  ROPE_CHARACTERS /* without anchors */,
+  ROPE_UTF8 /* bytes, likewise */
+};
 /* The same position in another unit.  Inside a character it is rounded down, beyond the end it is the end; in units that do not
  * count anchors it is behind the anchors before a character. */
 size_t rope_convert(const struct rope *rope, enum rope_unit from, enum rope_unit to, size_t at);

@@ -37,19 +37,21 @@ static size_t sum_in(struct rope_sum sum, enum rope_unit unit) {
     case ROPE_SCALARS: return sum.scalars;
     case ROPE_BYTES: return sum.bytes;
     case ROPE_CHARACTERS: return (size_t)sum.scalars - sum.anchors;
+    case ROPE_UTF8: return (size_t)sum.bytes - ROPE_ANCHOR_BYTES * (size_t)sum.anchors;
     default: return (size_t)sum.scalars + sum.pairs - 2 * (size_t)sum.anchors;
   }
 }
 
-/* The byte of a leaf where the character begins that holds position `at` in UTF-16 units or characters. */
+/* The byte of a leaf where the character begins that holds position `at` in one of the units that leave anchors out. */
 static size_t unit_offset(const uint8_t *bytes, size_t size, enum rope_unit unit, size_t at) {
   size_t offset = 0;
   while (offset < size) {
-    size_t units = bytes[offset] >= 0xfe ? 0 : bytes[offset] >= 0xf0 && unit == ROPE_UTF16 ? 2 : 1;
+    size_t units = bytes[offset] >= 0xfe ? 0 : bytes[offset] >= 0xf0 && unit == ROPE_UTF16 ? 2 : 1, next = offset + 1;
+    while (next < size && utf8_continues(bytes[next])) next++;
+    if (unit == ROPE_UTF8 && units) units = next - offset;
     if (units > at) break;
     at -= units;
-    offset++;
-    while (offset < size && utf8_continues(bytes[offset])) offset++;
+    offset = next;
   }
   return offset;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 void text_init(struct text *text, const struct dunlin_env *env) {
-  *text = (struct text){.size = 0};
+  *text = (struct text){.unit = ROPE_CHARACTERS};
   rope_init(&text->rope, env);
   buf_init(&text->erased, env, SIZE_MAX / 2);
 }
@@ -61,7 +61,7 @@ static int into_rope_noted(struct text *text, const struct column *column, const
 }
 
 /* What was there before the change was opened goes without a note, the rest with one. */
-static int flush(struct text *text, const struct column *column) {
+int text_flush(struct text *text, const struct column *column) {
   if (text->before.what) {
     struct text_edit rest = text->last, front = take_front(&rest, &text->before);
     int error = into_rope(text, column, &front);
@@ -77,15 +77,44 @@ static int flush(struct text *text, const struct column *column) {
 
 /* ---- Edits -------------------------------------------------------------------------------------------------- */
 
+/* Notes an edit that is about to be made for those who watch, in the unit in which they count. */
+static int note_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
+                       uint32_t bytes) {
+  if (text->unit == ROPE_CHARACTERS) {
+    splices_insert(text->splices, pos - text_anchors_before(text, pos), len);
+    return 0;
+  }
+  int error = text_flush(text, column);
+  if (error) return error;
+  for (uint32_t i = 0; text->unit == ROPE_UTF16 && i < bytes; i++) len += *column_at(column, at + i) >= 0xf0;
+  splices_insert(text->splices, (uint32_t)rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos),
+                 text->unit == ROPE_UTF8 ? bytes : len);
+  return 0;
+}
+
+static int note_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t before,
+                      uint32_t anchors) {
+  if (text->unit == ROPE_CHARACTERS) {
+    splices_erase(text->splices, pos - before, len - anchors);
+    return 0;
+  }
+  int error = text_flush(text, column);
+  if (error) return error;
+  size_t from = rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos);
+  size_t to = rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos + len);
+  splices_erase(text->splices, (uint32_t)from, (uint32_t)(to - from));
+  return 0;
+}
+
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                 uint32_t bytes) {
   struct text_edit *last = &text->last;
-  if (text->splices) splices_insert(text->splices, pos - text_anchors_before(text, pos), len);
+  if (text->splices && note_insert(text, column, pos, len, at, bytes)) return DUNLIN_ENOMEM;
   if (last->what == TEXT_INSERT && pos == last->pos + last->len && at == last->at + last->bytes) {
     last->len += len;
     last->bytes += bytes;
   } else {
-    int error = flush(text, column);
+    int error = text_flush(text, column);
     if (error) return error;
     *last = (struct text_edit){TEXT_INSERT, pos, len, at, bytes};
   }
@@ -115,7 +144,7 @@ static bool erase_inserted(struct text *text, const struct column *column, uint3
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len) {
   struct text_edit *last = &text->last;
   uint32_t before = text_anchors_before(text, pos), anchors = text_anchors_before(text, pos + len) - before;
-  if (text->splices) splices_erase(text->splices, pos - before, len - anchors);
+  if (text->splices && note_erase(text, column, pos, len, before, anchors)) return DUNLIN_ENOMEM;
   if (last->what == TEXT_ERASE && pos == last->pos && !(text->before.what && text->before.pos > pos)) {
     last->len += len;
   } else if (last->what == TEXT_ERASE && pos + len == last->pos &&
@@ -123,7 +152,7 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
     last->pos = pos;
     last->len += len;
   } else if (!erase_inserted(text, column, pos, len)) {
-    int error = flush(text, column);
+    int error = text_flush(text, column);
     if (error) return error;
     *last = (struct text_edit){TEXT_ERASE, pos, len, 0, 0};
   }
@@ -135,7 +164,7 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
 
 int text_anchor(struct text *text, const struct column *column, uint32_t pos, struct rope_anchor anchor) {
   uint8_t bytes[ROPE_ANCHOR_BYTES];
-  int error = flush(text, column);
+  int error = text_flush(text, column);
   if (!error && text->is_open) error = reserve_note(text);
   rope_anchor_put(bytes, anchor);
   if (!error) error = rope_insert(&text->rope, pos, bytes, sizeof bytes, 1);
@@ -323,7 +352,7 @@ void text_each(const struct text *text, const struct column *column,
 
 int text_each_in(struct text *text, const struct column *column, uint32_t at, uint32_t len,
                  void (*each)(void *ctx, const void *utf8, size_t bytes), void *ctx) {
-  int error = flush(text, column);
+  int error = text_flush(text, column);
   uint32_t from = text_entity(text, at), to = len ? text_entity(text, at + len - 1) + 1 : from;
   if (!error) each_piece(&text->rope, from, rope_measure(&text->rope, from, to - from), each, ctx);
   return error;

@@ -34,6 +34,7 @@ struct text {
   size_t undo_count, undo_cap;
   struct buf erased;
   struct splices *splices; /* notes edits down for those who watch; NULL: nobody does */
+  enum rope_unit unit;     /* ... in this one: ROPE_CHARACTERS unless somebody wants another */
 };
 
 void text_init(struct text *text, const struct dunlin_env *env);
@@ -44,6 +45,9 @@ int text_insert(struct text *text, const struct column *column, uint32_t pos, ui
                 uint32_t bytes);
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len);
 int text_anchor(struct text *text, const struct column *column, uint32_t pos, struct rope_anchor anchor);
+
+/* Brings all edits into the rope.  DUNLIN_ENOMEM. */
+int text_flush(struct text *text, const struct column *column);
 
 /* From here on edits can be taken back, until text_settle(). */
 void text_open(struct text *text);

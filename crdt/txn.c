@@ -445,6 +445,7 @@ int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
 
 /* The text, when the open transaction's last row is on it and may go on without anything else to do; NULL. */
 static struct text *text_in_hand(const dunlin_doc *doc, dunlin_obj text, uint8_t kind) {
+  if (doc->text_wide && doc->unit != DUNLIN_SCALARS) return NULL;
   const struct oplog_row *row = &doc->open.row;
   if (!doc->open.is_open || doc->txn_error || row->kind != kind || !row->len || doc->open.row_container != text.index)
     return NULL;
@@ -527,10 +528,15 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
   if (remove ? !len && delete_on(doc, text, index, remove) : type_on(doc, text, index, utf8, len)) return 0;
   struct container *c;
   struct places places;
+  size_t scalars = 0, end = 0;
   int error = text_prepare(doc, text, &c);
   if (error) return error;
+  if (remove > SIZE_MAX - index) return txn_fail(doc, DUNLIN_ERANGE);
+  error = unit_in(doc, c, index + remove, &end);
+  if (!error) error = unit_in(doc, c, index, &index);
+  if (error) return txn_fail(doc, error);
+  remove = end - index;
   error = places_begin(&places, doc, c);
-  size_t scalars = 0;
   if (!error) {
     if (index > places.size || remove > places.size - index) error = DUNLIN_ERANGE;
     else if (len && !utf8) error = DUNLIN_EINVAL;
@@ -583,6 +589,8 @@ int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, s
   error = flags & ~(unsigned)(DUNLIN_GROWS_AT_START | DUNLIN_GROWS_AT_END) ? DUNLIN_EINVAL : 0;
   if (!error) error = check_string(key, DUNLIN_MAX_KEY, true);
   if (!error) error = check_value(&value);
+  if (!error) error = unit_in(doc, c, from, &from);
+  if (!error) error = unit_in(doc, c, to, &to);
   if (error) return txn_fail(doc, error);
   error = places_begin(&places, doc, c);
   if (!error && (from > to || to > places.size)) error = DUNLIN_ERANGE;

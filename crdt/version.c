@@ -82,6 +82,7 @@ static int fork_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count,
   dunlin_doc *fork = NULL;
   int error = difference(doc, heads, count, NULL, 0, &ranges, NULL);
   if (!error) error = dunlin_doc_new(doc->env, &doc->id, actor, &fork);
+  if (!error) fork->unit = doc->unit;
   if (!error) error = dunlin_doc_set_void(fork, doc->void_ids, doc->void_count);
   if (!error) error = copy_ranges(doc, &ranges, fork);
   lv_ranges_free(&ranges, doc->env);
@@ -101,6 +102,7 @@ int dunlin_doc_copy(const dunlin_doc *doc, const struct dunlin_actor *actor, dun
   int error = docfile_save(doc, false, &bytes, &len);
   if (!error) error = dunlin_doc_load(doc->env, bytes, len, actor, out);
   dunlin_free(doc->env, bytes, len);
+  if (!error) (*out)->unit = doc->unit;
   if (error != DUNLIN_ELIMIT) return error;
   const struct dunlin_id *heads = dunlin_doc_heads(doc, &len); /* what cannot be saved can still be taken in */
   return heads ? dunlin_doc_fork(doc, heads, len, actor, out) : DUNLIN_ENOMEM;

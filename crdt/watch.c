@@ -163,7 +163,12 @@ struct watch_note *watch_note_of(dunlin_doc *doc, uint32_t container, const stru
   bool is_new = !c->note;
   if (is_new) c->note = note_new(doc, container, state);
   if (!c->note) return NULL;
-  if (c->kind == DUNLIN_TEXT) c->as.text.text.splices = &c->note->splices;
+  if (c->kind == DUNLIN_TEXT) {
+    c->as.text.text.splices = &c->note->splices;
+    c->as.text.text.unit = doc->unit == DUNLIN_UTF8    ? ROPE_UTF8
+                           : doc->unit == DUNLIN_UTF16 ? ROPE_UTF16
+                                                       : ROPE_CHARACTERS;
+  }
   if (c->kind == DUNLIN_LIST) c->as.list.list.splices = &c->note->splices;
   if (is_new) splices_open(&c->note->splices);
   return c->note;
@@ -239,11 +244,19 @@ void watch_item(dunlin_doc *doc, const struct container *c, uint32_t at, uint32_
   else if (!splices_set(&c->note->splices, at, (uint32_t)w->before_count - 1)) watch_drop_before(w);
 }
 
-void watch_replaced(struct container *c, uint32_t before, uint32_t now) {
+void watch_replaced(const dunlin_doc *doc, struct container *c, struct text *now) {
+  struct text *before = &c->as.text.text;
   if (!c->note) return;
-  if (c->kind == DUNLIN_TEXT) c->as.text.text.splices = &c->note->splices;
-  if (before) splices_erase(&c->note->splices, 0, before);
-  if (now) splices_insert(&c->note->splices, 0, now);
+  now->splices = before->splices;
+  now->unit = before->unit;
+  if (text_flush(before, &doc->text) || text_flush(now, &doc->text)) {
+    c->note->splices.lost = true;
+    return;
+  }
+  size_t was = rope_convert(&before->rope, ROPE_SCALARS, now->unit, before->size);
+  size_t is = rope_convert(&now->rope, ROPE_SCALARS, now->unit, now->size);
+  if (was) splices_erase(&c->note->splices, 0, (uint32_t)was);
+  if (is) splices_insert(&c->note->splices, 0, (uint32_t)is);
 }
 
 void watch_lost(dunlin_doc *doc) {

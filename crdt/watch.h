@@ -13,6 +13,7 @@
 #include "crdt/splices.h"
 
 struct container;
+struct text;
 
 /* What is known about a container that was written to since the last look. */
 struct watch_note {
@@ -25,8 +26,8 @@ struct watch_note {
 void watch_touch(dunlin_doc *doc, uint32_t container);
 void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry);
 void watch_item(dunlin_doc *doc, const struct container *list, uint32_t at, uint32_t element);
-/* All of a sequence was put in place anew. */
-void watch_replaced(struct container *container, uint32_t before, uint32_t now);
+/* A text is about to be replaced by one that was made anew. */
+void watch_replaced(const dunlin_doc *doc, struct container *container, struct text *now);
 /* The document was made again, and `old` is what it was: with the same containers, which showed something else.  watch_compare.c */
 void watch_compare(dunlin_doc *doc, dunlin_doc *old);
 /* What shows has changed in a way that nobody has noted. */

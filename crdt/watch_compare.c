@@ -46,9 +46,13 @@ static bool starts_character(const uint8_t *text, size_t len, size_t at) {
   return at == len || (text[at] & 0xc0u) != 0x80u;
 }
 
-static uint32_t count_characters(const uint8_t *text, size_t len) {
+static uint32_t count_units(const uint8_t *text, size_t len, enum dunlin_unit unit) {
   uint32_t count = 0;
-  for (size_t i = 0; i < len; i++) count += starts_character(text, len, i);
+  if (unit == DUNLIN_UTF8) return (uint32_t)len;
+  for (size_t i = 0; i < len; i++) {
+    if (starts_character(text, len, i)) count++;
+    if (unit == DUNLIN_UTF16 && text[i] >= 0xf0) count++;
+  }
   return count;
 }
 
@@ -64,8 +68,8 @@ static int compare_texts(const dunlin_doc *doc, const struct container *c, const
     while (!starts_character(a, len, front) || !starts_character(b, old_len, front)) front--;
     while (back < least - front && a[len - 1 - back] == b[old_len - 1 - back]) back++;
     while (!starts_character(a, len, len - back)) back--;
-    note_middle(c->note, count_characters(a, front), count_characters(b + front, old_len - front - back),
-                count_characters(a + front, len - front - back));
+    note_middle(c->note, count_units(a, front, doc->unit), count_units(b + front, old_len - front - back, doc->unit),
+                count_units(a + front, len - front - back, doc->unit));
   }
   bool failed = !a || !b;
   env_free(doc->env, a, len);

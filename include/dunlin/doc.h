@@ -237,11 +237,21 @@ DUNLIN_API int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index
 /* Takes the element at `from` out and puts it so that its index is `to`. */
 DUNLIN_API int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to);
 
-/* ---- Text (positions count Unicode scalar values) ----------------------------------------------------------- */
+/* ---- Text ---------------------------------------------------------------------------------------------------- */
+
+/* What positions and sizes in texts count, in every call and in events: Unicode scalar values unless the app says otherwise.  A
+ * position inside a character is DUNLIN_ERANGE.  In a transaction on an earlier version positions count scalar values, whatever the unit.
+ * To be called before the document is used; DUNLIN_ESTATE inside a transaction, and while there are watches. */
+enum dunlin_unit { DUNLIN_SCALARS, DUNLIN_UTF8, DUNLIN_UTF16 };
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_set_unit(dunlin_doc *doc, enum dunlin_unit unit);
+DUNLIN_API enum dunlin_unit dunlin_doc_unit(const dunlin_doc *doc);
+/* The same position in another unit.  DUNLIN_ERANGE. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_text_convert(const dunlin_doc *doc, dunlin_obj text, enum dunlin_unit from,
+                                                   size_t at, enum dunlin_unit to, size_t *out);
 
 /* SIZE_MAX: out of memory while bringing in what came from others; it can be tried again. */
 DUNLIN_API size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text);
-/* Deletes `remove` scalar values at `index` and inserts `utf8` there. */
+/* Deletes what is from `index` to `index` + `remove` and inserts `utf8` there. */
 DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8,
                                   size_t len);
 /* The whole text as UTF-8: returns its length in bytes, and writes it when `cap` is at least that.  SIZE_MAX: out of memory, as
@@ -250,17 +260,21 @@ DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin
 
 /* ---- Marks -------------------------------------------------------------------------------------------------- */
 
+/* What stands from `from` to `to`, as UTF-8, for dunlin_free(env, ...).  DUNLIN_ERANGE. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_text_part(const dunlin_doc *doc, dunlin_obj text, size_t from, size_t to,
+                                                void **out, size_t *len);
+
 /* A mark gives characters of a text a value under a key: `bold` true, `link` an address.  Where marks of one key overlap the one
  * that was made last shows (the highest lamport, actor, change id).  What is inserted in the middle of a mark is marked; what is
  * inserted at an edge is when the mark grows there, also when that is done concurrently. */
 enum dunlin_mark_flags { DUNLIN_GROWS_AT_START = 1, DUNLIN_GROWS_AT_END = 2 };
 
-/* Marks the scalar values from `from` to `to` - 1.  DUNLIN_NULL takes the mark of that key off.  Does nothing where the range is
+/* Marks what is from `from` to `to`.  DUNLIN_NULL takes the mark of that key off.  Does nothing where the range is
  * marked so already, or empty. */
 DUNLIN_API int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
                                 struct dunlin_value value, unsigned flags);
 
-/* Scalar values in a row that are marked alike, and how many marks they have. */
+/* A stretch that is marked alike, and how many marks they have. */
 struct dunlin_span {
   size_t from, to, marks;
 };

@@ -25,6 +25,7 @@ static void run_mirror(uint64_t seed) {
   struct rng rng = {seed};
   for (uint8_t i = 0; i < replicas; i++) docs[i] = test_doc((uint8_t)(i + 1));
   for (size_t steps = rng_below(&rng, 20); steps; steps--) program_edit(docs[0], &rng);
+  OK(dunlin_doc_set_unit(docs[0], (enum dunlin_unit)(seed % 3)));
   OK(dunlin_watch(docs[0], DUNLIN_ROOT, dunlin_key(""), 7));
   struct mirror *mirror = mirror_read(docs[0]);
   for (int step = 0; step < 60; step++) {

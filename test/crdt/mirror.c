@@ -148,25 +148,41 @@ static struct node *find_obj(struct node *n, uint32_t obj) {
 
 /* ---- Keeping it up ------------------------------------------------------------------------------------------ */
 
-/* The byte of the `at`-th scalar value. */
-static size_t byte_of(const char *text, size_t at) {
+/* How many units begin with this byte. */
+static size_t units_at(char byte, enum dunlin_unit unit) {
+  unsigned char c = (unsigned char)byte;
+  if (unit == DUNLIN_UTF8) return 1;
+  if (c >> 6 == 2) return 0;
+  return unit == DUNLIN_UTF16 && c >= 0xf0 ? 2 : 1;
+}
+
+static size_t byte_of(const char *text, size_t at, enum dunlin_unit unit) {
   size_t i = 0;
-  for (; text[i]; i++)
-    if (((unsigned char)text[i] & 0xc0u) != 0x80u && !at--) break;
+  for (; text[i] && at; i++) {
+    assert_true(at >= units_at(text[i], unit));
+    at -= units_at(text[i], unit);
+  }
+  while (text[i] && !units_at(text[i], unit)) i++;
   return i;
 }
 
-static void splice_text(struct node *n, const struct dunlin_event *e) {
-  size_t from = byte_of(n->text, e->at), to = from + byte_of(n->text + from, e->removed), rest = strlen(n->text + to);
+static size_t units_of(struct dunlin_bytes text, enum dunlin_unit unit) {
+  const char *p = text.data;
+  size_t units = 0;
+  for (size_t i = 0; i < text.len; i++) units += units_at(p[i], unit);
+  return units;
+}
+
+static void splice_text(struct node *n, const struct dunlin_event *e, enum dunlin_unit unit) {
+  size_t from = byte_of(n->text, e->at, unit), to = from + byte_of(n->text + from, e->removed, unit);
+  size_t rest = strlen(n->text + to);
   char *text = calloc(from + e->text.len + rest + 1, 1);
   memcpy(text, n->text, from);
   if (e->text.len) memcpy(text + from, e->text.data, e->text.len);
   memcpy(text + from + e->text.len, n->text + to, rest);
   free(n->text);
   n->text = text;
-  size_t scalars = 0;
-  for (size_t i = 0; i < e->text.len; i++) scalars += ((const unsigned char *)e->text.data)[i] >> 6 != 2;
-  assert_int_equal(scalars, e->inserted);
+  assert_int_equal(units_of(e->text, unit), e->inserted);
 }
 
 static void splice_list(struct node *n, const dunlin_doc *doc, const struct dunlin_event *e) {
@@ -236,7 +252,7 @@ static void apply_event(const struct mirror *mirror, const dunlin_doc *doc, cons
       break;
     case DUNLIN_EVENT_SPLICE:
       assert_true(e->removed || e->inserted);
-      if (n->kind == DUNLIN_TEXT) splice_text(n, e);
+      if (n->kind == DUNLIN_TEXT) splice_text(n, e, dunlin_doc_unit(doc));
       else splice_list(n, doc, e);
       break;
     case DUNLIN_EVENT_VALUE:

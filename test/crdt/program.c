@@ -91,12 +91,20 @@ static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
 
 static void edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   static const char *const words[] = {"x", "yz", "\xc3\xa9t\xc3\xa9", "\xf0\x9f\xa6\x86", "hello"};
-  size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
-  size_t remove = rng_below(rng, 2) ? rng_below(rng, size - at < 4 ? size - at + 1 : 4) : 0;
+  enum dunlin_unit unit = dunlin_doc_unit(doc);
+  size_t size = dunlin_text_size(doc, text);
+  OK(dunlin_text_convert(doc, text, unit, size, DUNLIN_SCALARS, &size));
+  size_t at = rng_below(rng, size + 1);
+  size_t end = at + (rng_below(rng, 2) ? rng_below(rng, size - at < 4 ? size - at + 1 : 4) : 0);
+  size_t marked = at + rng_below(rng, size - at + 1);
+  OK(dunlin_text_convert(doc, text, DUNLIN_SCALARS, at, unit, &at));
+  OK(dunlin_text_convert(doc, text, DUNLIN_SCALARS, end, unit, &end));
+  OK(dunlin_text_convert(doc, text, DUNLIN_SCALARS, marked, unit, &marked));
+  size_t remove = end - at;
   const char *word = remove && rng_below(rng, 2) ? "" : words[rng_below(rng, 5)];
   if (!rng_below(rng, 4)) {
-    OK(dunlin_text_mark(doc, text, at, at + rng_below(rng, size - at + 1), dunlin_key(keys[rng_below(rng, 4)]),
-                        any_value(rng), (unsigned)rng_below(rng, 4)));
+    OK(dunlin_text_mark(doc, text, at, marked, dunlin_key(keys[rng_below(rng, 4)]), any_value(rng),
+                        (unsigned)rng_below(rng, 4)));
     return;
   }
   OK(dunlin_text_splice(doc, text, at, remove, word, strlen(word)));
