@@ -272,6 +272,14 @@ static void look_at_sequence(struct look *l, uint32_t container) {
   }
 }
 
+static void look_at_marks(struct look *l, uint32_t container) {
+  const struct container *c = l->doc->containers[container];
+  if (!c->note->marks && c->as.text.text.marked == c->note->marked) return;
+  struct dunlin_event event = {
+      .kind = DUNLIN_EVENT_MARKS, .origin = c->note->origin, .obj = {container}, .path = l->path};
+  emit(l, &event);
+}
+
 static void look_at_value(struct look *l, uint32_t container) {
   const struct container *c = l->doc->containers[container];
   const struct watch_before *before = &l->watch->befores[c->note->before];
@@ -344,6 +352,7 @@ static void look_at_all(struct look *l, uint32_t (*keys)[2], size_t key_count) {
     }
     if (!shows) continue;
     if (c->kind == DUNLIN_TEXT || c->kind == DUNLIN_LIST) look_at_sequence(l, at);
+    if (c->kind == DUNLIN_TEXT) look_at_marks(l, at);
     if (c->kind == DUNLIN_COUNTER || is_offer(c->kind)) look_at_value(l, at);
   }
 }

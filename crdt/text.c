@@ -172,6 +172,7 @@ int text_anchor(struct text *text, const struct column *column, uint32_t pos, st
   if (text->is_open) text->undos[text->undo_count++] = (struct text_undo){pos, 1, 0};
   text->size++;
   text->anchors++;
+  text->marked++;
   text->edits++;
   return 0;
 }
@@ -184,6 +185,7 @@ void text_open(struct text *text) {
   text->size_before = text->size;
   if (text->splices) splices_open(text->splices);
   text->anchors_before = text->anchors;
+  text->marked_before = text->marked;
 }
 
 static void close_notes(struct text *text) {
@@ -219,6 +221,7 @@ void text_revert(struct text *text, const struct column *column) {
   text->size = text->size_before;
   if (text->splices) splices_revert(text->splices);
   text->anchors = text->anchors_before;
+  text->marked = text->marked_before;
   text->erased.error = 0;
   close_notes(text);
 }

@@ -33,8 +33,9 @@ struct text {
   struct text_undo *undos;
   size_t undo_count, undo_cap;
   struct buf erased;
-  struct splices *splices; /* notes edits down for those who watch; NULL: nobody does */
-  enum rope_unit unit;     /* ... in this one: ROPE_CHARACTERS unless somebody wants another */
+  uint32_t marked, marked_before; /* counts anchors that were put in */
+  struct splices *splices;        /* notes edits down for those who watch; NULL: nobody does */
+  enum rope_unit unit;            /* ... in this one: ROPE_CHARACTERS unless somebody wants another */
 };
 
 void text_init(struct text *text, const struct dunlin_env *env);

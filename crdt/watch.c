@@ -155,6 +155,7 @@ static struct watch_note *note_new(dunlin_doc *doc, uint32_t container, const st
     }
   }
   w->noted[w->noted_count++] = container;
+  if (c->kind == DUNLIN_TEXT) note->marked = c->as.text.text.marked;
   return note;
 }
 
@@ -249,6 +250,8 @@ void watch_replaced(const dunlin_doc *doc, struct container *c, struct text *now
   if (!c->note) return;
   now->splices = before->splices;
   now->unit = before->unit;
+  c->note->marks |= before->marked != c->note->marked;
+  c->note->marked = now->marked;
   if (text_flush(before, &doc->text) || text_flush(now, &doc->text)) {
     c->note->splices.lost = true;
     return;

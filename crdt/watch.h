@@ -20,6 +20,8 @@ struct watch_note {
   unsigned origin;
   uint32_t before; /* of a container with one value: which note says what it was */
   struct splices splices;
+  uint32_t marked; /* text.marked at the last look */
+  bool marks;      /* marks have changed, whatever that says */
 };
 
 /* The open change is about to write to the container; to that key of it; to that element, at `at`. */

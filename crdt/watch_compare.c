@@ -79,18 +79,48 @@ static int compare_texts(const dunlin_doc *doc, const struct container *c, const
 
 /* ---- All of it ---------------------------------------------------------------------------------------------- */
 
+/* Whether texts that read the same are marked alike. */
+static bool same_marks(const dunlin_doc *a, const dunlin_doc *b, dunlin_obj text) {
+  for (size_t at = 0, i; at < dunlin_text_size(a, text); at = i) {
+    struct dunlin_span x, y;
+    struct dunlin_bytes x_key, y_key;
+    struct dunlin_value x_value, y_value;
+    if (dunlin_text_span(a, text, at, &x) || dunlin_text_span(b, text, at, &y)) return false;
+    if (x.to != y.to || x.marks != y.marks) return false;
+    for (i = 0; i < x.marks; i++) {
+      if (dunlin_text_span_mark(a, text, at, i, &x_key, &x_value)) return false;
+      if (dunlin_text_span_mark(b, text, at, i, &y_key, &y_value)) return false;
+      if (key_compare(x_key, y_key) || !value_same(&x_value, &y_value)) return false;
+    }
+    i = x.to;
+  }
+  return true;
+}
+
+static void compare_marks(const dunlin_doc *doc, struct container *c, const dunlin_doc *old_doc, uint32_t at) {
+  const struct text *text = &c->as.text.text, *old = &old_doc->containers[at]->as.text.text;
+  struct watch_note *note = c->note;
+  note->marked = text->marked;
+  bool any = text->anchors || old->anchors;
+  if (any && (note->splices.count || !same_marks(doc, old_doc, (dunlin_obj){at}))) note->marks = true;
+}
+
 static int compare_container(dunlin_doc *doc, uint32_t at, dunlin_doc *old_doc) {
   struct container *c = doc->containers[at], *old = old_doc->containers[at];
   int error = container_show(old_doc, at);
   if (!error) error = container_show(doc, at);
   c->note = old->note; /* what was noted since the last look stays */
   old->note = NULL;
+  if (c->note && c->kind == DUNLIN_TEXT) c->note->marks |= old->as.text.text.marked != c->note->marked;
   struct watch_note *note = error ? NULL : watch_note_of(doc, at, old);
   if (!note) return DUNLIN_ENOMEM;
   note->origin |= DUNLIN_ORIGIN_VOID;
   if (has_map(c->kind)) compare_maps(doc, at, &old->as.map);
   if (c->kind == DUNLIN_LIST) compare_lists(c, &old->as.list.list);
-  return c->kind == DUNLIN_TEXT ? compare_texts(doc, c, old_doc, &old->as.text.text) : 0;
+  if (c->kind != DUNLIN_TEXT) return 0;
+  error = compare_texts(doc, c, old_doc, &old->as.text.text);
+  if (!error) compare_marks(doc, c, old_doc, at);
+  return error;
 }
 
 /* Keys may have other numbers now: transactions that were aborted have left some behind. */

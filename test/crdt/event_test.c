@@ -185,6 +185,37 @@ static void a_conflict_is_told(void **state) {
   dunlin_doc_free(b);
 }
 
+static void marking_is_told(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  struct dunlin_value yes = {.kind = DUNLIN_BOOL, .as.boolean = true};
+  struct dunlin_id id;
+  dunlin_obj text = begin_child(doc, "t", DUNLIN_TEXT);
+  OK(dunlin_text_splice(doc, text, 0, 0, "abc", 3));
+  commit(doc);
+  OK(dunlin_watch(doc, DUNLIN_ROOT, dunlin_key("/t"), 1));
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_mark(doc, text, 0, 2, dunlin_key("bold"), yes, 0));
+  dunlin_abort(doc);
+  no_more(doc);
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_mark(doc, text, 0, 2, dunlin_key("bold"), yes, 0));
+  OK(dunlin_commit(doc, 0, &id));
+  struct dunlin_event e = next(doc);
+  assert_int_equal(e.kind, DUNLIN_EVENT_MARKS);
+  assert_path(&e, "/t");
+  no_more(doc);
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, text, 1, 1, "", 0));
+  commit(doc);
+  assert_int_equal(next(doc).kind, DUNLIN_EVENT_SPLICE);
+  no_more(doc);
+  OK(dunlin_doc_set_void(doc, &id, 1));
+  assert_int_equal(next(doc).kind, DUNLIN_EVENT_MARKS);
+  no_more(doc);
+  dunlin_doc_free(doc);
+}
+
 static void void_changes_are_told(void **state) {
   (void)state;
   dunlin_doc *doc = test_doc(1);
@@ -209,7 +240,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(many_writes_are_one_event), cmocka_unit_test(nothing_changed_is_no_event),
       cmocka_unit_test(only_what_is_watched),      cmocka_unit_test(a_conflict_is_told),
-      cmocka_unit_test(void_changes_are_told),     cmocka_unit_test(a_mirror_follows),
+      cmocka_unit_test(void_changes_are_told),     cmocka_unit_test(marking_is_told),
+      cmocka_unit_test(a_mirror_follows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

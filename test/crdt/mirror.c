@@ -244,6 +244,7 @@ static void apply_event(const struct mirror *mirror, const dunlin_doc *doc, cons
   assert_non_null(n); /* nothing is told about what does not show */
   switch (e->kind) {
     case DUNLIN_EVENT_KEY: set_key(n, doc, e); break;
+    case DUNLIN_EVENT_MARKS:
     case DUNLIN_EVENT_CONFLICT: break;
     case DUNLIN_EVENT_ITEM:
       assert_was(doc, n->items[e->at].value, &e->before);
