@@ -33,16 +33,27 @@ static bool begins_scalar(const char *text, size_t len, size_t at) {
   return at == len || ((uint8_t)text[at] & 0xc0) != 0x80;
 }
 
+/* How long well-formed UTF-8 is in the unit in which the document counts. */
+static size_t length_in(enum dunlin_unit unit, const char *text, size_t len) {
+  size_t units = 0;
+  for (size_t i = 0; i < len; i++) {
+    uint8_t byte = (uint8_t)text[i];
+    if (unit == DUNLIN_UTF8 || (byte & 0xc0) != 0x80) units++;
+    if (unit == DUNLIN_UTF16 && byte >= 0xf0) units++; /* a pair */
+  }
+  return units;
+}
+
 /* Replaces what differs between the common beginning and the common end.  What both have in common is cut at a scalar value of the
  * one where it is cut at one of the other. */
 static int splice(dunlin_doc *doc, dunlin_obj text, const char *now, size_t now_len, const char *then,
                   size_t then_len) {
-  size_t common = now_len < then_len ? now_len : then_len, head = 0, tail = 0, before = 0, gone = 0;
+  size_t common = now_len < then_len ? now_len : then_len, head = 0, tail = 0;
   while (head < common && now[head] == then[head]) head++;
   while (!begins_scalar(now, now_len, head)) head--;
   while (tail < common - head && now[now_len - 1 - tail] == then[then_len - 1 - tail]) tail++;
   while (!begins_scalar(now, now_len, now_len - tail)) tail--;
-  if (!utf8_valid(now, head, &before) || !utf8_valid(now + head, now_len - head - tail, &gone)) return DUNLIN_ECORRUPT;
+  size_t before = length_in(doc->unit, now, head), gone = length_in(doc->unit, now + head, now_len - head - tail);
   return dunlin_text_splice(doc, text, before, gone, then + head, then_len - head - tail);
 }
 

@@ -31,7 +31,7 @@ extern "C" {
 DUNLIN_API DUNLIN_MUST_USE int dunlin_read_plain(const dunlin_doc *doc, dunlin_obj obj, void **out, size_t *len);
 
 /* The writes that follow belong into a transaction, as those of doc.h do; one that dunlin_begin() opened, since they look at what
- * shows (else DUNLIN_ESTATE).
+ * shows (else DUNLIN_ESTATE).  Errors are those of doc.h, too.
  *
  * They write only what differs: a value that shows already is not written, even where it shows among others in conflict.  Containers
  * that are there stay and are changed inside; a list by few insertions and deletions, found by comparing its elements (when more

@@ -124,6 +124,7 @@ static void any_text_becomes_any_other(void **state) {
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct rng rng = rng_of(plain_seed = seed);
     dunlin_doc *doc = test_doc(1);
+    OK(dunlin_doc_set_unit(doc, (enum dunlin_unit)(seed % 3))); /* which is not that of plain values */
     OK(dunlin_begin(doc));
     dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("v"), DUNLIN_TEXT);
     for (int step = 0; step < 20; step++) {
