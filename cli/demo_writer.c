@@ -1,5 +1,6 @@
 #include "cli/demo_writer.h"
 
+#include <dunlin/history.h>
 #include <string.h>
 
 uint64_t writer_count(const dunlin_doc *doc, const struct dunlin_actor *actor) {

@@ -2,6 +2,7 @@
 #include "cli/json.h"
 #include "cli/place.h"
 
+#include <dunlin/history.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

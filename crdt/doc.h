@@ -2,7 +2,7 @@
 #ifndef CRDT_DOC_H
 #define CRDT_DOC_H
 
-#include <dunlin/doc.h>
+#include <dunlin/history.h>
 
 /* dunlin_doc_apply() of a delta that came from `author`'s log: a change that claims another actor is refused (and may still
  * come from its true author later). */

@@ -72,6 +72,11 @@ int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, s
   return 0;
 }
 
+size_t dunlin_list_tail(const dunlin_doc *doc, dunlin_obj list, size_t most) {
+  size_t size = dunlin_list_size(doc, list);
+  return size == SIZE_MAX ? SIZE_MAX : size > most ? size - most : 0;
+}
+
 int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value *out) {
   return dunlin_list_conflict(doc, list, index, 0, out);
 }

@@ -384,6 +384,12 @@ int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunli
   return reg && is_settled_value(doc, reg, &value) ? 0 : perform(doc, &op, NULL);
 }
 
+int dunlin_list_append(dunlin_doc *doc, dunlin_obj list, struct dunlin_value value) {
+  size_t size = dunlin_list_size(doc, list);
+  if (size == SIZE_MAX) return txn_writable(doc) ? txn_writable(doc) : txn_fail(doc, DUNLIN_ENOMEM);
+  return dunlin_list_insert(doc, list, size, value);
+}
+
 dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind) {
   struct op op = {.kind = OP_LIST_CHILD, .len = 1, .number = (uint32_t)kind};
   dunlin_obj child = DUNLIN_NONE;

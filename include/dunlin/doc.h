@@ -138,38 +138,12 @@ DUNLIN_API size_t dunlin_doc_pending(const dunlin_doc *doc);
 /* The version: the changes that no other change builds on, sorted.  Borrowed until the document changes. */
 DUNLIN_API const struct dunlin_id *dunlin_doc_heads(const dunlin_doc *doc, size_t *count);
 
-struct dunlin_change_info {
-  struct dunlin_id id;
-  struct dunlin_actor actor;
-  uint64_t number;  /* counts this actor's changes in this document, from 0 */
-  uint64_t lamport; /* 1 + the highest of its parents */
-  int64_t time;     /* its author's claim, 0 when there is none */
-  size_t parents;
-  size_t operations;
-};
-
-/* The change at place `at` of this replica's own order (parents before children, 0 is the oldest), the change
- * named `id`, and actor's change `number` (the first one seen, if it forked).  DUNLIN_ENOENT when absent. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_change_at(const dunlin_doc *doc, size_t at, struct dunlin_change_info *out);
-DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_find_change(const dunlin_doc *doc, const struct dunlin_id *id,
-                                                      struct dunlin_change_info *out);
-DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_find_number(const dunlin_doc *doc, const struct dunlin_actor *actor,
-                                                      uint64_t number, struct dunlin_change_info *out);
-/* Parent `i` of the change named `id`. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_parent(const dunlin_doc *doc, const struct dunlin_id *id, size_t i,
-                                                 struct dunlin_id *out);
-
 /* ---- Transactions ------------------------------------------------------------------------------------------- */
 
 /* Opens a transaction on the current version.  One at a time: DUNLIN_ESTATE.
  * Writes take effect at once for reads through this document.  The first write that fails is remembered: later
  * writes return its error too, and so does dunlin_commit(), which then aborts; so it is enough to check there. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_begin(dunlin_doc *doc);
-
-/* Opens a transaction on an earlier version: every index and every "seen" of its writes refers to the merge of
- * `heads`.  This document's actor must have its previous change in that version's past (else DUNLIN_EINVAL).
- * While it is open, reads still show the whole document. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_begin_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count);
 
 /* Ends the transaction with a change of its writes and gives the change's id (NULL: not wanted).  Returns 1 when
  * there was something to commit and 0 when there was not (then `out` is untouched).  `time` is stored in the change
@@ -187,6 +161,9 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_txn_error(const dunlin_doc *doc);
  * fail with it.  This is how a store makes commits durable. */
 typedef int dunlin_commit_hook(void *ctx, const struct dunlin_id *id, struct dunlin_bytes change);
 DUNLIN_API void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, void *ctx);
+
+/* The kind of a container; DUNLIN_NULL when the handle is no longer valid. */
+DUNLIN_API enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj obj);
 
 /* ---- Maps --------------------------------------------------------------------------------------------------- */
 
@@ -228,12 +205,16 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_list_get(const dunlin_doc *doc, dunlin_obj
                                                struct dunlin_value *out);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, size_t i,
                                                     struct dunlin_value *out);
+/* The index of the first of the `most` last elements: a view of a log whose length is bounded, the same everywhere, without deleting
+ * anything. */
+DUNLIN_API size_t dunlin_list_tail(const dunlin_doc *doc, dunlin_obj list, size_t most);
 /* Inserts before `index` (size: at the end). */
 DUNLIN_API int dunlin_list_insert(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
 DUNLIN_API dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind);
 DUNLIN_API int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
 DUNLIN_API dunlin_obj dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind);
 DUNLIN_API int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index, size_t count);
+DUNLIN_API int dunlin_list_append(dunlin_doc *doc, dunlin_obj list, struct dunlin_value value);
 /* Takes the element at `from` out and puts it so that its index is `to`. */
 DUNLIN_API int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to);
 
@@ -258,11 +239,11 @@ DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index
  * above. */
 DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap);
 
-/* ---- Marks -------------------------------------------------------------------------------------------------- */
-
 /* What stands from `from` to `to`, as UTF-8, for dunlin_free(env, ...).  DUNLIN_ERANGE. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_text_part(const dunlin_doc *doc, dunlin_obj text, size_t from, size_t to,
                                                 void **out, size_t *len);
+
+/* ---- Marks -------------------------------------------------------------------------------------------------- */
 
 /* A mark gives characters of a text a value under a key: `bold` true, `link` an address.  Where marks of one key overlap the one
  * that was made last shows (the highest lamport, actor, change id).  What is inserted in the middle of a mark is marked; what is
@@ -314,9 +295,6 @@ DUNLIN_API size_t dunlin_set_size(const dunlin_doc *doc, dunlin_obj set);
 /* Member `i` in the order of their bytes; borrowed until the document changes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_set_at(const dunlin_doc *doc, dunlin_obj set, size_t i, struct dunlin_value *out);
 
-/* The kind of a container; DUNLIN_NULL when the handle is no longer valid. */
-DUNLIN_API enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj obj);
-
 /* ---- Exchange ----------------------------------------------------------------------------------------------- */
 
 /* The changes that are in this document and not in the past of `since` (0 heads: all), as one delta.  The caller
@@ -337,28 +315,6 @@ struct dunlin_applied {
  * every replica alike, and counted; the others are taken.  `result` may be NULL. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_apply(dunlin_doc *doc, const void *delta, size_t len,
                                                 struct dunlin_applied *result);
-
-/* ---- Void changes ------------------------------------------------------------------------------------------- */
-
-/* From now on these changes are *void*, and no others; those that are not here yet count when they come.  The call gives the whole
- * set, in any order (count 0: none); it can be taken back by another call.
- *
- * A void change stays in the document, is exchanged like any other, and counts for what later changes mean and whether they are
- * valid.  But nothing of it shows: what it inserted is deleted, what it deleted, moved or overwrote is not, what it wrote is not
- * there, what it added is 0.  Changes that build on it keep their own effect.  Documents with the same changes and the same set
- * are equal, in whatever order they got them.  The set is not part of the document: it is not exchanged and not in its history.
- *
- * When changes that are here become void or cease to be, the document is made again from its history, which takes the time of
- * taking it in and, while it lasts, as much memory again; handles of containers stay valid, borrowed strings do not.
- * DUNLIN_ESTATE inside a transaction.  On an error the document and its set are as they were.
- *
- * Writing while void changes are in the document: indexes count what shows, as ever, on the current version; on an earlier one
- * (dunlin_begin_at()) they count void changes as if they were in force.  Two things no change can say.  An item that shows only
- * because a void change deleted it cannot be deleted, set or moved: DUNLIN_EREFUSED.  And what is put behind an item that a void
- * change deleted or moved away comes to stand before it, behind the nearest item that is not of that kind. */
-DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_set_void(dunlin_doc *doc, const struct dunlin_id *changes, size_t count);
-/* Whether the change is in the set, here already or not. */
-DUNLIN_API bool dunlin_doc_is_void(const dunlin_doc *doc, const struct dunlin_id *change);
 
 /* ---- The compact form --------------------------------------------------------------------------------------- */
 

@@ -1,3 +1,4 @@
+#include <dunlin/history.h>
 #include "test/fuzz/fuzz_doc.h"
 
 static const struct dunlin_id doc_id = {{1}};

@@ -1,5 +1,6 @@
 #include "test/sim/device.h"
 
+#include <dunlin/history.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 #include "test/sim/ledger.h"
 
+#include <dunlin/history.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include <dunlin/doc.h>
+#include <dunlin/history.h>
 
 #include "test/support/rng.h"
 
