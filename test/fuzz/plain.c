@@ -105,6 +105,14 @@ static void check_shows(const dunlin_doc *doc, struct dunlin_bytes canonical) {
   buf_free(&bytes);
 }
 
+/* A text at "v", which stays one as long as strings are written. */
+static void begin_with_text(dunlin_doc *doc) {
+  CHECK(!dunlin_begin(doc));
+  dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("v"), DUNLIN_TEXT);
+  CHECK(!dunlin_text_splice(doc, text, 0, 0, "caf\xc3\xa9 \xf0\x9f\xa6\x86", 10));
+  CHECK(dunlin_commit(doc, 0, NULL) == 1);
+}
+
 /* Makes "v" hold the value, over what is there; false when a document cannot. */
 static bool write_value(dunlin_doc *doc, struct dunlin_bytes input, const struct plain *plain) {
   struct dunlin_id before = fuzz_hash(doc);
@@ -189,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   bool is_good[VALUES], written = true;
   seeded_init(&memory, 1);
   dunlin_doc *doc = fuzz_doc(&memory.env, 1);
+  begin_with_text(doc);
   for (int i = 0; i < VALUES; i++) {
     inputs[i] = fuzz_chunk(&in);
     is_good[i] = read_value(&memory.env, inputs[i], &plain[i]);
@@ -256,6 +265,15 @@ void fuzz_seeds(fuzz_emit *emit, void *ctx) {
               "k\x03\x05\x08")},
        DUNLIN_OP_REMOVE,
        2,
+       "/v"},
+      {"texts",
+       {BYTES("\xa6"
+              "caf\xc3\xa8 "),
+        BYTES("\xaa"
+              "caf\xc3\xa9 noir"),
+        BYTES("\xa0")},
+       DUNLIN_OP_SET,
+       0,
        "/v"},
       {"merging",
        {BYTES("\x91\x80"),
