@@ -598,13 +598,15 @@ int graph_reserve_next(struct graph *g) {
              : 0;
 }
 
-bool graph_knows_last(const struct graph *g) {
+static bool knows_last(const struct graph *g) {
   return g->head_count == 1 || g->unseen_at == g->lvs - 1;
 }
 
-uint32_t graph_last_saw(const struct graph *g, uint32_t lv) {
+bool graph_last_saw(const struct graph *g, uint32_t lv, uint32_t *seen) {
   uint32_t from;
-  return g->head_count == 1 || !unseen_holds(g, lv, &from) ? lv : from ? from - 1 : LV_NONE;
+  if (!knows_last(g)) return chain_before(g, g->lvs - 1, lv, seen);
+  *seen = g->head_count == 1 || !unseen_holds(g, lv, &from) ? lv : from ? from - 1 : LV_NONE;
+  return true;
 }
 
 void graph_as_next(struct graph *g, uint64_t number, const struct dunlin_id *id) {

@@ -121,9 +121,8 @@ int graph_settle(struct graph *graph, uint32_t length);
  * and times are in graph->lengths and graph->times already. */
 int graph_settle_run(struct graph *graph, uint32_t changes, uint32_t length);
 
-/* Whether it is at hand what the last change has not seen; and then, as graph_seen_before(), for that change. */
-bool graph_knows_last(const struct graph *graph);
-uint32_t graph_last_saw(const struct graph *graph, uint32_t lv);
+/* As graph_seen_before(), for the last change; false: that takes a list of what it has not seen, which is not at hand. */
+bool graph_last_saw(const struct graph *graph, uint32_t lv, uint32_t *seen);
 /* Before graph_settle_next(): its operations can be compared with others. */
 void graph_as_next(struct graph *graph, uint64_t number, const struct dunlin_id *id);
 /* A change by the actor of the last one, which builds on just that, needs not be opened when it has this number and graph_goes_on():
