@@ -175,9 +175,9 @@ static struct mp_reader read_rows(struct mp_reader *r, size_t *count) {
 }
 
 /* What stands before the rows. */
-static int parse_head(struct mp_reader *r, struct change *out, size_t *elements) {
-  *elements = mp_read_array(r, 7);
-  if (*elements < 4) return DUNLIN_EFORMAT;
+static int parse_head(struct mp_reader *r, struct change *out) {
+  out->elements = mp_read_array(r, 7);
+  if (out->elements < 4) return DUNLIN_EFORMAT;
   int error = parse_refs(mp_read_bin(r, SIZE_MAX), out);
   if (error) return error;
   out->number = mp_read_uint(r, INT64_MAX);
@@ -188,44 +188,80 @@ static int parse_head(struct mp_reader *r, struct change *out, size_t *elements)
   return 0;
 }
 
-int change_parse(struct dunlin_bytes canonical, struct change *out) {
-  size_t elements;
-  *out = (struct change){.text = {"", 0}};
-  if (canonical.len > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
-  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
-  int error = parse_head(&r, out, &elements);
+/* What stands from the rows on; `r` moves behind it. */
+static int parse_rest(struct mp_reader *r, struct change *out) {
+  const uint8_t *start = r->at;
+  out->rows = read_rows(r, &out->row_count);
+  if (out->elements > 4) out->text = mp_read_text(r, DUNLIN_MAX_CHANGE, &out->scalars);
+  size_t values = out->elements > 5 ? mp_read_array(r, SIZE_MAX) : 0;
+  if (r->error) return r->error;
+  out->values = mp_reader_of(r->at, (size_t)(r->end - r->at));
+  int error = check_rows(out, r, values);
   if (error) return error;
-  out->rows = read_rows(&r, &out->row_count);
-  if (elements > 4) out->text = mp_read_text(&r, DUNLIN_MAX_CHANGE, &out->scalars);
-  size_t values = elements > 5 ? mp_read_array(&r, SIZE_MAX) : 0;
-  out->values = mp_reader_of(r.at, r.error ? 0 : (size_t)(r.end - r.at));
-  if (r.error) return r.error;
-  error = check_rows(out, &r, values);
-  if (error) return error;
-  out->values_end = r.at;
-  if (elements > 6) out->time = mp_read_int(&r);
-  bool last_is_empty = (elements == 5 && !out->text.len) || (elements == 6 && !values) || (elements == 7 && !out->time);
-  return last_is_empty ? DUNLIN_EFORMAT : mp_end(&r);
+  out->values_end = r->at;
+  if (out->elements > 6) out->time = mp_read_int(r);
+  bool last_is_empty =
+      (out->elements == 5 && !out->text.len) || (out->elements == 6 && !values) || (out->elements == 7 && !out->time);
+  if (last_is_empty) mp_fail(r);
+  out->rest = (struct dunlin_bytes){start, (size_t)(r->at - start)};
+  return r->error;
 }
 
-int change_split(struct dunlin_bytes canonical, struct change *out) {
-  size_t elements;
-  *out = (struct change){.text = {"", 0}};
-  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
-  int error = parse_head(&r, out, &elements);
-  if (error) return error;
-  out->rows = read_rows(&r, &out->row_count);
-  if (elements > 4) out->text = mp_read_text(&r, DUNLIN_MAX_CHANGE, &out->scalars);
-  size_t values = elements > 5 ? mp_read_array(&r, SIZE_MAX) : 0;
-  if (r.error) return r.error;
-  out->values = mp_reader_of(r.at, (size_t)(r.end - r.at));
-  out->values_end = r.at = mp_pass(r.at, values);
-  if (elements > 6) out->time = mp_read_int(&r);
+/* The same for bytes that parse_rest() has accepted before. */
+static void split_rest(struct mp_reader *r, struct change *out) {
+  const uint8_t *start = r->at;
+  out->rows = read_rows(r, &out->row_count);
+  if (out->elements > 4) out->text = mp_read_text(r, DUNLIN_MAX_CHANGE, &out->scalars);
+  size_t values = out->elements > 5 ? mp_read_array(r, SIZE_MAX) : 0;
+  out->values = mp_reader_of(r->at, (size_t)(r->end - r->at));
+  out->values_end = r->at = mp_pass(r->at, values);
+  if (out->elements > 6) out->time = mp_read_int(r);
+  out->rest = (struct dunlin_bytes){start, (size_t)(r->at - start)};
   struct mp_reader rows = out->rows;
   out->first = change_next_row(&rows);
   out->length = out->first.len;
-  while (rows.at < rows.end) out->length += change_next_row(&rows).len;
-  return r.error;
+  while (rows.at < rows.end) {
+    struct change_row row = change_next_row(&rows);
+    out->length += row.len;
+    out->has_names |= has_names(row.kind);
+  }
+  out->has_names |= has_names(out->first.kind);
+}
+
+int change_parse(struct dunlin_bytes canonical, struct change *out) {
+  *out = (struct change){.text = {"", 0}};
+  if (canonical.len > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
+  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
+  int error = parse_head(&r, out);
+  if (!error) error = r.error;
+  if (!error) error = parse_rest(&r, out);
+  return error ? error : mp_end(&r);
+}
+
+int change_split(struct dunlin_bytes canonical, struct change *out) {
+  *out = (struct change){.text = {"", 0}};
+  struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
+  int error = parse_head(&r, out);
+  if (!error) error = r.error;
+  if (!error) split_rest(&r, out);
+  return error ? error : r.error;
+}
+
+/* Writes what stands before the rows. */
+static void write_head(struct buf *out, const struct change *change) {
+  size_t actor = change->actor ? sizeof *change->actor : 0;
+  mp_write_array(out, change->elements);
+  mp_write_bin_head(out, 32 * change->parent_count + actor);
+  buf_append(out, change->parents, 32 * change->parent_count);
+  if (actor) buf_append(out, change->actor, actor);
+  mp_write_uint(out, change->number);
+  mp_write_bin(out, change->containers, change->container_count * sizeof *change->containers);
+}
+
+int change_write(struct buf *out, const struct change *change) {
+  write_head(out, change);
+  buf_append(out, change->rest.data, change->rest.len);
+  return out->error;
 }
 
 struct dunlin_id change_id(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes canonical) {
@@ -272,8 +308,7 @@ int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t c
     bool same = i && change.container_count == last.container_count && change.container_count <= DELTA_REPEAT &&
                 (!change.container_count ||
                  !memcmp(change.containers, last.containers, change.container_count * sizeof *change.containers));
-    size_t elements = *(const uint8_t *)changes[i].bytes.data & 15u;
-    mp_write_array(out, elements - (next ? 1 : 0) + (next ? 0 : 1));
+    mp_write_array(out, next ? change.elements - 1 : change.elements + 1);
     if (next) {
       mp_write_nil(out);
     } else {
@@ -282,13 +317,7 @@ int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t c
     }
     if (same) mp_write_nil(out);
     else mp_write_bin(out, change.containers, change.container_count * sizeof *change.containers);
-    /* From the rows on, the bytes are those of the change. */
-    struct mp_reader r = mp_reader_of(changes[i].bytes.data, changes[i].bytes.len);
-    mp_read_array(&r, 7);
-    mp_read_bin(&r, SIZE_MAX);
-    mp_read_uint(&r, UINT64_MAX);
-    mp_read_bin(&r, SIZE_MAX);
-    buf_append(out, r.at, (size_t)(r.end - r.at));
+    buf_append(out, change.rest.data, change.rest.len);
     last = change;
   }
   return out->error;
@@ -303,155 +332,159 @@ struct delta_reader {
   size_t done;
   uint64_t number; /* of the change before */
   uint64_t operations;
-  struct container_id repeat[DELTA_REPEAT]; /* containers of the change before, when few enough */
-  size_t repeat_count;                      /* SIZE_MAX: too many */
-  struct buf *change;                       /* canonical bytes, put together again */
-  struct change parsed;
+  const struct container_id *repeat; /* containers of the change before */
+  size_t repeat_count;
+  struct buf refs;   /* of a change that has parents in the delta */
+  struct buf *bytes; /* what is hashed in front of a change's rows, or a change put together again */
+  bool is_whole;     /* that is wanted */
+  struct change change;
 };
 
-/* Parents of a delta's change as `refs` of the canonical change. */
-static void rebuild_refs(struct delta_reader *d, struct mp_reader *r) {
+/* Parents of a delta's change as in `refs` of the canonical change. */
+static void read_parents(struct delta_reader *d, struct mp_reader *r) {
   struct mp_reader parents = *r;
   size_t count = mp_read_array(r, DUNLIN_MAX_PARENTS), far = 0;
   for (size_t i = 0; i < count; i++) far += !mp_read_uint(r, d->done);
   struct dunlin_bytes ids = mp_read_bin(r, 32 * DUNLIN_MAX_PARENTS + 16);
-  const uint8_t *at = ids.data;
-  bool actor = ids.len == 32 * far + 16;
-  if (!actor && ids.len != 32 * far) mp_fail(r);
-  if (r->error) return;
-  mp_write_bin_head(d->change, 32 * count + (actor ? 16 : 0));
-  mp_read_array(&parents, DUNLIN_MAX_PARENTS);
-  for (size_t i = 0; i < count; i++) {
-    size_t distance = (size_t)mp_read_uint(&parents, d->done);
-    buf_append(d->change, distance ? d->ids[d->done - distance].bytes : at, 32);
-    if (!distance) at += 32;
+  if (r->error || (ids.len != 32 * far && ids.len != 32 * far + 16)) {
+    mp_fail(r);
+    return;
   }
-  if (actor) buf_append(d->change, at, 16);
+  if (far < count) {
+    const uint8_t *at = ids.data, *end = at + ids.len;
+    buf_clear(&d->refs);
+    mp_read_array(&parents, DUNLIN_MAX_PARENTS);
+    for (size_t i = 0; i < count; i++) {
+      size_t distance = (size_t)mp_read_uint(&parents, d->done);
+      buf_append(&d->refs, distance ? d->ids[d->done - distance].bytes : at, 32);
+      if (!distance) at += 32;
+    }
+    buf_append(&d->refs, at, (size_t)(end - at)); /* the actor */
+    ids = (struct dunlin_bytes){d->refs.data, d->refs.len};
+  }
+  r->error = d->refs.error ? d->refs.error : parse_refs(ids, &d->change);
 }
 
-static void rebuild_containers(struct delta_reader *d, struct mp_reader *r) {
+static void read_containers(struct delta_reader *d, struct mp_reader *r) {
   if (mp_is_nil(r)) {
-    mp_read_nil(r);
+    r->at++;
     if (!d->done || d->repeat_count > DELTA_REPEAT) mp_fail(r);
-    else mp_write_bin(d->change, d->repeat, d->repeat_count * sizeof *d->repeat);
-    return;
+  } else {
+    struct dunlin_bytes ids = mp_read_bin(r, DUNLIN_MAX_CHANGE);
+    if (ids.len % sizeof *d->repeat) mp_fail(r);
+    d->repeat = ids.data;
+    d->repeat_count = ids.len / sizeof *d->repeat;
   }
-  struct dunlin_bytes ids = mp_read_bin(r, DUNLIN_MAX_CHANGE);
-  mp_write_bin(d->change, ids.data, ids.len);
-  d->repeat_count = ids.len / sizeof *d->repeat;
-  if (d->repeat_count <= DELTA_REPEAT) memcpy(d->repeat, ids.data, d->repeat_count * sizeof *d->repeat);
+  d->change.containers = d->repeat;
+  d->change.container_count = d->repeat_count;
 }
 
-/* Passes over one element of any type that a change has. */
-static void skip_element(struct mp_reader *r) {
-  if (mp_peek(r) != MP_ARRAY) {
-    if (mp_peek(r) == MP_STR) mp_read_str(r, DUNLIN_MAX_CHANGE);
-    else skip_value(r);
-    return;
-  }
-  size_t count = mp_read_array(r, SIZE_MAX);
-  for (size_t i = 0; i < count; i++) skip_value(r);
-}
-
-/* Puts the canonical bytes of the next change together in d->change. */
-static int rebuild_change(struct delta_reader *d, struct mp_reader *r) {
-  buf_clear(d->change);
+/* What stands before the rows of the next change. */
+static int read_head(struct delta_reader *d, struct mp_reader *r) {
+  d->change = (struct change){.text = {"", 0}};
   size_t elements = mp_read_array(r, 8);
   bool next = mp_is_nil(r);
   size_t fixed = next ? 3 : 5;
-  if (elements < fixed || elements > fixed + 3) mp_fail(r);
-  mp_write_array(d->change, elements + (next ? 1 : 0) - (next ? 0 : 1));
+  if (elements < fixed || elements > fixed + 3) return DUNLIN_EFORMAT;
+  d->change.elements = elements - fixed + 4;
   if (next) {
-    mp_read_nil(r);
-    if (!d->done) mp_fail(r);
-    else mp_write_bin(d->change, d->ids[d->done - 1].bytes, 32);
+    r->at++;
+    if (!d->done || d->number == INT64_MAX) return DUNLIN_EFORMAT;
+    d->change.parents = d->ids[d->done - 1].bytes;
+    d->change.parent_count = 1;
     d->number++;
   } else {
-    rebuild_refs(d, r);
+    read_parents(d, r);
+    if (r->error) return r->error;
     d->number = mp_read_uint(r, INT64_MAX);
   }
-  mp_write_uint(d->change, d->number);
-  rebuild_containers(d, r);
-  const uint8_t *rest = r->at;
-  if (d->done + 1 == d->count && !r->error) r->at = r->end; /* the last one: the parser finds its end */
-  else
-    for (size_t i = fixed - 1; i < elements; i++) skip_element(r);
-  if (!r->error) buf_append(d->change, rest, (size_t)(r->at - rest));
-  return r->error ? r->error : d->change->error;
+  d->change.number = d->number;
+  read_containers(d, r);
+  return r->error;
 }
 
-static int check_form(struct delta_reader *d) {
-  struct dunlin_bytes bytes = {d->change->data, d->change->len};
-  int error = change_parse(bytes, &d->parsed);
+static int check_form(struct delta_reader *d, struct mp_reader *r) {
+  int error = parse_rest(r, &d->change);
   if (error) return error;
-  d->operations += d->parsed.length;
-  d->ids[d->done] = change_id(d->env, d->doc, bytes);
+  buf_clear(d->bytes);
+  write_head(d->bytes, &d->change);
+  if (d->bytes->error) return d->bytes->error;
+  if (d->bytes->len > DUNLIN_MAX_CHANGE || d->change.rest.len > DUNLIN_MAX_CHANGE - d->bytes->len) return DUNLIN_ELIMIT;
+  struct dunlin_bytes parts[] = {
+      {d->doc->bytes, sizeof d->doc->bytes}, {d->bytes->data, d->bytes->len}, d->change.rest};
+  d->ids[d->done] = env_hash(d->env, "dunlin.change.1", parts, 3);
+  d->operations += d->change.length;
   return d->operations > DUNLIN_MAX_DELTA_OPS ? DUNLIN_ELIMIT : 0;
 }
 
 static int hand_out(struct delta_reader *d, delta_each *each, void *ctx) {
-  struct change_id_bytes change = {d->ids[d->done], {d->change->data, d->change->len}, &d->parsed};
+  struct change_id_bytes change = {.id = d->ids[d->done], .parsed = &d->change};
+  if (d->is_whole) {
+    buf_clear(d->bytes);
+    int error = change_write(d->bytes, &d->change);
+    if (error) return error;
+    change.bytes = (struct dunlin_bytes){d->bytes->data, d->bytes->len};
+  }
   return each(ctx, &change);
 }
 
 /* Goes through all changes: the first time (no `each`) to check them, the second to hand them out. */
 static int read_changes(struct delta_reader *d, struct mp_reader r, delta_each *each, void *ctx) {
   for (d->done = 0; d->done < d->count; d->done++) {
-    int error = rebuild_change(d, &r);
-    if (!error && !each) error = check_form(d);
-    if (!error && each) error = change_split((struct dunlin_bytes){d->change->data, d->change->len}, &d->parsed);
-    if (!error && each) error = hand_out(d, each, ctx);
+    int error = read_head(d, &r);
+    if (error) return error;
+    if (each) split_rest(&r, &d->change);
+    error = each ? hand_out(d, each, ctx) : check_form(d, &r);
     if (error) return error;
   }
   return mp_end(&r);
 }
 
-/* A change that is alone names all its parents by id: from there on its bytes are those of the canonical change. */
-static int rebuild_only(struct delta_reader *d, struct mp_reader *r) {
-  size_t elements = mp_read_array(r, 8), parents = mp_read_array(r, DUNLIN_MAX_PARENTS);
-  for (size_t i = 0; i < parents; i++) mp_read_uint(r, 0);
-  struct mp_reader ids = *r;
-  size_t len = mp_read_bin(&ids, 32 * DUNLIN_MAX_PARENTS + 16).len;
-  if (elements < 5 || (len != 32 * parents && len != 32 * parents + 16)) mp_fail(r);
-  if (r->error || ids.error) return DUNLIN_EFORMAT;
-  buf_clear(d->change);
-  mp_write_array(d->change, elements - 1);
-  buf_append(d->change, r->at, (size_t)(r->end - r->at));
-  return d->change->error;
-}
-
+/* Once is enough. */
 static int read_one(struct delta_reader *d, struct mp_reader r, delta_each *each, void *ctx) {
-  int error = rebuild_only(d, &r);
-  if (!error) error = check_form(d);
+  int error = read_head(d, &r);
+  if (!error) error = check_form(d, &r);
+  if (!error) error = mp_end(&r);
   return error ? error : hand_out(d, each, ctx);
 }
 
-int delta_read_with(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes delta,
-                    struct buf *bytes, delta_each *each, void *ctx) {
-  struct mp_reader r = mp_reader_of(delta.data, delta.len);
+static int read_all(struct delta_reader *d, struct mp_reader r, delta_each *each, void *ctx) {
+  if (d->count > DUNLIN_MAX_DELTA_CHANGES) return DUNLIN_ELIMIT;
   struct dunlin_id only;
+  d->ids = &only;
+  if (d->count == 1) return read_one(d, r, each, ctx);
+  d->ids = env_alloc(d->env, d->count * sizeof *d->ids);
+  int error = d->ids ? read_changes(d, r, NULL, NULL) : DUNLIN_ENOMEM;
+  if (!error) error = read_changes(d, r, each, ctx);
+  ENV_FREE_ARRAY(d->env, d->ids, d->count);
+  return error;
+}
+
+static int read_delta(struct delta_reader *d, struct dunlin_bytes delta, delta_each *each, void *ctx) {
+  struct mp_reader r = mp_reader_of(delta.data, delta.len);
   if (mp_read_array(&r, 2) != 2) return DUNLIN_EFORMAT;
   uint64_t version = mp_read_uint(&r, UINT64_MAX);
   if (r.error) return DUNLIN_EFORMAT;
   if (version != 1) return DUNLIN_ENEWER;
-  size_t count = mp_read_array(&r, SIZE_MAX);
+  d->count = mp_read_array(&r, SIZE_MAX);
   if (r.error) return DUNLIN_EFORMAT;
-  if (count > DUNLIN_MAX_DELTA_CHANGES) return DUNLIN_ELIMIT;
-  struct delta_reader d; /* `repeat` and `parsed` are large, and written before they are read */
+  d->done = 0;
+  d->number = d->operations = 0;
+  d->repeat_count = 0;
+  buf_init(&d->refs, d->env, 32 * DUNLIN_MAX_PARENTS + 16);
+  int error = read_all(d, r, each, ctx);
+  buf_free(&d->refs);
+  return error;
+}
+
+int delta_read_parsed(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes delta,
+                      struct buf *bytes, delta_each *each, void *ctx) {
+  struct delta_reader d; /* `change` is large, and written before it is read */
   d.env = env;
   d.doc = doc;
-  d.count = count;
-  d.ids = &only;
-  d.done = 0;
-  d.number = d.operations = 0;
-  d.repeat_count = 0;
-  d.change = bytes;
-  if (count == 1) return read_one(&d, r, each, ctx);
-  d.ids = env_alloc(env, count * sizeof *d.ids);
-  int error = d.ids ? read_changes(&d, r, NULL, NULL) : DUNLIN_ENOMEM;
-  if (!error) error = read_changes(&d, r, each, ctx);
-  ENV_FREE_ARRAY(env, d.ids, count);
-  return error;
+  d.bytes = bytes;
+  d.is_whole = false;
+  return read_delta(&d, delta, each, ctx);
 }
 
 int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const void *data, size_t len,
@@ -459,7 +492,8 @@ int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const 
   struct buf bytes;
   env = env_or_default(env);
   buf_init(&bytes, env, DUNLIN_MAX_CHANGE + 64);
-  int error = delta_read_with(env, doc, (struct dunlin_bytes){data, len}, &bytes, each, ctx);
+  struct delta_reader d = {.env = env, .doc = doc, .bytes = &bytes, .is_whole = true};
+  int error = read_delta(&d, (struct dunlin_bytes){data, len}, each, ctx);
   buf_free(&bytes);
   return error;
 }

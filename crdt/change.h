@@ -97,12 +97,14 @@ struct change {
   struct mp_reader values;
   const uint8_t *values_end;
   int64_t time;
-  bool has_names; /* a write of it names others */
+  bool has_names;           /* a write of it names others */
+  size_t elements;          /* of the array */
+  struct dunlin_bytes rest; /* from the rows on */
 };
 
 struct change_id_bytes {
   struct dunlin_id id;
-  struct dunlin_bytes bytes;   /* canonical */
+  struct dunlin_bytes bytes;   /* canonical; none from delta_read_parsed() */
   const struct change *parsed; /* they, when they have just been taken apart; else NULL */
 };
 
@@ -111,6 +113,8 @@ struct change_id_bytes {
 int change_parse(struct dunlin_bytes canonical, struct change *out);
 /* The same for bytes that change_parse() has accepted before. */
 int change_split(struct dunlin_bytes canonical, struct change *out);
+/* Appends its canonical bytes again.  An error of `out` sticks there and is returned. */
+int change_write(struct buf *out, const struct change *change);
 /* The next row of a change that was parsed.  Rows, text and values are taken in step by the caller. */
 struct change_row change_next_row(struct mp_reader *rows);
 
@@ -136,8 +140,9 @@ int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t c
 typedef int delta_each(void *ctx, const struct change_id_bytes *change);
 int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const void *data, size_t len,
                delta_each *each, void *ctx);
-/* The same with memory of the caller's: `bytes` is used to put the changes together in, and holds the last one then. */
-int delta_read_with(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes delta,
-                    struct buf *bytes, delta_each *each, void *ctx);
+/* The same for a caller who asks for a change's bytes only when it needs them: change_write().  `bytes` is memory of the caller's to
+ * work with. */
+int delta_read_parsed(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes delta,
+                      struct buf *bytes, delta_each *each, void *ctx);
 
 #endif

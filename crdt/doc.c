@@ -259,14 +259,16 @@ static int find_parents(dunlin_doc *doc, const struct change *change, struct dun
   return 0;
 }
 
-/* Whether the open change, written out again, has these bytes.  Rows that are all on one container that was there before have no
+/* Whether the open change, written out again, has the same bytes.  Rows that are all on one container that was there before have no
  * other form, unless two could be one. */
-static int check_canonical(dunlin_doc *doc, const struct change *change, struct dunlin_bytes bytes) {
+static int check_canonical(dunlin_doc *doc, const struct change *change) {
   if (change->container_count == 1 && !doc->open.made_count) return 0;
   buf_clear(&doc->bytes);
   int error = history_change(doc, doc->graph.changes, &doc->bytes);
+  size_t len = doc->bytes.len;
+  if (!error) error = change_write(&doc->bytes, change);
   if (error) return error;
-  return doc->bytes.len == bytes.len && !memcmp(doc->bytes.data, bytes.data, bytes.len) ? 0 : DUNLIN_EREFUSED;
+  return doc->bytes.len == 2 * len && !memcmp(doc->bytes.data, doc->bytes.data + len, len) ? 0 : DUNLIN_EREFUSED;
 }
 
 /* Applies the change as the open one, and settles it. */
@@ -276,7 +278,7 @@ static int settle_change(dunlin_doc *doc, const struct change_id_bytes *given, c
   int error = header_valid(doc, change, doc->graph.open.actor) ? apply_rows(doc, change) : DUNLIN_EREFUSED;
   if (doc->graph.open.error) error = doc->graph.open.error; /* whatever was judged, it was judged blindly */
   if (doc->names.error) error = doc->names.error;
-  if (!error) error = check_canonical(doc, change, given->bytes);
+  if (!error) error = check_canonical(doc, change);
   if (!error) error = doc->names.error;
   if (!error && doc->open.is_void) error = void_prepare(doc);
   if (!error) error = open_change_settle(doc, &given->id);
@@ -340,6 +342,19 @@ struct intake {
   struct dunlin_applied result;
 };
 
+/* Keeps a change whose bytes are not put together yet. */
+static int keep_pending(const struct intake *in, const struct change_id_bytes *change,
+                        const struct dunlin_id *missing) {
+  struct change_id_bytes whole = {.id = change->id};
+  struct buf bytes;
+  buf_init(&bytes, in->doc->env, DUNLIN_MAX_CHANGE);
+  int error = change_write(&bytes, change->parsed);
+  whole.bytes = (struct dunlin_bytes){bytes.data, bytes.len};
+  if (!error) error = pending_add(in->doc, &whole, in->author, missing);
+  buf_free(&bytes);
+  return error;
+}
+
 /* Takes a change in, or keeps it, or refuses it. */
 static int take_in(void *ctx, const struct change_id_bytes *change) {
   struct intake *in = ctx;
@@ -347,7 +362,7 @@ static int take_in(void *ctx, const struct change_id_bytes *change) {
   int error = take_change(in->doc, change, in->author, &missing);
   if (!error) in->result.duplicates++;
   if (error != DUNLIN_ENOENT) return pending_judged(in->doc, &change->id, error, &in->result);
-  error = pending_add(in->doc, change, in->author, &missing);
+  error = keep_pending(in, change, &missing);
   if (error != DUNLIN_ELIMIT) return error;
   in->result.left_out++;
   return 0;
@@ -357,7 +372,7 @@ int doc_apply_as(dunlin_doc *doc, const struct dunlin_actor *author, const void 
                  struct dunlin_applied *result) {
   if (doc->open.is_open) return DUNLIN_ESTATE;
   struct intake in = {.doc = doc, .author = author};
-  int error = delta_read_with(doc->env, &doc->id, (struct dunlin_bytes){delta, len}, &doc->intake, take_in, &in);
+  int error = delta_read_parsed(doc->env, &doc->id, (struct dunlin_bytes){delta, len}, &doc->intake, take_in, &in);
   int waiting_error = pending_go_on(doc, &in.result);
   enum { keep = 4096 }; /* bytes, so that small deltas need no new memory */
   if (doc->intake.cap > keep) buf_free(&doc->intake);

@@ -283,7 +283,7 @@ static void write_splice(const struct history *h, dunlin_doc *doc, size_t index,
 /* One splice, in the model's list and in the document. */
 static void splice(struct history *h, struct list *l, dunlin_doc *doc, size_t index, size_t remove, size_t insert) {
   struct event *c = &h->changes[h->change_count];
-  uint32_t inserted[max_typed];
+  uint32_t inserted[max_typed] = {0};
   size_t count = 0;
   for (size_t i = 0; i < remove; i++) {
     int element = l->order[visible_at(l, index + 1)];
