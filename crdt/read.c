@@ -28,6 +28,38 @@ int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes ke
   return dunlin_map_conflict(doc, map, key, 0, out);
 }
 
+/* The value that shows, when it is of that kind. */
+static bool get_kind(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind,
+                     struct dunlin_value *out) {
+  return !dunlin_map_get(doc, map, key, out) && out->kind == kind;
+}
+
+bool dunlin_map_bool(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, bool otherwise) {
+  struct dunlin_value value;
+  return get_kind(doc, map, key, DUNLIN_BOOL, &value) ? value.as.boolean : otherwise;
+}
+
+int64_t dunlin_map_int(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, int64_t otherwise) {
+  struct dunlin_value value;
+  return get_kind(doc, map, key, DUNLIN_INT, &value) ? value.as.integer : otherwise;
+}
+
+double dunlin_map_float(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, double otherwise) {
+  struct dunlin_value value;
+  return get_kind(doc, map, key, DUNLIN_FLOAT, &value) ? value.as.real : otherwise;
+}
+
+struct dunlin_bytes dunlin_map_string(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
+                                      const char *otherwise) {
+  struct dunlin_value value;
+  return get_kind(doc, map, key, DUNLIN_STRING, &value) ? value.as.string : dunlin_key(otherwise);
+}
+
+dunlin_obj dunlin_map_obj(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind) {
+  struct dunlin_value value;
+  return get_kind(doc, map, key, kind, &value) && kind >= DUNLIN_MAP ? value.as.obj : DUNLIN_NONE;
+}
+
 size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map) {
   struct map *m = map_of(doc, map);
   return m ? map_size(m) : 0;

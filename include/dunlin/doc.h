@@ -192,6 +192,16 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj 
 DUNLIN_API DUNLIN_MUST_USE int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
                                                    size_t i, struct dunlin_value *out);
 DUNLIN_API size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map);
+/* What shows at the key when it is of that kind, else `otherwise`: a missing key reads as its default. */
+DUNLIN_API bool dunlin_map_bool(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, bool otherwise);
+DUNLIN_API int64_t dunlin_map_int(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, int64_t otherwise);
+DUNLIN_API double dunlin_map_float(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, double otherwise);
+/* A string, borrowed until the document changes; `otherwise` is a C string. */
+DUNLIN_API struct dunlin_bytes dunlin_map_string(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
+                                                 const char *otherwise);
+/* The container that shows at the key; DUNLIN_NONE when there is none of that kind. */
+DUNLIN_API dunlin_obj dunlin_map_obj(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
+                                     enum dunlin_kind kind);
 /* Key `i` in byte order and its winning value; borrowed until the document changes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin_bytes *key,
                                              struct dunlin_value *value);

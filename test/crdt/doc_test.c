@@ -639,8 +639,38 @@ static void values_are_what_they_are_made_of(void **state) {
   assert_true(dunlin_blob("a\0b", 3).kind == DUNLIN_BYTES && dunlin_blob("a\0b", 3).as.string.len == 3);
 }
 
+static void a_missing_key_reads_as_its_default(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("b"), (struct dunlin_value){.kind = DUNLIN_BOOL}));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("i"), int_value(0)));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("f"), (struct dunlin_value){.kind = DUNLIN_FLOAT}));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("s"), str_value("")));
+  dunlin_obj made = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("l"), DUNLIN_LIST);
+  OK(dunlin_list_append(doc, made, int_value(1)));
+  OK(dunlin_list_append(doc, made, int_value(2)));
+  OK(dunlin_list_append(doc, made, int_value(3)));
+  commit(doc);
+  static const char *const keys[] = {"b", "i", "f", "s", "l", "none"};
+  for (size_t k = 0; k < 6; k++) {
+    struct dunlin_bytes key = dunlin_key(keys[k]); /* zero is a value */
+    assert_int_equal(dunlin_map_bool(doc, DUNLIN_ROOT, key, true), k != 0);
+    assert_int_equal(dunlin_map_int(doc, DUNLIN_ROOT, key, 7), k == 1 ? 0 : 7);
+    assert_true(dunlin_map_float(doc, DUNLIN_ROOT, key, 7) == (k == 2 ? 0 : 7));
+    assert_int_equal(dunlin_map_string(doc, DUNLIN_ROOT, key, "abc").len, k == 3 ? 0 : 3);
+    assert_int_equal(dunlin_map_obj(doc, DUNLIN_ROOT, key, DUNLIN_LIST).index, k == 4 ? made.index : DUNLIN_NONE.index);
+    assert_int_equal(dunlin_map_obj(doc, DUNLIN_ROOT, key, DUNLIN_INT).index, DUNLIN_NONE.index);
+  }
+  assert_int_equal(dunlin_list_tail(doc, made, 2), 1);
+  assert_int_equal(dunlin_list_tail(doc, made, 3), 0);
+  assert_int_equal(dunlin_list_tail(doc, made, 9), 0);
+  dunlin_doc_free(doc);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_missing_key_reads_as_its_default),
       cmocka_unit_test(transaction_is_atomic),
       cmocka_unit_test(nothing_to_commit),
       cmocka_unit_test(all_kinds_of_values),
