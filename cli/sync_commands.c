@@ -161,7 +161,7 @@ static size_t peer_index(const struct app *app, const char *address) {
 static int sync_once(struct talk *talk) {
   struct app *app = talk->app;
   size_t waiting = app->peer_count ? app->peer_count : 1;
-  bool *ended = calloc(app->peer_count + 1, sizeof *ended);
+  bool *ended = calloc(app->peer_count + 1, sizeof *ended), heard = false;
   struct dunlin_node_event event;
   int status = EXIT_DONE;
   while (ended && waiting && talk_next(talk, &event, 0) == 1) {
@@ -172,13 +172,14 @@ static int sync_once(struct talk *talk) {
     } else {
       tell(talk, &event);
       if (event.kind != DUNLIN_NODE_IN_SYNC) continue;
+      heard = true;
     }
     if (!counts) continue;
     ended[i] = true;
     waiting--;
   }
   free(ended);
-  if (!waiting && status == EXIT_DONE) linger(talk);
+  if (!waiting && heard) linger(talk); /* also when another one has failed */
   return status;
 }
 
