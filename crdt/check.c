@@ -205,16 +205,12 @@ static int check_name(dunlin_doc *doc, uint32_t change, const struct dunlin_id *
   return 0;
 }
 
-/* Each actor's last id is that of its last change. */
-static int check_last_ids(const dunlin_doc *doc, const struct dunlin_id *ids) {
+/* The ids of what runs of the graph end with are kept, but for the last run's. */
+static int check_ends(const dunlin_doc *doc) {
   const struct graph *g = &doc->graph;
-  for (size_t i = 0; i < g->actor_count; i++) {
-    const struct graph_actor *a = &g->actors[i];
-    if (!a->last_known) continue;
-    uint32_t run = a->run_count ? a->runs[a->run_count - 1] : UINT32_MAX;
-    if (run >= g->run_count) return DUNLIN_ECORRUPT;
-    uint32_t last = (run + 1 < g->run_count ? g->runs[run + 1].change : g->changes) - 1;
-    if (last >= doc->names.done || !same_id(&a->last_id, &ids[last])) return DUNLIN_ECORRUPT;
+  for (size_t i = 1; i < g->run_count; i++) {
+    uint32_t end = g->runs[i].change - 1;
+    if (end >= doc->names.base && kept_at(&doc->names, end) == doc->names.count) return DUNLIN_ECORRUPT;
   }
   return 0;
 }
@@ -249,7 +245,7 @@ static int check_names(dunlin_doc *doc) {
     if (!error) error = check_name(doc, change, &ids[change]);
     if (!error && memo.change == change && !same_id(&memo.id, &ids[change])) error = DUNLIN_ECORRUPT;
   }
-  if (!error) error = check_last_ids(doc, ids);
+  if (!error) error = check_ends(doc);
   if (!error) error = check_tables(n, ids);
   if (ids) env_free(doc->env, ids, (n->done + 1) * sizeof *ids);
   n->memo = memo;

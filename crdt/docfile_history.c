@@ -681,11 +681,8 @@ static int begin(struct history *h) {
   buf_init(&h->values.buf, doc->env, UINT32_MAX);
   h->containers = env_calloc(doc->env, h->file->container_count, sizeof *h->containers);
   if (!h->containers) return DUNLIN_ENOMEM;
-  for (size_t i = 0; i < doc->graph.actor_count; i++) {
+  for (size_t i = 0; i < doc->graph.actor_count; i++)
     if (graph_actor(&h->graph, &doc->graph.actors[i].name) == IDMAP_NONE) return DUNLIN_ENOMEM;
-    h->graph.actors[i].last_known = doc->graph.actors[i].last_known;
-    h->graph.actors[i].last_id = doc->graph.actors[i].last_id;
-  }
   return 0;
 }
 

@@ -43,8 +43,6 @@ struct graph_actor {
   uint32_t changes; /* how many */
   uint32_t before;  /* so many numbers are used up by changes that are still in the document's file */
   bool forked;      /* two changes have one number */
-  bool last_known;  /* whether `last_id` is that of its last change; names.c */
-  struct dunlin_id last_id;
 };
 
 /* For every x from `from` to `to`: all that comes at x or after has everything before x in its past ("critical versions" in

@@ -162,7 +162,7 @@ static const struct dunlin_id *recent_id(const struct names *n, uint32_t change)
 }
 
 /* Notes the id of change n->done. */
-static int note(dunlin_doc *doc, const struct dunlin_id *id, uint32_t actor) {
+static int note(dunlin_doc *doc, const struct dunlin_id *id) {
   struct names *n = &doc->names;
   uint32_t room = n->base ? NAMES_RECENT : n->done + 1;
   if (n->recent_cap < NAMES_RECENT && ENV_GROW(doc->env, n->recent, n->recent_cap, room)) return DUNLIN_ENOMEM;
@@ -171,9 +171,6 @@ static int note(dunlin_doc *doc, const struct dunlin_id *id, uint32_t actor) {
     if (error) return error;
     keep(n, n->done, id);
   }
-  struct graph_actor *a = &doc->graph.actors[actor];
-  a->last_id = *id;
-  a->last_known = true;
   if (n->all) all_put(n, id, n->done);
   if (n->all && 8 * n->all_used > 7 * n->all_slots) { /* made again when it is needed again */
     ENV_FREE_ARRAY(doc->env, n->all, n->all_slots);
@@ -192,16 +189,10 @@ static int catch_up(dunlin_doc *doc) {
     const struct dunlin_id *last = n->done > n->base ? recent_id(n, n->done - 1) : kept_id(n, n->done - 1);
     if (n->done) n->memo = (struct name){*last, n->done - 1};
     int error = hash_change(doc, n->done, &id);
-    if (!error) error = note(doc, &id, doc->graph.runs[graph_run_of(&doc->graph, n->done)].actor);
+    if (!error) error = note(doc, &id);
     if (error) return error;
   }
   return 0;
-}
-
-/* The last change of an actor. */
-static uint32_t last_change(const struct graph *g, const struct graph_actor *a) {
-  uint32_t run = a->runs[a->run_count - 1];
-  return (run + 1 < g->run_count ? g->runs[run + 1].change : g->changes) - 1;
 }
 
 int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
@@ -223,11 +214,6 @@ int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
     return error ? error : names_id(doc, change, out);
   }
   const struct graph_run *run = &doc->graph.runs[graph_run_of(&doc->graph, change)];
-  const struct graph_actor *actor = &doc->graph.actors[run->actor];
-  if (actor->last_known && last_change(&doc->graph, actor) == change) {
-    *out = actor->last_id;
-    return 0;
-  }
   uint32_t from = (change + 1) / NAMES_EVERY * NAMES_EVERY;
   if (from < n->base) from = n->base; /* the one before is a head of the file */
   bool memo_near = n->memo.change < change && n->memo.change >= run->change && n->memo.change + 1 >= from;
@@ -258,26 +244,27 @@ static int by_change(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Hashes all changes, and keeps those that runs of the graph begin on. */
+/* Hashes all changes, and keeps those that runs of the graph begin on and end with. */
 static int hash_all(dunlin_doc *doc) {
   struct names *n = &doc->names;
   const struct graph *g = &doc->graph;
-  uint32_t *parents = env_alloc(doc->env, g->parent_used * sizeof *parents);
-  size_t at = 0;
-  int error = parents ? 0 : DUNLIN_ENOMEM;
-  for (size_t i = 0; !error && i < g->parent_used; i++) parents[i] = graph_change_at(g, g->parents[i]);
-  if (!error && g->parent_used) qsort(parents, g->parent_used, sizeof *parents, by_change);
+  size_t at = 0, count = g->parent_used + g->head_count; /* where nothing begins, there is a head */
+  uint32_t *kept = env_alloc(doc->env, count * sizeof *kept);
+  int error = kept ? 0 : DUNLIN_ENOMEM;
+  for (size_t i = 0; !error && i < count; i++)
+    kept[i] = graph_change_at(g, i < g->parent_used ? g->parents[i] : g->heads[i - g->parent_used]);
+  if (!error) qsort(kept, count, sizeof *kept, by_change);
   for (uint32_t change = 0; !error && change < g->changes; change++) {
     struct dunlin_id id;
     if (change) n->memo = (struct name){*recent_id(n, change - 1), change - 1};
     error = hash_change(doc, change, &id);
-    if (!error) error = note(doc, &id, g->runs[graph_run_of(g, change)].actor);
-    if (error || at == g->parent_used || parents[at] != change) continue;
+    if (!error) error = note(doc, &id);
+    if (error || at == count || kept[at] != change) continue;
     error = reserve(n, doc->env, 1);
     if (!error) keep(n, change, &id);
-    while (at < g->parent_used && parents[at] == change) at++;
+    while (at < count && kept[at] == change) at++;
   }
-  env_free(doc->env, parents, g->parent_used * sizeof *parents);
+  env_free(doc->env, kept, count * sizeof *kept);
   return error;
 }
 
@@ -298,7 +285,6 @@ int names_whole(dunlin_doc *doc) {
   if (error) {
     names_free(n);
     *n = old;
-    for (size_t i = 0; i < doc->graph.actor_count; i++) doc->graph.actors[i].last_known = false;
     return error;
   }
   names_free(&old);
@@ -309,7 +295,6 @@ int names_whole(dunlin_doc *doc) {
 
 int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
   struct names *n = &doc->names;
-  struct graph *g = &doc->graph;
   int error = catch_up(doc);
   *change = IDMAP_NONE;
   if (error || !n->done) return error;
@@ -322,13 +307,6 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
   uint32_t entry = n->slots ? n->by_id[slot_of_id(n, id)] : 0;
   if (entry) {
     *change = n->kept[entry - 1].change;
-    return 0;
-  }
-  enum { few = 64 }; /* for many actors the table is worth its memory */
-  for (size_t i = 0; g->actor_count <= few && i < g->actor_count; i++) {
-    const struct graph_actor *a = &g->actors[i];
-    if (!a->last_known || id_compare(&a->last_id, id)) continue;
-    *change = last_change(g, a);
     return 0;
   }
   return all_find(doc, id, change);
@@ -389,7 +367,6 @@ int names_reserve_one(dunlin_doc *doc) {
 int names_prepare(dunlin_doc *doc) {
   struct names *n = &doc->names;
   struct graph *g = &doc->graph;
-  const struct graph_actor *a = &g->actors[g->open.actor];
   bool goes_on = g->run_count && g->open.parent_count == 1 && g->open.parents[0] + 1 == g->lvs &&
                  g->runs[g->run_count - 1].actor == g->open.actor;
   int error = 0;
@@ -402,7 +379,9 @@ int names_prepare(dunlin_doc *doc) {
     error = names_id(doc, change, &id);
     if (!error) keep(n, change, &id);
   }
-  if (!error && !goes_on && a->run_count && a->last_known) keep(n, last_change(g, a), &a->last_id);
+  /* A run of the graph is over: others will build on its end. */
+  const struct dunlin_id *end = error || goes_on || !g->changes ? NULL : recent_id(n, g->changes - 1);
+  if (end) keep(n, g->changes - 1, end);
   if (!error) error = names_reserve_one(doc);
   doc->open.is_prepared = !error;
   return error;
@@ -410,8 +389,6 @@ int names_prepare(dunlin_doc *doc) {
 
 void names_add(dunlin_doc *doc, const struct dunlin_id *id) {
   struct names *n = &doc->names;
-  uint32_t actor = doc->graph.open.actor;
   n->memo.change = UINT32_MAX;
-  doc->graph.actors[actor].last_known = false;
-  if (id && n->done + 1 == doc->graph.changes) (void)note(doc, id, actor); /* else it is hashed when it is asked for */
+  if (id && n->done + 1 == doc->graph.changes) (void)note(doc, id); /* else it is hashed when it is asked for */
 }

@@ -1,7 +1,7 @@
 /* The ids of changes: derived data, of which only some are kept.
  *
- * Kept are the ids of the last 256 changes, of each actor's last, of one change in 64, and of every change that a run of the graph
- * begins on; any other follows from one of these by hashing at most 64 changes.  A transaction that nobody asks the id
+ * Kept are the ids of the last 256 changes, of one change in 64, and of every change that a run of the graph begins on or ends
+ * with; any other follows from one of these by hashing at most 64 changes.  A transaction that nobody asks the id
  * of is not hashed at all until somebody does.
  *
  * Which change an id names is looked up among the kept ones first; only when it is none of them is a table of all changes

@@ -52,17 +52,18 @@ void tracker_index_set(struct tracker *t, uint32_t ord, uint32_t len, uint32_t v
 }
 
 uint32_t tracker_index_run(const struct tracker *t, uint32_t ord, uint32_t len, uint32_t step) {
-  uint32_t value = tracker_index_at(t, ord), count = 1;
+  uint32_t at = ord - t->first_ord, value = tracker_index_at(t, ord), count = 1;
   while (count < len) {
-    uint32_t at = ord + count - t->first_ord;
-    const struct tracker_stretch *s = &t->index[at / STRETCH];
-    if (s->step == UNEVEN || at % STRETCH) {
-      if (tracker_index_at(t, ord + count) != value + count * step) return count;
-      count++;
+    const struct tracker_stretch *s = &t->index[(at + count) / STRETCH];
+    uint32_t skipped = (at + count) % STRETCH, left = STRETCH - skipped < len - count ? STRETCH - skipped : len - count;
+    if (s->step == UNEVEN) {
+      const uint32_t *entries = &t->entries[s->value + skipped];
+      for (; left && *entries == value + count * step; left--, count++) entries++;
+      if (left) return count;
     } else {
-      if (s->step != step || s->value != value + count * step) return count;
-      count += STRETCH;
+      if (s->value + skipped * s->step != value + count * step) return count;
+      count += s->step == step ? left : 1;
     }
   }
-  return count < len ? count : len;
+  return count;
 }
