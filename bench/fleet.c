@@ -80,7 +80,8 @@ static int join(struct fleet *fleet, struct device *guest, const char *address) 
 }
 
 static int open_doc(struct fleet *fleet, struct device *d, bool create) {
-  int error = dunlin_store_doc_open(d->store, &fleet->space, "bench", 5, create ? DUNLIN_CREATE : 0, &d->handle);
+  int error =
+      dunlin_store_doc_open(d->store, &fleet->space, dunlin_key("bench"), create ? DUNLIN_CREATE : 0, &d->handle);
   if (!error) d->doc = dunlin_store_doc_get(d->handle);
   return error;
 }

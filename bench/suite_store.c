@@ -56,7 +56,7 @@ static int reopen_store(void *ctx, double *ms) {
   double began = bench_now();
   if (!error) error = dunlin_store_open(d->dir, &options, &d->store, NULL);
   *ms = bench_now() - began;
-  if (!error) error = dunlin_store_doc_open(d->store, &f->space, "bench", 5, 0, &d->handle);
+  if (!error) error = dunlin_store_doc_open(d->store, &f->space, dunlin_key("bench"), 0, &d->handle);
   if (!error) d->doc = dunlin_store_doc_get(d->handle);
   return error;
 }
@@ -68,7 +68,7 @@ static int reopen_doc(void *ctx, double *ms) {
   dunlin_store_doc_close(d->handle);
   d->handle = NULL;
   double began = bench_now();
-  int error = dunlin_store_doc_open(d->store, &f->space, "bench", 5, 0, &d->handle);
+  int error = dunlin_store_doc_open(d->store, &f->space, dunlin_key("bench"), 0, &d->handle);
   *ms = bench_now() - began;
   if (error) return error;
   d->doc = dunlin_store_doc_get(d->handle);

@@ -331,7 +331,7 @@ int app_read_document(struct app *app, const char *space_doc, dunlin_store_doc *
   struct document_name doc;
   int status = app_document(app, space_doc, &doc);
   if (status) return status;
-  int rc = dunlin_store_doc_open(app->opened, &doc.space, doc.name, strlen(doc.name), DUNLIN_READONLY, out);
+  int rc = dunlin_store_doc_open(app->opened, &doc.space, dunlin_key(doc.name), DUNLIN_READONLY, out);
   if (rc == DUNLIN_ENOENT) {
     return app_fail(app, rc, "'dunlin doc list SPACE' shows what there is", "there is no document %s", space_doc);
   }

@@ -117,7 +117,7 @@ static int start_node(struct device *d) {
 }
 
 static int open_handle(struct device *d, const char *name, dunlin_store_doc **out) {
-  int rc = dunlin_store_doc_open(d->store, &d->space, name, strlen(name), DUNLIN_CREATE, out);
+  int rc = dunlin_store_doc_open(d->store, &d->space, dunlin_key(name), DUNLIN_CREATE, out);
   return rc ? complain(rc, "opening a document", NULL) : 0;
 }
 

@@ -30,14 +30,14 @@ static int open_for(struct app *app, const char *space_doc, bool create, edit_fn
   struct document_name name;
   int status = app_document(app, space_doc, &name);
   if (status) return status;
-  int rc = dunlin_store_doc_open(app->opened, &name.space, name.name, strlen(name.name), 0, out);
+  int rc = dunlin_store_doc_open(app->opened, &name.space, dunlin_key(name.name), 0, out);
   if (rc == DUNLIN_ENOENT && !create) {
     return app_fail(app, rc, "'dunlin doc list SPACE' shows what there is", "there is no document %s", space_doc);
   }
   if (rc == DUNLIN_ENOENT) {
     status = try_on_empty(app, edit, ctx);
     if (status) return status;
-    rc = dunlin_store_doc_open(app->opened, &name.space, name.name, strlen(name.name), DUNLIN_CREATE, out);
+    rc = dunlin_store_doc_open(app->opened, &name.space, dunlin_key(name.name), DUNLIN_CREATE, out);
   }
   return rc ? app_fail_why(app, rc, NULL, space_doc) : 0;
 }

@@ -317,13 +317,13 @@ static int open_in_space(struct dunlin_store_doc *d, const char *name, size_t le
   return r ? r : load_all(d);
 }
 
-int dunlin_store_doc_open(dunlin_store *store, const struct dunlin_id *space_id, const char *name, size_t name_len,
+int dunlin_store_doc_open(dunlin_store *store, const struct dunlin_id *space_id, struct dunlin_bytes name,
                           unsigned flags, dunlin_store_doc **out) {
   struct space *space;
   if (flags & ~(unsigned)(DUNLIN_CREATE | DUNLIN_READONLY)) return DUNLIN_EINVAL;
   if ((flags & DUNLIN_CREATE) && (flags & DUNLIN_READONLY)) return DUNLIN_EINVAL;
-  if (!name_len || name_len > DUNLIN_MAX_NAME) return name_len ? DUNLIN_ELIMIT : DUNLIN_EINVAL;
-  if (!utf8_valid(name, name_len, NULL)) return DUNLIN_EUTF8;
+  if (!name.len || name.len > DUNLIN_MAX_NAME) return name.len ? DUNLIN_ELIMIT : DUNLIN_EINVAL;
+  if (!utf8_valid(name.data, name.len, NULL)) return DUNLIN_EUTF8;
   int r = find_space(store, space_id, &space);
   if (r) return r;
   struct dunlin_store_doc *d = env_calloc(store->env, 1, sizeof *d);
@@ -331,8 +331,8 @@ int dunlin_store_doc_open(dunlin_store *store, const struct dunlin_id *space_id,
   d->store = store;
   d->space = space;
   d->cursor = doc_cursor_begin();
-  d->id = doc_id_of_name(store->env, &space->id, name, name_len);
-  r = open_in_space(d, name, name_len, flags);
+  d->id = doc_id_of_name(store->env, &space->id, name.data, name.len);
+  r = open_in_space(d, name.data, name.len, flags);
   if (r) {
     doc_free(d);
     return r;

@@ -14,7 +14,7 @@ int main(int argc, char **argv) {
   if (!rc || rc == DUNLIN_EEXIST) rc = dunlin_store_open(argv[1], &options, &store, NULL);
   if (!rc) rc = dunlin_space_find(store, "home", &space);
   if (rc == DUNLIN_ENOENT) rc = dunlin_space_new(store, "home", &space);
-  if (!rc) rc = dunlin_store_doc_open(store, &space, "travel", 6, DUNLIN_CREATE, &handle);
+  if (!rc) rc = dunlin_store_doc_open(store, &space, dunlin_key("travel"), DUNLIN_CREATE, &handle);
   dunlin_doc *doc = rc ? NULL : dunlin_store_doc_get(handle);
   if (doc && !(rc = dunlin_begin(doc))) {
     dunlin_obj trip = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("lisbon"), DUNLIN_MAP);

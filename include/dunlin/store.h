@@ -105,11 +105,10 @@ enum dunlin_open_flags {
   DUNLIN_READONLY = 2, /* takes no writer slot */
 };
 
-/* Opens the document `name` of a space.  The handle writes as an actor of its own (it leases a writer slot of the
+/* Opens the document of that name (dunlin_key("travel")) in a space.  The handle writes as an actor of its own (it leases a writer slot of the
  * store until it is closed), so one document may be open several times.  DUNLIN_ENOENT, DUNLIN_EBUSY. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_open(dunlin_store *store, const struct dunlin_id *space,
-                                                     const char *name, size_t name_len, unsigned flags,
-                                                     dunlin_store_doc **out);
+                                                     struct dunlin_bytes name, unsigned flags, dunlin_store_doc **out);
 /* Closes; flushes nothing by itself (dunlin_store_flush, dunlin_store_close).  An open transaction is aborted. */
 DUNLIN_API void dunlin_store_doc_close(dunlin_store_doc *doc);
 

@@ -114,7 +114,7 @@ static void forget(struct history *h) {
 static int read_three(dunlin_store *store, const struct dunlin_id *space, const char *name) {
   static const char *const keys[] = {"a", "b", "c"};
   dunlin_store_doc *doc = NULL;
-  int r = dunlin_store_doc_open(store, space, name, strlen(name), DUNLIN_READONLY, &doc), number = 0;
+  int r = dunlin_store_doc_open(store, space, dunlin_key(name), DUNLIN_READONLY, &doc), number = 0;
   if (r) return r == DUNLIN_ENOENT ? 0 : -1;
   for (int i = 0; i < 3; i++) {
     struct dunlin_value value = {.kind = DUNLIN_NULL};
@@ -138,7 +138,8 @@ static const char *judge_open(const struct history *h, dunlin_store *store, cons
   if (!fully) return NULL;
   if (dunlin_store_verify(store, print_fault, NULL)) return "the store does not verify";
   dunlin_store_doc *doc = NULL;
-  if (dunlin_store_doc_open(store, &space, KEY("notes"), DUNLIN_CREATE, &doc)) return "the document does not open";
+  if (dunlin_store_doc_open(store, &space, dunlin_key("notes"), DUNLIN_CREATE, &doc))
+    return "the document does not open";
   int r = put_int(doc, "more", 1);
   dunlin_store_doc_close(doc);
   return r == 1 ? NULL : "nothing more can be committed";

@@ -45,7 +45,7 @@ static void make_guest(void) {
 
 static void write_doc(const struct dunlin_id *space) {
   dunlin_store_doc *handle;
-  CHECK(!dunlin_store_doc_open(f.store, space, "d", 1, DUNLIN_CREATE, &handle));
+  CHECK(!dunlin_store_doc_open(f.store, space, dunlin_key("d"), DUNLIN_CREATE, &handle));
   dunlin_doc *doc = dunlin_store_doc_get(handle);
   for (int i = 0; i < 3; i++) {
     CHECK(!dunlin_begin(doc));

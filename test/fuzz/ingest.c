@@ -88,12 +88,12 @@ static void check_documents(struct fuzz_store *s) {
   char name[DUNLIN_MAX_NAME + 1];
   size_t len;
   dunlin_store_doc *handle;
-  CHECK(!dunlin_store_doc_open(s->store, &s->space, "d", 1, DUNLIN_READONLY, &handle));
+  CHECK(!dunlin_store_doc_open(s->store, &s->space, dunlin_key("d"), DUNLIN_READONLY, &handle));
   CHECK(!dunlin_store_doc_pull(handle, NULL));
   fuzz_read_doc(dunlin_store_doc_get(handle));
   dunlin_store_doc_close(handle);
   for (size_t i = 0; i < 20 && !dunlin_store_doc_list(s->store, &s->space, i, name, &len); i++) {
-    int error = dunlin_store_doc_open(s->store, &s->space, name, len, DUNLIN_READONLY, &handle);
+    int error = dunlin_store_doc_open(s->store, &s->space, (struct dunlin_bytes){name, len}, DUNLIN_READONLY, &handle);
     CHECK(!error);
     dunlin_store_doc_close(handle);
   }

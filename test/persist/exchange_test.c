@@ -464,7 +464,7 @@ struct committer {
 static void *commit_many(void *ctx) {
   struct committer *c = ctx;
   dunlin_store_doc *doc = NULL;
-  if (dunlin_store_doc_open(c->store, c->space, "x", 1, 0, &doc)) return NULL;
+  if (dunlin_store_doc_open(c->store, c->space, dunlin_key("x"), 0, &doc)) return NULL;
   dunlin_store_doc_mode(doc, c->mode);
   for (int i = 0; i < c->count && !c->error; i++) {
     c->error = put_int(doc, "n", i * 2 + (c->mode == DUNLIN_GROUP));

@@ -106,9 +106,9 @@ static int work(struct life *l, dunlin_store *store, struct friend *friend) {
   uint64_t next;
   int r = dunlin_space_find(store, "space", &l->space);
   if (r == DUNLIN_ENOENT) r = dunlin_space_new(store, "space", &l->space);
-  if (!r) r = dunlin_store_doc_open(store, &l->space, KEY("durable"), DUNLIN_CREATE, &durable);
+  if (!r) r = dunlin_store_doc_open(store, &l->space, dunlin_key("durable"), DUNLIN_CREATE, &durable);
   if (!r) r = write_some(l, durable, 1, OPERATIONS / 4);
-  if (!r) r = dunlin_store_doc_open(store, &l->space, KEY("shared"), DUNLIN_CREATE, &grouped);
+  if (!r) r = dunlin_store_doc_open(store, &l->space, dunlin_key("shared"), DUNLIN_CREATE, &grouped);
   if (!r) {
     dunlin_store_doc_mode(grouped, DUNLIN_GROUP);
     r = write_some(NULL, grouped, 1, OPERATIONS * 3 / 4);

@@ -28,8 +28,8 @@ static int put_number(dunlin_store_doc *handle, int number) {
 /* Goes on after errors, as an app would; remembers the first. */
 static int commit_all(struct life *l, dunlin_store *store) {
   dunlin_store_doc *durable = NULL, *grouped = NULL;
-  int first = dunlin_store_doc_open(store, &l->space, KEY("durable"), DUNLIN_CREATE, &durable), grouped_last = 0;
-  if (!first) first = dunlin_store_doc_open(store, &l->space, KEY("grouped"), DUNLIN_CREATE, &grouped);
+  int first = dunlin_store_doc_open(store, &l->space, dunlin_key("durable"), DUNLIN_CREATE, &durable), grouped_last = 0;
+  if (!first) first = dunlin_store_doc_open(store, &l->space, dunlin_key("grouped"), DUNLIN_CREATE, &grouped);
   if (grouped) dunlin_store_doc_mode(grouped, DUNLIN_GROUP);
   for (int i = 1; durable && grouped && i <= COMMITS; i++) {
     int r = put_number(durable, i);
@@ -64,7 +64,7 @@ static int live(struct life *l) {
 static void check_doc(dunlin_store *store, const struct dunlin_id *space, const char *name, int acked,
                       const char *when) {
   dunlin_store_doc *doc = NULL;
-  int r = dunlin_store_doc_open(store, space, name, strlen(name), DUNLIN_READONLY, &doc);
+  int r = dunlin_store_doc_open(store, space, dunlin_key(name), DUNLIN_READONLY, &doc);
   if (r == DUNLIN_ENOENT && !acked) return;
   if (r) fail_msg("%s: %s does not open: %s", when, name, dunlin_error_name(r));
   if (acked) {

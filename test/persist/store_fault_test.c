@@ -236,7 +236,7 @@ static int use_damaged(const struct place *place, const struct dunlin_id *space)
   dunlin_store *store = NULL;
   dunlin_store_doc *doc = NULL;
   if (dunlin_store_open(place->dir, &options, &store, &why)) return REFUSED;
-  if (dunlin_store_doc_open(store, space, "x", 1, 0, &doc)) return REFUSED;
+  if (dunlin_store_doc_open(store, space, dunlin_key("x"), 0, &doc)) return REFUSED;
   for (int i = 0; i < DAMAGE_KEYS; i++) {
     struct dunlin_value value;
     char key[16];

@@ -82,7 +82,7 @@ static inline int place_try(const struct place *place, struct dunlin_why *why) {
 static inline dunlin_store_doc *doc_open(dunlin_store *store, const struct dunlin_id *space, const char *name,
                                          unsigned flags) {
   dunlin_store_doc *doc = NULL;
-  OK(dunlin_store_doc_open(store, space, name, strlen(name), flags, &doc));
+  OK(dunlin_store_doc_open(store, space, dunlin_key(name), flags, &doc));
   return doc;
 }
 

@@ -58,15 +58,16 @@ static void document_errors(void **state) {
   place_create(&place, "laptop");
   dunlin_store *store = place_open(&place);
   OK(dunlin_space_new(store, "home", &space));
-  FAILS(dunlin_store_doc_open(store, &nowhere, "x", 1, DUNLIN_CREATE, &doc), DUNLIN_ENOENT);
-  FAILS(dunlin_store_doc_open(store, &space, "x", 1, 0, &doc), DUNLIN_ENOENT);
-  FAILS(dunlin_store_doc_open(store, &space, "", 0, DUNLIN_CREATE, &doc), DUNLIN_EINVAL);
-  FAILS(dunlin_store_doc_open(store, &space, "\xff", 1, DUNLIN_CREATE, &doc), DUNLIN_EUTF8);
-  FAILS(dunlin_store_doc_open(store, &space, "x", 1, 64, &doc), DUNLIN_EINVAL);
+  FAILS(dunlin_store_doc_open(store, &nowhere, dunlin_key("x"), DUNLIN_CREATE, &doc), DUNLIN_ENOENT);
+  FAILS(dunlin_store_doc_open(store, &space, dunlin_key("x"), 0, &doc), DUNLIN_ENOENT);
+  FAILS(dunlin_store_doc_open(store, &space, dunlin_key(""), DUNLIN_CREATE, &doc), DUNLIN_EINVAL);
+  FAILS(dunlin_store_doc_open(store, &space, dunlin_key("\xff"), DUNLIN_CREATE, &doc), DUNLIN_EUTF8);
+  FAILS(dunlin_store_doc_open(store, &space, dunlin_key("x"), 64, &doc), DUNLIN_EINVAL);
   char longest[DUNLIN_MAX_NAME + 2];
   memset(longest, 'n', sizeof longest);
-  FAILS(dunlin_store_doc_open(store, &space, longest, DUNLIN_MAX_NAME + 1, DUNLIN_CREATE, &doc), DUNLIN_ELIMIT);
-  OK(dunlin_store_doc_open(store, &space, longest, DUNLIN_MAX_NAME, DUNLIN_CREATE, &doc));
+  FAILS(dunlin_store_doc_open(store, &space, (struct dunlin_bytes){longest, DUNLIN_MAX_NAME + 1}, DUNLIN_CREATE, &doc),
+        DUNLIN_ELIMIT);
+  OK(dunlin_store_doc_open(store, &space, (struct dunlin_bytes){longest, DUNLIN_MAX_NAME}, DUNLIN_CREATE, &doc));
   dunlin_store_doc_close(doc);
   doc = doc_open(store, &space, "x", DUNLIN_CREATE);
   dunlin_store_doc *reader = doc_open(store, &space, "x", DUNLIN_READONLY);
@@ -80,7 +81,7 @@ static void document_errors(void **state) {
   /* All writer slots taken. */
   dunlin_store_doc *docs[DUNLIN_MAX_WRITERS];
   for (size_t i = 0; i < DUNLIN_MAX_WRITERS; i++) docs[i] = doc_open(store, &space, "x", 0);
-  FAILS(dunlin_store_doc_open(store, &space, "x", 1, 0, &doc), DUNLIN_EBUSY);
+  FAILS(dunlin_store_doc_open(store, &space, dunlin_key("x"), 0, &doc), DUNLIN_EBUSY);
   for (size_t i = 0; i < DUNLIN_MAX_WRITERS; i++) dunlin_store_doc_close(docs[i]);
   doc = doc_open(store, &space, "x", 0);
   dunlin_store_doc_close(doc);

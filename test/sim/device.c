@@ -193,7 +193,7 @@ static void open_docs(struct device *d) {
   d->joined = true;
   for (unsigned i = 0; i < SIM_DOCS; i++) {
     if (p->docs[i]) continue;
-    int r = dunlin_store_doc_open(p->store, &space, doc_names[i], strlen(doc_names[i]), DUNLIN_CREATE, &p->docs[i]);
+    int r = dunlin_store_doc_open(p->store, &space, dunlin_key(doc_names[i]), DUNLIN_CREATE, &p->docs[i]);
     if (device_lost_power(d)) return;
     if (r) {
       p->docs[i] = NULL;

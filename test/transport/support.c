@@ -60,7 +60,7 @@ void device_invite(struct device *owner, const struct dunlin_id *space, const ch
 
 static dunlin_store_doc *open_doc(struct device *d, const struct dunlin_id *space, const char *doc, unsigned flags) {
   dunlin_store_doc *handle = NULL;
-  int error = dunlin_store_doc_open(d->store, space, doc, strlen(doc), flags, &handle);
+  int error = dunlin_store_doc_open(d->store, space, dunlin_key(doc), flags, &handle);
   if (error == DUNLIN_ENOENT) return NULL;
   assert_int_equal(error, 0);
   return handle;
