@@ -218,6 +218,7 @@ struct dunlin_doc {
   size_t heads_cap;
   struct lv_ranges voids;     /* the operations of void changes, the latest first */
   struct watch *watch;        /* NULL: nobody watches */
+  struct dunlin_undo *undo;   /* NULL: what is committed here cannot be undone */
   struct dunlin_id *void_ids; /* sorted; those too that have not come yet */
   size_t void_count;
 };
@@ -315,6 +316,9 @@ int txn_put_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, const
                  const uint32_t *over, size_t count);
 int txn_set_over(dunlin_doc *doc, dunlin_obj list, size_t index, const struct dunlin_value *value, const uint32_t *over,
                  size_t count);
+
+/* Writes a child again that was at the key, whatever is there now. */
+int txn_revive(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, dunlin_obj child);
 
 /* What every write begins with: the open transaction's first error, or DUNLIN_ESTATE. */
 int txn_writable(const dunlin_doc *doc);
@@ -462,6 +466,15 @@ uint32_t places_gap(const struct places *places, uint32_t character);
  * stay.  Each part is at `at` when those before it have gone.  A result of `each` other than 0 ends that. */
 int places_each_gone(const struct places *places, uint32_t from, uint32_t to,
                      int (*each)(void *ctx, uint32_t at, uint32_t len), void *ctx);
+
+/* ---- undo_record.c, undo.c, when there is doc->undo ---------------------------------------------------------- */
+
+/* The open transaction is about to delete the `len` items of a text or list that show from `at` on, by a row at `a`.  DUNLIN_ENOMEM. */
+int undo_note_gone(dunlin_doc *doc, uint32_t container, uint32_t at, uint32_t a, uint32_t len);
+/* It is about to be committed: gathers what is needed to undo it.  DUNLIN_ENOMEM. */
+int undo_prepare(dunlin_doc *doc);
+/* It has been. */
+void undo_keep(dunlin_doc *doc);
 
 /* ---- void.c ------------------------------------------------------------------------------------------------- */
 

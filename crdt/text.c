@@ -361,6 +361,14 @@ int text_each_in(struct text *text, const struct column *column, uint32_t at, ui
   return error;
 }
 
+int text_take(struct text *text, const struct column *column, uint32_t at, uint32_t len, struct buf *out) {
+  int error = flush(text, column);
+  if (error) return error;
+  uint8_t *bytes = buf_extend(out, rope_measure(&text->rope, at, len));
+  if (bytes) rope_copy(&text->rope, at, len, bytes);
+  return out->error;
+}
+
 static void append(void *ctx, const void *utf8, size_t bytes) {
   uint8_t **out = ctx;
   memcpy(*out, utf8, bytes);

@@ -63,6 +63,8 @@ uint32_t text_anchors_before(const struct text *text, uint32_t pos);
 bool text_anchor_at(const struct text *text, uint32_t pos, struct rope_anchor *anchor);
 /* Hands out the anchors at positions from `from` to `to` - 1 in order. */
 int text_each_anchor(const struct text *text, uint32_t from, uint32_t to, rope_anchor_each *each, void *ctx);
+/* Appends the bytes of `len` entities, anchors as the rope has them.  DUNLIN_ENOMEM. */
+int text_take(struct text *text, const struct column *column, uint32_t at, uint32_t len, struct buf *out);
 
 /* What follows leaves the anchors out. */
 size_t text_bytes(const struct text *text);

@@ -116,10 +116,12 @@ int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
   if (!error && doc->text.buf.error) error = doc->text.buf.error;
   if (!error && doc->values.buf.error) error = doc->values.buf.error;
   if (!error) error = doc->graph.open.error;
+  if (!error && doc->undo) error = undo_prepare(doc);
   if (!error && named) error = finish(doc, true, &id);
   if (!error) error = open_change_settle(doc, named ? &id : NULL);
   if (error) open_change_revert(doc);
   else check_settled(doc);
+  if (!error && doc->undo) undo_keep(doc);
   if (!error && out) *out = id;
   return error ? error : 1;
 }
@@ -337,6 +339,19 @@ int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   return perform(doc, &op, NULL);
 }
 
+int txn_revive(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, dunlin_obj child) {
+  const struct container *c = doc->containers[child.index];
+  struct op op = {.kind = OP_MAP_CHILD,
+                  .container = map.index,
+                  .a = (uint32_t)c->kind,
+                  .len = 1,
+                  .key = key,
+                  .number = c->generation};
+  struct map_entry *entry;
+  int error = map_prepare(doc, &op, &entry);
+  return error ? error : perform(doc, &op, NULL);
+}
+
 /* ---- Lists -------------------------------------------------------------------------------------------------- */
 
 /* What every write on a list begins with; `*c` is the list. */
@@ -422,7 +437,9 @@ static int delete_items(dunlin_doc *doc, const struct container *c, struct op *o
     op->len = (uint32_t)count;
     op->a = void_items(doc, c, (uint32_t)index, &op->len);
     count -= op->len;
-    error = op->a == VOID_UNNAMED ? txn_fail(doc, DUNLIN_EREFUSED) : perform(doc, op, NULL);
+    if (op->a == VOID_UNNAMED) return txn_fail(doc, DUNLIN_EREFUSED);
+    if (doc->undo) error = undo_note_gone(doc, op->container, (uint32_t)index, op->a, op->len);
+    error = error ? txn_fail(doc, error) : perform(doc, op, NULL);
   }
   return error;
 }
@@ -490,6 +507,7 @@ static bool delete_on(dunlin_doc *doc, dunlin_obj text, size_t index, size_t cou
   if (!t || !count || index > t->size || count > t->size - index || count > DUNLIN_MAX_DELTA_OPS - doc->open.index)
     return false;
   if (index != row->a && index + count != row->a) return false;
+  if (doc->undo) return false;                                                   /* what goes has to be kept */
   if (text_erase(t, &doc->text, (uint32_t)index, (uint32_t)count)) return false; /* nothing has changed */
   rows_join(OP_DELETE, &row->a, &row->len, (uint32_t)index, (uint32_t)count);
   doc->open.index += (uint32_t)count;

@@ -114,6 +114,7 @@ static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
   SWAP(doc->hook_ctx, fresh->hook_ctx, void *);
   SWAP(doc->watch, fresh->watch, struct watch *);
   doc->unit = fresh->unit;
+  SWAP(doc->undo, fresh->undo, struct dunlin_undo *);
   doc->begin_hook = fresh->begin_hook;
   doc->begin_ctx = fresh->begin_ctx;
   SWAP(doc->pending, fresh->pending, struct pending_queue);

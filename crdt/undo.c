@@ -1,0 +1,141 @@
+/* The stacks of an undo. */
+#include "crdt/undo.h"
+
+#include <string.h>
+
+static void clear(dunlin_undo *u, struct undo_steps *steps) {
+  while (steps->count) undo_step_free(u, &steps->list[--steps->count]);
+}
+
+int dunlin_undo_new(dunlin_doc *doc, size_t depth, dunlin_undo **out) {
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  if (doc->undo) return DUNLIN_EEXIST;
+  dunlin_undo *u = env_calloc(doc->env, 1, sizeof *u);
+  if (!u) return DUNLIN_ENOMEM;
+  u->doc = doc;
+  u->env = doc->env;
+  u->depth = depth;
+  doc->undo = u;
+  *out = u;
+  return 0;
+}
+
+void dunlin_undo_free(dunlin_undo *u) {
+  if (!u) return;
+  const struct dunlin_env *env = u->env;
+  u->doc->undo = NULL;
+  clear(u, &u->back);
+  clear(u, &u->forth);
+  undo_change_free(u, &u->open);
+  undo_step_free(u, &u->next);
+  ENV_FREE_ARRAY(env, u->back.list, u->back.cap);
+  ENV_FREE_ARRAY(env, u->forth.list, u->forth.cap);
+  ENV_FREE_ARRAY(env, u->items.list, u->items.cap);
+  ENV_FREE_ARRAY(env, u->writes.list, u->writes.cap);
+  env_free(env, u, sizeof *u);
+}
+
+void dunlin_undo_group(dunlin_undo *u, bool on) {
+  u->groups = on;
+  u->is_begun = false;
+}
+
+size_t dunlin_undo_count(const dunlin_undo *u) {
+  return u->back.count;
+}
+
+size_t dunlin_redo_count(const dunlin_undo *u) {
+  return u->forth.count;
+}
+
+/* ---- Commits ------------------------------------------------------------------------------------------------ */
+
+/* The stack that the commit at hand goes onto. */
+static struct undo_steps *target(dunlin_undo *u) {
+  return u->mode == UNDO_BACK ? &u->forth : &u->back;
+}
+
+static bool joins(const dunlin_undo *u) {
+  return u->mode == UNDO_PLAIN && u->groups && u->is_begun && u->back.count;
+}
+
+int undo_reserve(dunlin_undo *u) {
+  struct undo_steps *steps = target(u);
+  if (joins(u)) {
+    struct undo_step *top = &steps->list[steps->count - 1];
+    return ENV_GROW(u->env, top->changes, top->cap, top->count + 1);
+  }
+  int error = ENV_GROW(u->env, steps->list, steps->cap, steps->count + 1);
+  return error ? error : ENV_GROW(u->env, u->next.changes, u->next.cap, 1);
+}
+
+static void drop_oldest(dunlin_undo *u, struct undo_steps *steps) {
+  undo_step_free(u, &steps->list[0]);
+  memmove(steps->list, steps->list + 1, --steps->count * sizeof *steps->list);
+}
+
+void undo_keep(dunlin_doc *doc) {
+  dunlin_undo *u = doc->undo;
+  struct undo_steps *steps = target(u);
+  if (!joins(u)) {
+    steps->list[steps->count++] = u->next;
+    u->next = (struct undo_step){0};
+  }
+  struct undo_step *top = &steps->list[steps->count - 1];
+  top->changes[top->count++] = u->open;
+  u->open = (struct undo_change){0};
+  u->stamp = 0;
+  u->is_begun = u->mode == UNDO_PLAIN;
+  if (u->mode == UNDO_PLAIN) clear(u, &u->forth);
+  if (steps->count > u->depth) drop_oldest(u, steps);
+  if (!u->back.count && !u->forth.count) u->items.count = u->writes.count = 0;
+}
+
+/* ---- Back and forth ----------------------------------------------------------------------------------------- */
+
+/* Commits the opposite of a step; 0: it has none. */
+static int revert(dunlin_undo *u, const struct undo_step *step, int64_t time, struct dunlin_id *out) {
+  dunlin_doc *doc = u->doc;
+  struct undo_plans plans = {0};
+  size_t items = u->items.count, writes = u->writes.count;
+  int error = names_whole(doc);
+  if (!error) error = undo_plan_all(u, step, &plans);
+  if (!error) error = dunlin_begin(doc);
+  if (!error) {
+    error = undo_follow(u, step, &plans);
+    if (!error) error = undo_revert_values(u, step);
+    if (!error) error = dunlin_commit(doc, time, out);
+    else dunlin_abort(doc);
+  }
+  undo_plans_free(u, &plans);
+  if (error <= 0) { /* nothing has come of it */
+    u->items.count = items;
+    u->writes.count = writes;
+  }
+  return error;
+}
+
+static int go(dunlin_undo *u, struct undo_steps *from, enum undo_mode mode, int64_t time, struct dunlin_id *out) {
+  if (u->doc->open.is_open) return DUNLIN_ESTATE;
+  int done = 0;
+  enum dunlin_unit unit = u->doc->unit;
+  u->mode = mode;
+  u->is_begun = false;
+  u->doc->unit = DUNLIN_SCALARS;
+  size_t left = from->count;
+  while (!done && left) done = revert(u, &from->list[--left], time, out);
+  u->mode = UNDO_PLAIN;
+  u->is_begun = false;
+  u->doc->unit = unit;
+  if (done < 0) return done;
+  while (from->count > left) undo_step_free(u, &from->list[--from->count]);
+  return done;
+}
+
+int dunlin_undo_back(dunlin_undo *u, int64_t time, struct dunlin_id *out) {
+  return go(u, &u->back, UNDO_BACK, time, out);
+}
+
+int dunlin_undo_forth(dunlin_undo *u, int64_t time, struct dunlin_id *out) {
+  return go(u, &u->forth, UNDO_FORTH, time, out);
+}

@@ -1,0 +1,310 @@
+/* The opposite of writes to registers, of amounts and of members. */
+#include "crdt/undo.h"
+
+#include <stdlib.h>
+
+/* ---- What is whose ------------------------------------------------------------------------------------------ */
+
+const struct undo_change *undo_change_of(const struct undo_step *step, uint32_t lv) {
+  for (size_t i = 0; i < step->count; i++)
+    if (lv >= step->changes[i].from && lv < step->changes[i].to) return &step->changes[i];
+  return NULL;
+}
+
+bool undo_is_void(const dunlin_doc *doc, const struct undo_change *change) {
+  for (size_t i = 0; i < doc->voids.count; i++)
+    if (change->from >= doc->voids.list[i].from && change->from < doc->voids.list[i].to) return true;
+  return false;
+}
+
+/* The operation of the step that this one is or stands for; LV_NONE. */
+static uint32_t origin(const dunlin_undo *u, const struct undo_step *step, uint32_t lv) {
+  const struct undo_stand_list *s = &u->writes;
+  while (!undo_change_of(step, lv)) {
+    size_t low = 0, high = s->count;
+    while (high - low > 1) {
+      size_t mid = (low + high) / 2;
+      if (s->list[mid].lv <= lv) low = mid;
+      else high = mid;
+    }
+    if (!s->count || lv < s->list[low].lv || lv - s->list[low].lv >= s->list[low].len) return LV_NONE;
+    lv = s->list[low].first + (lv - s->list[low].lv); /* an earlier one: this ends */
+  }
+  return lv;
+}
+
+static const struct undo_write *write_at(const struct undo_change *c, struct undo_write key) {
+  return c->write_count ? bsearch(&key, c->writes, c->write_count, sizeof key, undo_compare_writes) : NULL;
+}
+
+/* What the step noted of this write of its own. */
+static const struct undo_write *write_of(const struct undo_step *step, uint32_t lv) {
+  const struct undo_change *c = undo_change_of(step, lv);
+  for (size_t low = 0, high = c ? c->write_count : 0; low < high;) {
+    size_t mid = (low + high) / 2;
+    if (c->writes[mid].lv == lv) return &c->writes[mid];
+    if (c->writes[mid].lv < lv) low = mid + 1;
+    else high = mid;
+  }
+  return NULL;
+}
+
+/* The last deletion of the key in a change of the step before LV `lv`; NULL. */
+static const struct undo_write *deletion_before(const struct undo_step *step, const struct undo_write *w, uint32_t lv) {
+  for (size_t i = step->count; i-- > 0;) {
+    if (step->changes[i].to > lv) continue;
+    const struct undo_write *found =
+        write_at(&step->changes[i], (struct undo_write){.lv = LV_NONE, .container = w->container, .entry = w->entry});
+    if (found) return found;
+  }
+  return NULL;
+}
+
+/* What was there before the step: several of its changes may have written there in a row.  NULL: nothing. */
+static const struct reg_write *before_step(const dunlin_doc *doc, const struct undo_step *step,
+                                           const struct undo_write *w) {
+  bool is_map = has_map(doc->containers[w->container]->kind);
+  while (w) {
+    const struct undo_write *earlier;
+    if (w->had) {
+      earlier = write_of(step, w->before.lv);
+      if (!earlier) return &w->before;
+    } else {
+      earlier = is_map && w->lv != LV_NONE ? deletion_before(step, w, undo_change_of(step, w->lv)->from) : NULL;
+    }
+    w = earlier;
+  }
+  return NULL;
+}
+
+/* ---- What others have done ---------------------------------------------------------------------------------- */
+
+static bool is_foreign(const dunlin_doc *doc, uint32_t from, uint32_t to) {
+  const struct graph *g = &doc->graph;
+  for (uint32_t run = graph_run_at(g, from); run < g->run_count && g->runs[run].lv < to; run++)
+    if (g->runs[run].actor != doc->actor) return true;
+  return false;
+}
+
+static bool lies_in(const dunlin_doc *doc, uint32_t container, uint32_t in) {
+  while (container != in && container) container = doc->containers[container]->parent;
+  return container == in;
+}
+
+bool undo_others_wrote(const dunlin_doc *doc, uint32_t container, uint32_t since) {
+  if (!is_foreign(doc, since, doc->graph.lvs)) return false;
+  for (uint32_t i = 0; i < doc->container_count; i++) {
+    const struct oplog *log = &doc->containers[i]->log;
+    if (!lies_in(doc, i, container)) continue;
+    for (size_t k = oplog_from(log, since); k < log->count; k++) {
+      uint32_t from = log->runs[k].lv > since ? log->runs[k].lv : since;
+      if (from < doc->graph.lvs && is_foreign(doc, from, log->runs[k].lv + log->runs[k].len)) return true;
+    }
+  }
+  return false;
+}
+
+bool undo_goes(const dunlin_undo *u, const struct undo_step *step, uint32_t container) {
+  const dunlin_doc *doc = u->doc;
+  for (uint32_t at = container; at; at = doc->containers[at]->parent) {
+    const struct lv_set *made = &doc->containers[at]->made;
+    if (made->count && undo_change_of(step, made->lvs[0]) && !undo_others_wrote(doc, at, step->changes[0].from))
+      return true;
+  }
+  return false;
+}
+
+/* Whether one of the other writes has replaced this one. */
+static int others_replaced(const dunlin_undo *u, const struct undo_step *step, const struct reg *reg, uint32_t lv,
+                           bool *replaced) {
+  const struct graph *g = &u->doc->graph;
+  struct lv_ranges only = {0};
+  int error = 0;
+  *replaced = false;
+  for (uint32_t i = 0; !error && !*replaced && i < reg->count; i++) {
+    uint32_t other = reg_at(reg, i)->lv;
+    if (other >= g->lvs || origin(u, step, other) != LV_NONE) continue;
+    uint32_t a = graph_start(g, graph_change_at(g, other) + 1) - 1, b = graph_start(g, graph_change_at(g, lv) + 1) - 1;
+    error = graph_difference(g, &a, 1, &b, 1, NULL, &only);
+    *replaced = !error && (!only.count || only.list[0].to <= lv);
+  }
+  lv_ranges_free(&only, u->env);
+  return error;
+}
+
+/* ---- Keys --------------------------------------------------------------------------------------------------- */
+
+/* The LVs of the writes in a register that are the step's, or stand for these. */
+struct own_writes {
+  uint32_t lvs[WRITE_NAMES_MAX];
+  size_t count;
+  const struct undo_write *noted; /* by the last one */
+};
+
+static void find_own(const dunlin_undo *u, const struct undo_step *step, const struct reg *reg,
+                     struct own_writes *out) {
+  out->count = 0;
+  out->noted = NULL;
+  for (uint32_t i = 0; i < reg->count && out->count < WRITE_NAMES_MAX; i++) {
+    uint32_t lv = reg_at(reg, i)->lv, first = lv < u->doc->graph.lvs ? origin(u, step, lv) : LV_NONE;
+    const struct undo_write *noted = first == LV_NONE ? NULL : write_of(step, first);
+    if (!noted) continue;
+    if (!out->noted || noted->lv > out->noted->lv) out->noted = noted;
+    out->lvs[out->count++] = lv;
+  }
+}
+
+/* Brings a value back at a key. */
+static int restore(dunlin_undo *u, uint32_t map, uint32_t entry, const struct reg_write *before,
+                   const struct own_writes *own) {
+  dunlin_doc *doc = u->doc;
+  const struct container *c = doc->containers[map];
+  dunlin_obj obj = {map};
+  struct dunlin_bytes key = c->as.map.entries[entry].key;
+  uint32_t lv = doc->open.lv + doc->open.index;
+  int error;
+  if (before && before->value.kind >= DUNLIN_MAP) {
+    error = txn_revive(doc, obj, key, before->value.as.obj);
+  } else {
+    error = txn_put_over(doc, obj, key, before, own->lvs, own->count);
+  }
+  if (!error && before && undo_stand(u, &u->writes, lv, before->lv, 1)) error = txn_fail(doc, DUNLIN_ENOMEM);
+  return error;
+}
+
+/* Whether all that is at the key is the step's. */
+static bool is_all(const struct reg *reg, const struct own_writes *own) {
+  return reg->count == own->count;
+}
+
+static bool is_child(const struct reg_write *write, uint32_t *child) {
+  *child = write && write->value.kind >= DUNLIN_MAP ? write->value.as.obj.index : IDMAP_NONE;
+  return *child != IDMAP_NONE;
+}
+
+/* The child that the step has written there, if it shows. */
+static const struct reg_write *shown_child(const struct reg *reg, const struct own_writes *own) {
+  for (uint32_t i = 0; i < reg->count; i++)
+    for (size_t k = 0; k < own->count; k++)
+      if (reg_at(reg, i)->lv == own->lvs[k] && reg_at(reg, i)->value.kind >= DUNLIN_MAP) return reg_at(reg, i);
+  return NULL;
+}
+
+static int revert_key(dunlin_undo *u, const struct undo_step *step, const struct undo_write *w) {
+  dunlin_doc *doc = u->doc;
+  const struct reg *reg = &doc->containers[w->container]->as.map.entries[w->entry].reg;
+  struct own_writes own;
+  find_own(u, step, reg, &own);
+  if (w->lv == LV_NONE ? reg->count : own.noted != w)
+    return 0; /* others have written there, or nothing is left of it */
+  const struct reg_write *before = before_step(doc, step, w);
+  uint32_t was, is;
+  if (!own.count && !before) return 0;
+  if (is_child(shown_child(reg, &own), &is)) {
+    if (is_child(before, &was) && was == is) return 0; /* it had only been touched */
+    if (undo_others_wrote(doc, is, step->changes[0].from)) return 0;
+  }
+  if (before && !is_all(reg, &own)) {
+    bool replaced = is_child(before, &was);
+    int error = replaced ? 0 : others_replaced(u, step, reg, before->lv, &replaced);
+    if (error) return txn_fail(doc, error);
+    if (replaced) before = NULL;
+  }
+  return restore(u, w->container, w->entry, before, &own);
+}
+
+static int revert_member(dunlin_undo *u, const struct undo_step *step, const struct undo_write *w) {
+  dunlin_doc *doc = u->doc;
+  const struct container *c = doc->containers[w->container];
+  const struct map_entry *entry = &c->as.map.entries[w->entry];
+  struct own_writes own;
+  find_own(u, step, &entry->reg, &own);
+  if (w->lv == LV_NONE ? entry->reg.count : own.noted != w || !is_all(&entry->reg, &own)) return 0;
+  if (w->lv != LV_NONE && c->kind == DUNLIN_GROWING_SET) return 0;
+  const struct reg_write *before = before_step(doc, step, w);
+  if ((w->lv == LV_NONE) == !before) return 0;
+  struct mp_reader r = mp_reader_of(entry->key.data, entry->key.len);
+  struct dunlin_value member = value_read(&r);
+  uint32_t lv = doc->open.lv + doc->open.index;
+  if (!before) return dunlin_set_remove(doc, (dunlin_obj){w->container}, member);
+  int error = dunlin_set_add(doc, (dunlin_obj){w->container}, member);
+  if (!error && undo_stand(u, &u->writes, lv, before->lv, 1)) error = txn_fail(doc, DUNLIN_ENOMEM);
+  return error;
+}
+
+/* ---- Elements of lists -------------------------------------------------------------------------------------- */
+
+static int restore_element(dunlin_undo *u, dunlin_obj list, size_t at, const struct reg_write *before, bool alone,
+                           const struct own_writes *own) {
+  dunlin_doc *doc = u->doc;
+  uint32_t lv = doc->open.lv + doc->open.index;
+  int error;
+  if (before->value.kind >= DUNLIN_MAP) {
+    if (!alone) return 0;
+    dunlin_obj copy = dunlin_list_set_child(doc, list, at, before->value.kind);
+    error =
+        copy.index == DUNLIN_NONE.index ? txn_writable(doc) : undo_copy(doc, before->value.as.obj.index, copy.index);
+  } else {
+    error = txn_set_over(doc, list, at, &before->value, own->lvs, own->count);
+  }
+  if (!error && undo_stand(u, &u->writes, lv, before->lv, 1)) error = txn_fail(doc, DUNLIN_ENOMEM);
+  return error;
+}
+
+static int revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t list, uint32_t at) {
+  dunlin_doc *doc = u->doc;
+  const struct list *l = &doc->containers[list]->as.list.list;
+  const struct reg *reg = &l->elements[list_get(l, at)];
+  struct own_writes own;
+  uint32_t child;
+  find_own(u, step, reg, &own);
+  const struct reg_write *before = own.noted ? before_step(doc, step, own.noted) : NULL;
+  if (!before) return 0;
+  if (is_child(shown_child(reg, &own), &child) && undo_others_wrote(doc, child, step->changes[0].from)) return 0;
+  return restore_element(u, (dunlin_obj){list}, at, before, is_all(reg, &own), &own);
+}
+
+/* Looks at all elements: an element is known by what was written to it. */
+static int revert_elements(dunlin_undo *u, const struct undo_step *step, uint32_t list) {
+  dunlin_doc *doc = u->doc;
+  int error = container_show(doc, list);
+  if (error) return txn_fail(doc, error);
+  for (uint32_t at = 0; !error && at < doc->containers[list]->as.list.list.size; at++)
+    error = revert_element(u, step, list, at);
+  return error;
+}
+
+/* ---- All of a step ------------------------------------------------------------------------------------------ */
+
+/* Whether a list has come already among the writes before this one. */
+static bool has_come(const struct undo_step *step, size_t change, size_t write) {
+  uint32_t list = step->changes[change].writes[write].container;
+  for (size_t c = step->count; c-- > change;)
+    for (size_t i = step->changes[c].write_count; i-- > (c == change ? write + 1 : 0);)
+      if (step->changes[c].writes[i].container == list) return true;
+  return false;
+}
+
+static int revert_write(dunlin_undo *u, const struct undo_step *step, size_t change, size_t write) {
+  const struct undo_write *w = &step->changes[change].writes[write];
+  enum dunlin_kind kind = u->doc->containers[w->container]->kind;
+  if (undo_goes(u, step, w->container)) return 0;
+  if (kind == DUNLIN_LIST) return has_come(step, change, write) ? 0 : revert_elements(u, step, w->container);
+  return is_set(kind) ? revert_member(u, step, w) : revert_key(u, step, w);
+}
+
+int undo_revert_values(dunlin_undo *u, const struct undo_step *step) {
+  dunlin_doc *doc = u->doc;
+  int error = 0;
+  for (size_t c = step->count; !error && c-- > 0;) {
+    const struct undo_change *change = &step->changes[c];
+    if (undo_is_void(doc, change)) continue;
+    for (size_t i = change->write_count; !error && i-- > 0;) error = revert_write(u, step, c, i);
+    for (size_t i = change->amount_count; !error && i-- > 0;) {
+      const struct undo_amount *a = &change->amounts[i];
+      if (undo_goes(u, step, a->container)) continue;
+      error = dunlin_counter_add(doc, (dunlin_obj){a->container}, (int64_t)(0 - (uint64_t)a->amount));
+    }
+  }
+  return error;
+}

@@ -1,0 +1,358 @@
+/* Undo and redo: what was done here is taken back, what others did stays. */
+#include <dunlin/history.h>
+#include <dunlin/undo.h>
+
+#include "crdt/doc.h"
+#include "test/support/plain.h"
+
+static dunlin_undo *stack_of(dunlin_doc *doc, size_t depth) {
+  dunlin_undo *undo = NULL;
+  OK(dunlin_undo_new(doc, depth, &undo));
+  return undo;
+}
+static void back(dunlin_undo *undo, int expected) {
+  assert_int_equal(dunlin_undo_back(undo, 0, NULL), expected);
+}
+static void forth(dunlin_undo *undo, int expected) {
+  assert_int_equal(dunlin_undo_forth(undo, 0, NULL), expected);
+}
+static dunlin_obj child(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
+  OK(dunlin_begin(doc));
+  dunlin_obj obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), kind);
+  OK(dunlin_commit(doc, 0, NULL));
+  return obj;
+}
+static void put(dunlin_doc *doc, const char *key, int64_t value) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value(value)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+static void delete (dunlin_doc *doc, const char *key) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key(key)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+static void splice(dunlin_doc *doc, dunlin_obj text, size_t at, size_t remove, const char *insert) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, text, at, remove, insert, strlen(insert)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+static void insert(dunlin_doc *doc, dunlin_obj list, size_t at, int64_t value) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_list_insert(doc, list, at, int_value(value)));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+/* ---- Keys --------------------------------------------------------------------------------------------------- */
+
+static void updates_go_back_and_forth(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  put(doc, "k", 0);
+  dunlin_undo *undo = stack_of(doc, 100);
+  for (int i = 1; i <= 3; i++) put(doc, "k", i);
+  assert_int_equal(dunlin_undo_count(undo), 3);
+  for (int i = 0; i < 4; i++) back(undo, i < 3);
+  assert_reads(doc, DUNLIN_ROOT, "{'k': 0}");
+  assert_int_equal(dunlin_redo_count(undo), 3);
+  for (int i = 0; i < 4; i++) forth(undo, i < 3);
+  assert_reads(doc, DUNLIN_ROOT, "{'k': 3}");
+  dunlin_undo_free(undo);
+  dunlin_doc_free(doc);
+}
+
+static void what_others_wrote_at_the_same_time_is_there(void **state) {
+  (void)state;
+  for (uint8_t own = 1; own < 4; own += 2) {
+    dunlin_doc *a = test_doc(own), *b = test_doc(2);
+    put(a, "k", 1);
+    test_sync(a, b);
+    dunlin_undo *undo = stack_of(a, 100);
+    put(a, "k", 2);
+    put(b, "k", 3);
+    test_sync(a, b);
+    back(undo, 1);
+    test_sync(a, b);
+    assert_reads(a, DUNLIN_ROOT, "{'k': 3}");
+    assert_same_doc(a, b);
+    dunlin_undo_free(undo);
+    dunlin_doc_free(a);
+    dunlin_doc_free(b);
+  }
+}
+
+static void what_others_wrote_later_is_not_touched(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  dunlin_undo *undo = stack_of(a, 100);
+  put(a, "k", 1);
+  put(a, "k", 2);
+  put(a, "l", 5);
+  test_sync(a, b);
+  put(b, "k", 3);
+  delete (b, "l");
+  test_sync(a, b);
+  back(undo, 0);
+  assert_int_equal(dunlin_undo_count(undo), 0);
+  assert_reads(a, DUNLIN_ROOT, "{'k': 3}");
+  dunlin_undo_free(undo);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
+static void a_deleted_child_is_there_again_and_can_be_undone_into(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  dunlin_undo *undo = stack_of(doc, 100);
+  dunlin_obj map = child(doc, "m", DUNLIN_MAP);
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, map, dunlin_key("x"), int_value(1)));
+  OK(dunlin_commit(doc, 0, NULL));
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, map, dunlin_key("x"), int_value(2)));
+  OK(dunlin_commit(doc, 0, NULL));
+  delete (doc, "m");
+  back(undo, 1);
+  assert_reads(doc, DUNLIN_ROOT, "{'m': {'x': 2}}");
+  back(undo, 1);
+  assert_reads(doc, DUNLIN_ROOT, "{'m': {'x': 1}}");
+  back(undo, 1);
+  back(undo, 1);
+  assert_reads(doc, DUNLIN_ROOT, "{}");
+  for (int i = 0; i < 3; i++) forth(undo, 1);
+  assert_reads(doc, DUNLIN_ROOT, "{'m': {'x': 2}}");
+  forth(undo, 1);
+  assert_reads(doc, DUNLIN_ROOT, "{}");
+  dunlin_undo_free(undo);
+  dunlin_doc_free(doc);
+}
+
+/* ---- Texts and lists ---------------------------------------------------------------------------------------- */
+
+static void undo_over_remote(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  dunlin_undo *undo = stack_of(a, 100);
+  dunlin_obj list = child(a, "l", DUNLIN_LIST);
+  OK(dunlin_begin(a));
+  for (int i = 0; i < 4; i++) OK(dunlin_list_insert(a, list, (size_t)i, int_value(i == 0 || i == 3 ? 1 : 2)));
+  OK(dunlin_commit(a, 0, NULL));
+  insert(a, list, 2, 3);
+  test_sync(a, b);
+  insert(a, list, 3, 3);
+  back(undo, 1);
+  back(undo, 1);
+  test_sync(a, b);
+  assert_reads(a, DUNLIN_ROOT, "{'l': [1, 2, 2, 1]}");
+  insert(a, list, 2, 3);
+  assert_reads(a, DUNLIN_ROOT, "{'l': [1, 2, 3, 2, 1]}");
+  assert_int_equal(dunlin_redo_count(undo), 0);
+  dunlin_undo_free(undo);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
+static void typing_goes_back_around_what_others_type(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  dunlin_obj text = child(a, "t", DUNLIN_TEXT);
+  splice(a, text, 0, 0, "one three");
+  test_sync(a, b);
+  dunlin_undo *undo = stack_of(a, 100);
+  splice(a, text, 4, 0, "two ");
+  splice(a, text, 0, 3, "1");
+  test_sync(a, b);
+  splice(b, (dunlin_obj){1}, 4, 0, "XY");
+  splice(b, (dunlin_obj){1}, 0, 0, "<");
+  test_sync(a, b);
+  assert_text(a, text, "<1 twXYo three");
+  back(undo, 1);
+  assert_text(a, text, "<one twXYo three");
+  back(undo, 1);
+  assert_text(a, text, "<one XYthree");
+  forth(undo, 1);
+  assert_text(a, text, "<one twXYo three");
+  forth(undo, 1);
+  assert_text(a, text, "<1 twXYo three");
+  test_sync(a, b);
+  assert_same_doc(a, b);
+  dunlin_undo_free(undo);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
+static void what_others_removed_stays_away(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  dunlin_obj list = child(a, "l", DUNLIN_LIST);
+  dunlin_undo *undo = stack_of(a, 100);
+  insert(a, list, 0, 1);
+  test_sync(a, b);
+  OK(dunlin_begin(b));
+  OK(dunlin_list_delete(b, (dunlin_obj){1}, 0, 1));
+  OK(dunlin_commit(b, 0, NULL));
+  test_sync(a, b);
+  back(undo, 0);
+  back(undo, 0);
+  forth(undo, 0);
+  assert_reads(a, DUNLIN_ROOT, "{'l': []}");
+  dunlin_undo_free(undo);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
+static void a_group_is_one_step(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  dunlin_obj text = child(doc, "t", DUNLIN_TEXT);
+  dunlin_undo *undo = stack_of(doc, 100);
+  const char *words[] = {"hello", " world"};
+  for (int w = 0; w < 2; w++) {
+    dunlin_undo_group(undo, true);
+    for (const char *c = words[w]; *c; c++) splice(doc, text, dunlin_text_size(doc, text), 0, (char[]){*c, 0});
+    splice(doc, text, dunlin_text_size(doc, text) - 1, 1, "");
+  }
+  dunlin_undo_group(undo, false);
+  assert_text(doc, text, "hell worl");
+  assert_int_equal(dunlin_undo_count(undo), 2);
+  back(undo, 1);
+  assert_text(doc, text, "hell");
+  back(undo, 1);
+  assert_text(doc, text, "");
+  forth(undo, 1);
+  forth(undo, 1);
+  assert_text(doc, text, "hell worl");
+  dunlin_undo_free(undo);
+  dunlin_doc_free(doc);
+}
+
+/* ---- At random ---------------------------------------------------------------------------------------------- */
+
+struct shown {
+  void *bytes;
+  size_t len;
+};
+static struct shown show(const dunlin_doc *doc) {
+  struct shown s = {NULL, 0};
+  OK(dunlin_read_plain(doc, DUNLIN_ROOT, &s.bytes, &s.len));
+  return s;
+}
+static void assert_shows(const dunlin_doc *doc, const struct shown *s) {
+  struct shown now = show(doc);
+  assert_plain_bytes((struct dunlin_bytes){now.bytes, now.len}, (struct dunlin_bytes){s->bytes, s->len});
+  dunlin_free(NULL, now.bytes, now.len);
+}
+
+static dunlin_obj any_child(dunlin_doc *doc, struct rng *rng, dunlin_obj map) {
+  static const enum dunlin_kind kinds[] = {DUNLIN_MAP, DUNLIN_LIST, DUNLIN_TEXT, DUNLIN_COUNTER, DUNLIN_SET};
+  size_t kind = rng_chance(rng, 1, 2) ? 0 : 3 + rng_below(rng, 2);
+  return dunlin_map_child(doc, map, dunlin_key((char[]){(char)('a' + rng_below(rng, 6)), 0}), kinds[kind]);
+}
+
+static void edit_text(dunlin_doc *doc, struct rng *rng, dunlin_obj text) {
+  char piece[3] = {(char)('a' + rng_below(rng, 26)), (char)('A' + rng_below(rng, 26)), 0};
+  size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
+  size_t remove = rng_chance(rng, 1, 2) ? rng_below(rng, size - at < 5 ? size - at + 1 : 5) : 0;
+  OK(dunlin_text_splice(doc, text, at, remove, piece, rng_below(rng, 3)));
+}
+
+static void edit_list(dunlin_doc *doc, struct rng *rng, dunlin_obj list) {
+  size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size + 1);
+  switch (at < size ? rng_below(rng, 6) : 0) {
+    case 0:
+    case 1: OK(dunlin_list_insert(doc, list, at, int_value((int64_t)rng_below(rng, 1000)))); break;
+    case 2: OK(dunlin_list_set(doc, list, at, int_value((int64_t)rng_below(rng, 1000)))); break;
+    case 3: OK(dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at))); break;
+    default: {
+      dunlin_obj obj = rng_chance(rng, 1, 2) ? dunlin_list_insert_child(doc, list, at, DUNLIN_MAP)
+                                             : dunlin_list_set_child(doc, list, at, DUNLIN_TEXT);
+      if (dunlin_obj_kind(doc, obj) == DUNLIN_MAP) OK(dunlin_map_put(doc, obj, dunlin_key("in"), int_value(1)));
+      else OK(dunlin_text_splice(doc, obj, 0, 0, "in", 2));
+    }
+  }
+}
+
+static void edit(dunlin_doc *doc, struct rng *rng) {
+  dunlin_obj map = DUNLIN_ROOT, obj;
+  char key[2] = {(char)('a' + rng_below(rng, 8)), 0};
+  if (rng_chance(rng, 1, 3)) map = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("inner"), DUNLIN_MAP);
+  switch (rng_below(rng, 6)) {
+    case 0: OK(dunlin_map_put(doc, map, dunlin_key(key), int_value((int64_t)rng_below(rng, 100)))); return;
+    case 1: OK(dunlin_map_delete(doc, map, dunlin_key(rng_chance(rng, 1, 4) ? "inner" : key))); return;
+    default: obj = any_child(doc, rng, map);
+  }
+  switch (dunlin_obj_kind(doc, obj)) {
+    case DUNLIN_TEXT: edit_text(doc, rng, obj); break;
+    case DUNLIN_LIST: edit_list(doc, rng, obj); break;
+    case DUNLIN_COUNTER: OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 9))); break;
+    case DUNLIN_SET: OK(dunlin_set_toggle(doc, obj, int_value((int64_t)rng_below(rng, 4)))); break;
+    default: OK(dunlin_map_put(doc, obj, dunlin_key(key), str_value("x")));
+  }
+}
+
+static void alone(uint64_t seed) {
+  enum { steps = 100 };
+  struct rng rng = rng_of(seed);
+  struct shown shown[steps + 1];
+  dunlin_doc *doc = test_doc(1);
+  plain_seed = seed;
+  for (int i = 0; i < 5; i++) {
+    OK(dunlin_begin(doc));
+    edit(doc, &rng);
+    OK(dunlin_commit(doc, 0, NULL));
+  }
+  dunlin_undo *undo = stack_of(doc, steps);
+  shown[0] = show(doc);
+  int done = 0, count = 0;
+  while (done < steps && count++ < 1000) {
+    bool grouped = rng_chance(&rng, 1, 4);
+    size_t before = dunlin_undo_count(undo);
+    dunlin_undo_group(undo, grouped);
+    for (size_t n = 1 + grouped * rng_below(&rng, 3); n--;) {
+      OK(dunlin_begin(doc));
+      for (size_t k = 1 + rng_below(&rng, 3); k--;) edit(doc, &rng);
+      OK(dunlin_commit(doc, 0, NULL));
+    }
+    dunlin_undo_group(undo, false);
+    if (dunlin_undo_count(undo) == before) continue;
+    shown[++done] = show(doc);
+  }
+  for (int round = 0; round < 2; round++) {
+    for (int i = done; i > 0;) {
+      size_t left = dunlin_undo_count(undo);
+      int result = dunlin_undo_back(undo, 0, NULL);
+      OK(result);
+      i -= (int)(left - dunlin_undo_count(undo));
+      assert_shows(doc, &shown[i]);
+    }
+    back(undo, 0);
+    done = (int)dunlin_redo_count(undo);
+    while (dunlin_redo_count(undo)) forth(undo, 1);
+    assert_shows(doc, &shown[steps]);
+    if (!round) OK(doc_check(doc, true));
+    if (done != steps) break; /* some steps had no effect: they are not counted any more */
+  }
+  for (int i = 0; i <= steps; i++) dunlin_free(NULL, shown[i].bytes, shown[i].len);
+  dunlin_undo_free(undo);
+  dunlin_doc_free(doc);
+}
+
+static void a_lone_replica_goes_through_the_same_states(void **state) {
+  (void)state;
+  for (uint64_t seed = seed_first(), n = seed_count(300); n--; seed++) alone(seed);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(updates_go_back_and_forth),
+      cmocka_unit_test(what_others_wrote_at_the_same_time_is_there),
+      cmocka_unit_test(what_others_wrote_later_is_not_touched),
+      cmocka_unit_test(a_deleted_child_is_there_again_and_can_be_undone_into),
+      cmocka_unit_test(undo_over_remote),
+      cmocka_unit_test(typing_goes_back_around_what_others_type),
+      cmocka_unit_test(what_others_removed_stays_away),
+      cmocka_unit_test(a_group_is_one_step),
+      cmocka_unit_test(a_lone_replica_goes_through_the_same_states),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
