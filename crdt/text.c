@@ -362,7 +362,7 @@ int text_each_in(struct text *text, const struct column *column, uint32_t at, ui
 }
 
 int text_take(struct text *text, const struct column *column, uint32_t at, uint32_t len, struct buf *out) {
-  int error = flush(text, column);
+  int error = text_flush(text, column);
   if (error) return error;
   uint8_t *bytes = buf_extend(out, rope_measure(&text->rope, at, len));
   if (bytes) rope_copy(&text->rope, at, len, bytes);

@@ -79,8 +79,8 @@ struct dunlin_undo {
   size_t depth;
   bool groups, is_begun; /* commits join the top step, once that has begun */
   struct undo_steps back, forth;
-  enum undo_mode mode; /* what the commit at hand is */
-  struct undo_change open;                         /* of the open transaction, if that has the stamp: */
+  enum undo_mode mode;     /* what the commit at hand is */
+  struct undo_change open; /* of the open transaction, if that has the stamp: */
   uint64_t stamp;
   struct undo_step next; /* room for one */
   struct undo_stand_list items, writes;
