@@ -106,6 +106,7 @@ void dunlin_doc_free(dunlin_doc *doc) {
   lv_ranges_free(&doc->voids, env);
   ENV_FREE_ARRAY(env, doc->scratch, doc->scratch_cap);
   ENV_FREE_ARRAY(env, doc->heads, doc->heads_cap);
+  ENV_FREE_ARRAY(env, doc->have, doc->have_cap);
   env_free(env, doc, sizeof *doc);
 }
 
@@ -455,6 +456,27 @@ const struct dunlin_id *dunlin_doc_heads(const dunlin_doc *shown, size_t *count)
   if (g->head_count) qsort(doc->heads, g->head_count, sizeof *doc->heads, by_id);
   *count = g->head_count;
   return doc->heads;
+}
+
+int dunlin_doc_have(const dunlin_doc *shown, const struct dunlin_id **ids, size_t *count) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* kept ids are no part of the state */
+  size_t heads, have = 0;
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  int error = docfile_load(doc); /* what the actors did last may be in there */
+  const struct dunlin_id *head = error ? NULL : dunlin_doc_heads(doc, &heads);
+  if (!error && !head) error = DUNLIN_ENOMEM;
+  if (!error) error = ENV_GROW(doc->env, doc->have, doc->have_cap, heads + doc->graph.actor_count + 1);
+  if (error) return error;
+  for (; have < heads; have++) doc->have[have] = head[have];
+  for (uint32_t i = 0; i < doc->graph.actor_count; i++) {
+    error = names_actor_last(doc, i, &doc->have[have]);
+    if (error == DUNLIN_ENOENT) continue; /* it has written nothing yet */
+    if (error) return error;
+    have += !bsearch(&doc->have[have], doc->heads, heads, sizeof *doc->heads, by_id);
+  }
+  *ids = doc->have;
+  *count = have;
+  return 0;
 }
 
 int dunlin_doc_change_at(const dunlin_doc *shown, size_t at, struct dunlin_change_info *out) {

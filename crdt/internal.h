@@ -216,6 +216,8 @@ struct dunlin_doc {
   struct pending_queue pending;
   struct dunlin_id *heads; /* sorted, for dunlin_doc_heads */
   size_t heads_cap;
+  struct dunlin_id *have; /* for dunlin_doc_have */
+  size_t have_cap;
   struct lv_ranges voids;     /* the operations of void changes, the latest first */
   struct watch *watch;        /* NULL: nobody watches */
   struct dunlin_undo *undo;   /* NULL: what is committed here cannot be undone */

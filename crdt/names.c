@@ -195,6 +195,17 @@ static int catch_up(dunlin_doc *doc) {
   return 0;
 }
 
+/* The last change of an actor. */
+static uint32_t last_change(const struct graph *g, const struct graph_actor *a) {
+  uint32_t run = a->runs[a->run_count - 1];
+  return (run + 1 < g->run_count ? g->runs[run + 1].change : g->changes) - 1;
+}
+
+int names_actor_last(dunlin_doc *doc, uint32_t actor, struct dunlin_id *out) {
+  const struct graph_actor *a = &doc->graph.actors[actor];
+  return a->run_count ? names_id(doc, last_change(&doc->graph, a), out) : DUNLIN_ENOENT;
+}
+
 int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out) {
   struct names *n = &doc->names;
   if (n->memo.change == change) {

@@ -48,6 +48,8 @@ int names_whole(dunlin_doc *doc);
 
 /* The id of a change.  DUNLIN_ENOMEM. */
 int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out);
+/* That of the last change of an actor.  DUNLIN_ENOENT: it has none; DUNLIN_ENOMEM. */
+int names_actor_last(dunlin_doc *doc, uint32_t actor, struct dunlin_id *out);
 /* The change of that id, IDMAP_NONE when there is none. DUNLIN_ENOMEM. */
 int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change);
 /* Whether that change of that actor is there.  DUNLIN_ENOMEM. */

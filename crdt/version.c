@@ -112,8 +112,9 @@ int dunlin_doc_merge(dunlin_doc *doc, const dunlin_doc *from, struct dunlin_appl
   size_t count, len = 0;
   void *delta = NULL;
   if (id_compare(&doc->id, &from->id)) return DUNLIN_EINVAL;
-  const struct dunlin_id *heads = dunlin_doc_heads(doc, &count);
-  int error = heads ? dunlin_doc_delta(from, heads, count, &delta, &len) : DUNLIN_ENOMEM;
+  const struct dunlin_id *have = NULL;
+  int error = dunlin_doc_have(doc, &have, &count);
+  if (!error) error = dunlin_doc_delta(from, have, count, &delta, &len);
   if (!error) error = dunlin_doc_apply(doc, delta, len, result);
   dunlin_free(from->env, delta, len);
   return error;

@@ -3,7 +3,7 @@
 #include <dunlin/doc.h>
 #include <stdio.h>
 
-static int count(dunlin_doc *doc, const char *what, int64_t amount) {
+static int add(dunlin_doc *doc, const char *what, int64_t amount) {
   int rc = dunlin_begin(doc);
   if (rc) return rc;
   dunlin_obj counter = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(what), DUNLIN_COUNTER);
@@ -11,13 +11,14 @@ static int count(dunlin_doc *doc, const char *what, int64_t amount) {
   return dunlin_commit(doc, 0, NULL);
 }
 
-/* What `from` has and `to` has not.  Over a wire, `to` sends its heads, and `from` answers with the delta. */
+/* What `from` has and `to` has not.  Over a wire, `to` sends what it has, in a few ids, and `from` answers with the delta. */
 static int send_missing(const dunlin_doc *from, dunlin_doc *to) {
-  size_t heads, len;
-  void *delta;
+  const struct dunlin_id *has;
   struct dunlin_applied applied;
-  const struct dunlin_id *since = dunlin_doc_heads(to, &heads);
-  int rc = dunlin_doc_delta(from, since, heads, &delta, &len);
+  size_t count, len;
+  void *delta;
+  int rc = dunlin_doc_have(to, &has, &count);
+  if (!rc) rc = dunlin_doc_delta(from, has, count, &delta, &len);
   if (rc) return rc;
   rc = dunlin_doc_apply(to, delta, len, &applied);
   if (!rc) printf("applied %zu, pending %zu\n", applied.applied, applied.pending);
@@ -39,9 +40,9 @@ int main(void) {
   struct dunlin_id trip = {{1}}; /* replicas have the document's id in common, and each an actor of its own */
   int rc = dunlin_doc_new(NULL, &trip, NULL, &laptop);
   if (!rc) rc = dunlin_doc_new(NULL, &trip, NULL, &phone);
-  if (!rc) rc = count(laptop, "trams", 2);
-  if (rc >= 0) rc = count(laptop, "trams", 1);
-  if (rc >= 0) rc = count(phone, "trams", 4);
+  if (!rc) rc = add(laptop, "trams", 2);
+  if (rc >= 0) rc = add(laptop, "trams", 1);
+  if (rc >= 0) rc = add(phone, "trams", 4);
   if (rc >= 0) rc = send_missing(laptop, phone);
   if (!rc) rc = send_missing(phone, laptop);
   if (!rc) rc = send_missing(phone, laptop);

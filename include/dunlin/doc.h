@@ -307,8 +307,14 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_set_at(const dunlin_doc *doc, dunlin_obj s
 
 /* ---- Exchange ----------------------------------------------------------------------------------------------- */
 
-/* The changes that are in this document and not in the past of `since` (0 heads: all), as one delta.  The caller
- * frees it with dunlin_free(env, ...).  Heads that this document does not know are ignored. */
+/* What this document has, in a few ids that another replica's dunlin_doc_delta() understands: its heads, and the last change of each
+ * actor.  (A replica that lacks the heads learns nothing from them.)  Borrowed until the document changes.  DUNLIN_ESTATE inside a
+ * transaction; DUNLIN_ENOMEM. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_have(const dunlin_doc *doc, const struct dunlin_id **ids, size_t *count);
+
+/* The changes that are in this document and not in the past of `since`, as one delta: `since` is what dunlin_doc_have() says of the
+ * other replica, or the heads of a version that both have (0: nothing).  The caller frees the delta with dunlin_free(env, ...).
+ * Changes in `since` that this document does not know are ignored: when it knows none, it gives everything. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_delta(const dunlin_doc *doc, const struct dunlin_id *since, size_t count,
                                                 void **out, size_t *len);
 

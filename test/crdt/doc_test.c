@@ -668,6 +668,48 @@ static void a_missing_key_reads_as_its_default(void **state) {
   dunlin_doc_free(doc);
 }
 
+static size_t delta_for(const dunlin_doc *from, const dunlin_doc *to) {
+  const struct dunlin_id *have;
+  size_t count, len;
+  void *delta;
+  OK(dunlin_doc_have(to, &have, &count));
+  OK(dunlin_doc_delta(from, have, count, &delta, &len));
+  dunlin_free(NULL, delta, len);
+  return len;
+}
+
+/* Both have gone on since they met: each gets what the other did since, and not all there ever was. */
+static void a_delta_for_what_the_other_has_is_small(void **state) {
+  dunlin_doc *a = test_doc(1), *b = test_doc(2), *c = test_doc(3);
+  struct dunlin_actor actor = {{4}};
+  dunlin_doc *loaded;
+  void *bytes;
+  size_t len;
+  (void)state;
+  for (int i = 0; i < 1000; i++) {
+    OK(dunlin_begin(i % 2 ? a : b));
+    OK(dunlin_map_put(i % 2 ? a : b, DUNLIN_ROOT, dunlin_key("n"), dunlin_int(i)));
+    OK(dunlin_commit(i % 2 ? a : b, 0, NULL));
+    if (i % 7 == 0) assert_in_range(test_send(a, b).duplicates, 0, 8);
+    if (i % 11 == 0) assert_in_range(test_send(b, a).duplicates, 0, 12);
+  }
+  test_send(a, c);
+  assert_in_range(delta_for(a, b), 1, 4000);
+  assert_in_range(delta_for(b, a), 1, 4000);
+  assert_in_range(delta_for(b, c), 1, 4000);
+  loaded = test_doc(5);
+  assert_in_range(delta_for(a, loaded), 10000, 200000);
+  dunlin_doc_free(loaded);
+  OK(dunlin_doc_save(a, &bytes, &len)); /* what the actors did last is in the file */
+  OK(dunlin_doc_load(NULL, bytes, len, &actor, &loaded));
+  assert_int_equal(delta_for(b, loaded), delta_for(b, a));
+  dunlin_free(NULL, bytes, len);
+  dunlin_doc_free(loaded);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+  dunlin_doc_free(c);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_missing_key_reads_as_its_default),
@@ -696,6 +738,7 @@ int main(void) {
       cmocka_unit_test(changes_wait_for_their_parents),
       cmocka_unit_test(touched_where_it_was_made),
       cmocka_unit_test(names_that_are_not_given_are_random),
+      cmocka_unit_test(a_delta_for_what_the_other_has_is_small),
       cmocka_unit_test(values_are_what_they_are_made_of),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,11 +71,12 @@ static inline struct dunlin_value str_value(const char *s) {
 
 /* Everything that `from` has goes to `to`. */
 static inline struct dunlin_applied test_send(dunlin_doc *from, dunlin_doc *to) {
-  size_t heads, len;
-  const struct dunlin_id *since = dunlin_doc_heads(to, &heads);
+  size_t count, len;
+  const struct dunlin_id *since;
   void *delta = NULL;
   struct dunlin_applied applied;
-  OK(dunlin_doc_delta(from, since, heads, &delta, &len));
+  OK(dunlin_doc_have(to, &since, &count));
+  OK(dunlin_doc_delta(from, since, count, &delta, &len));
   OK(dunlin_doc_apply(to, delta, len, &applied));
   dunlin_free(NULL, delta, len);
   return applied;
