@@ -337,7 +337,8 @@ static int sort_keys(struct look *l, uint32_t (**out)[2], size_t *count) {
 static void look_at_all(struct look *l, uint32_t (*keys)[2], size_t key_count) {
   dunlin_doc *doc = l->doc;
   struct watch *w = l->watch;
-  qsort(w->noted, w->noted_count, sizeof *w->noted, by_number); /* who holds another has a lower number */
+  /* Who holds another has a lower number. */
+  if (w->noted_count) qsort(w->noted, w->noted_count, sizeof *w->noted, by_number);
   for (size_t i = 0, k = 0; i < w->noted_count && !l->error; i++) {
     uint32_t at = w->noted[i];
     if (at >= doc->container_count || !doc->containers[at]->note || (i && w->noted[i - 1] == at)) continue;

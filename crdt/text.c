@@ -159,6 +159,7 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
   text->edits += text->anchors != 0;
   text->size -= len;
   text->anchors -= anchors;
+  text->marked += anchors;
   return 0;
 }
 

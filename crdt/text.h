@@ -33,7 +33,7 @@ struct text {
   struct text_undo *undos;
   size_t undo_count, undo_cap;
   struct buf erased;
-  uint32_t marked, marked_before; /* counts anchors that were put in */
+  uint32_t marked, marked_before; /* counts anchors that came and went */
   struct splices *splices;        /* notes edits down for those who watch; NULL: nobody does */
   enum rope_unit unit;            /* ... in this one: ROPE_CHARACTERS unless somebody wants another */
 };

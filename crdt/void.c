@@ -120,6 +120,13 @@ static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
   SWAP(doc->pending, fresh->pending, struct pending_queue);
 }
 
+/* Brings in what waits, while there is still somebody to tell about it. */
+static int show_to_watches(dunlin_doc *doc) {
+  int error = 0;
+  for (uint32_t i = 0; !error && doc->watch && i < doc->container_count; i++) error = container_show(doc, i);
+  return error;
+}
+
 /* Takes over the set `ids`, whose memory is the new document's from here on. */
 static int make_again(dunlin_doc *doc, struct dunlin_id *ids, size_t count) {
   dunlin_doc *fresh = NULL;
@@ -131,6 +138,7 @@ static int make_again(dunlin_doc *doc, struct dunlin_id *ids, size_t count) {
   fresh->void_ids = ids;
   fresh->void_count = count;
   error = docfile_load(doc);
+  if (!error) error = show_to_watches(doc);
   if (!error) error = changes_copy(doc, 0, doc->graph.changes, fresh); /* in the same order: all get the same numbers */
   if (!error) {
     assert(fresh->graph.lvs == doc->graph.lvs && fresh->container_count == doc->container_count);

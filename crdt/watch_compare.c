@@ -107,8 +107,7 @@ static void compare_marks(const dunlin_doc *doc, struct container *c, const dunl
 
 static int compare_container(dunlin_doc *doc, uint32_t at, dunlin_doc *old_doc) {
   struct container *c = doc->containers[at], *old = old_doc->containers[at];
-  int error = container_show(old_doc, at);
-  if (!error) error = container_show(doc, at);
+  int error = container_show(doc, at);
   c->note = old->note; /* what was noted since the last look stays */
   old->note = NULL;
   if (c->note && c->kind == DUNLIN_TEXT) c->note->marks |= old->as.text.text.marked != c->note->marked;

@@ -26,7 +26,7 @@ enum dunlin_event_kind {
   DUNLIN_EVENT_ITEM,    /* the value of a list's element */
   DUNLIN_EVENT_SPLICE,  /* elements of a list, or characters of a text, went and came */
   DUNLIN_EVENT_CONFLICT, /* a key or an element shows what it did, but there are more or fewer concurrent values beside it */
-  DUNLIN_EVENT_MARKS,  /* a text was marked, or unmarked: read its spans again */
+  DUNLIN_EVENT_MARKS,  /* marks of a text came or went: read its spans again */
   DUNLIN_EVENT_MEMBER, /* a value came into a set (`after`) or left it (`before`) */
   DUNLIN_EVENT_VALUE,  /* a counter's value, or that of another container with one value */
   DUNLIN_EVENT_RESET,  /* there was no memory to say what happened: read all that is watched again */

@@ -236,12 +236,80 @@ static void void_changes_are_told(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* What another has written to a list waits until somebody reads; the document is made again before that. */
+static void what_waits_is_told_when_voids_change(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  struct dunlin_id id;
+  dunlin_obj list = begin_child(a, "l", DUNLIN_LIST);
+  for (size_t i = 0; i < 3; i++) OK(dunlin_list_insert(a, list, i, int_value((int64_t)i)));
+  commit(a);
+  test_send(a, b);
+  OK(dunlin_watch(a, DUNLIN_ROOT, dunlin_key(""), 1));
+  OK(dunlin_begin(a));
+  OK(dunlin_map_put(a, DUNLIN_ROOT, dunlin_key("k"), int_value(1)));
+  OK(dunlin_list_insert(a, list, 3, int_value(3)));
+  OK(dunlin_commit(a, 0, &id));
+  for (int i = 0; i < 2; i++) assert_int_equal(dunlin_next_event(a, &(struct dunlin_event){.kind = 0}), 1);
+  no_more(a);
+  for (size_t i = 1; i < 3; i++) {
+    OK(dunlin_begin(b));
+    OK(dunlin_list_set(b, list, i, int_value(7)));
+    commit(b);
+  }
+  test_send(b, a);
+  OK(dunlin_doc_set_void(a, &id, 1));
+  assert_int_equal(next(a).kind, DUNLIN_EVENT_KEY);
+  for (size_t i = 1; i < 3; i++) {
+    struct dunlin_event e = next(a);
+    assert_int_equal(e.kind, DUNLIN_EVENT_ITEM);
+    assert_int_equal(e.at, i);
+    assert_int_equal(e.before.as.integer, i);
+    assert_int_equal(e.after.as.integer, 7);
+  }
+  assert_int_equal(next(a).kind, DUNLIN_EVENT_SPLICE);
+  no_more(a);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
+/* One deletes all that is marked, with the mark; what the other has put into it meanwhile stays, and is marked no more. */
+static void a_mark_that_goes_is_told(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  struct dunlin_value yes = {.kind = DUNLIN_BOOL, .as.boolean = true};
+  struct dunlin_span span;
+  dunlin_obj text = begin_child(a, "t", DUNLIN_TEXT);
+  OK(dunlin_text_splice(a, text, 0, 0, "abcd", 4));
+  OK(dunlin_text_mark(a, text, 1, 3, dunlin_key("bold"), yes, 0));
+  commit(a);
+  test_send(a, b);
+  OK(dunlin_begin(b));
+  OK(dunlin_text_splice(b, text, 2, 0, "x", 1));
+  commit(b);
+  OK(dunlin_watch(b, DUNLIN_ROOT, dunlin_key("/t"), 1));
+  OK(dunlin_begin(a));
+  OK(dunlin_text_splice(a, text, 1, 2, "", 0));
+  commit(a);
+  test_send(a, b);
+  assert_int_equal(next(b).kind, DUNLIN_EVENT_SPLICE);
+  assert_int_equal(next(b).kind, DUNLIN_EVENT_SPLICE);
+  assert_int_equal(next(b).kind, DUNLIN_EVENT_MARKS);
+  no_more(b);
+  OK(dunlin_text_span(b, text, 0, &span));
+  assert_int_equal(span.to, 3); /* axd, of which nothing is marked */
+  assert_int_equal(span.marks, 0);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(many_writes_are_one_event), cmocka_unit_test(nothing_changed_is_no_event),
       cmocka_unit_test(only_what_is_watched),      cmocka_unit_test(a_conflict_is_told),
       cmocka_unit_test(void_changes_are_told),     cmocka_unit_test(marking_is_told),
-      cmocka_unit_test(a_mirror_follows),
+      cmocka_unit_test(a_mirror_follows),          cmocka_unit_test(what_waits_is_told_when_voids_change),
+      cmocka_unit_test(a_mark_that_goes_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,7 +108,8 @@ static int by_scalar(const void *a, const void *b) {
 
 static void write_out(struct node *n, char **out, size_t *len) {
   char line[160];
-  if (n->kind == DUNLIN_SET || n->kind == DUNLIN_GROWING_SET) qsort(n->items, n->count, sizeof *n->items, by_scalar);
+  bool is_set = n->kind == DUNLIN_SET || n->kind == DUNLIN_GROWING_SET;
+  if (is_set && n->count) qsort(n->items, n->count, sizeof *n->items, by_scalar);
   int size = snprintf(line, sizeof line, "%d %u %s[%zu]", (int)n->kind, n->obj, n->scalar, n->count);
   size_t text = n->text ? strlen(n->text) : 0;
   *out = realloc(*out, *len + (size_t)size + text + 1);
