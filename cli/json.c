@@ -156,6 +156,58 @@ static json_t *from_time(int64_t us) {
   return tagged("$time", time_has_year(us) ? json_string(text) : json_integer(us));
 }
 
+/* What the characters of a span are marked with. */
+static json_t *from_span(const dunlin_doc *doc, dunlin_obj text, const struct dunlin_span *span) {
+  json_t *marks = json_object();
+  bool ok = marks;
+  for (size_t i = 0; ok && i < span->marks; i++) {
+    struct dunlin_bytes key;
+    struct dunlin_value value;
+    size_t len = 0;
+    char *name = NULL;
+    ok = dunlin_text_span_mark(doc, text, span->from, i, &key, &value) == 0 &&
+         (name = json_key_from(key.data, key.len, &len)) &&
+         json_object_setn_new(marks, name, len, json_from_value(doc, &value, TEXTS_PLAIN)) == 0;
+    free(name);
+  }
+  if (ok) {
+    return json_pack("{s:I, s:I, s:o}", "from", (json_int_t)span->from, "to", (json_int_t)span->to, "marks", marks);
+  }
+  json_decref(marks);
+  return NULL;
+}
+
+/* The spans that have marks. */
+static json_t *from_marks(const dunlin_doc *doc, dunlin_obj text) {
+  json_t *spans = json_array();
+  size_t size = dunlin_text_size(doc, text);
+  struct dunlin_span span;
+  for (size_t at = 0; spans && at < size; at = span.to) {
+    if (dunlin_text_span(doc, text, at, &span) != 0 ||
+        (span.marks && json_array_append_new(spans, from_span(doc, text, &span)) != 0)) {
+      json_decref(spans);
+      return NULL;
+    }
+  }
+  return spans;
+}
+
+/* The text with its marks, if it has any. */
+static json_t *with_marks(const dunlin_doc *doc, dunlin_obj text, json_t *string) {
+  json_t *spans = from_marks(doc, text);
+  if (spans && !json_array_size(spans)) {
+    json_decref(spans);
+    return string;
+  }
+  json_t *out = spans ? tagged("$text", string) : NULL;
+  if (out && json_object_set(out, "$marks", spans) != 0) {
+    json_decref(out);
+    out = NULL;
+  }
+  json_decref(spans);
+  return out;
+}
+
 static json_t *from_text(const dunlin_doc *doc, dunlin_obj text, enum json_texts texts) {
   size_t len = dunlin_text_read(doc, text, NULL, 0);
   char *utf8 = malloc(len + 1);
@@ -165,6 +217,7 @@ static json_t *from_text(const dunlin_doc *doc, dunlin_obj text, enum json_texts
   }
   json_t *out = json_stringn(utf8, len);
   free(utf8);
+  if (texts == TEXTS_MARKED) return with_marks(doc, text, out);
   return texts == TEXTS_TAGGED ? tagged("$text", out) : out;
 }
 

@@ -24,6 +24,7 @@
 enum json_texts {
   TEXTS_PLAIN,
   TEXTS_TAGGED, /* a text is {"$text": string}, so that it can be told from a string; never printed */
+  TEXTS_MARKED, /* one with marks is {"$text": string, "$marks": [{"from", "to", "marks"}]}; never read */
 };
 /* A value of the document with everything in it; NULL when out of memory or deeper than documents get. */
 json_t *json_from_value(const dunlin_doc *doc, const struct dunlin_value *value, enum json_texts texts);

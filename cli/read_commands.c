@@ -9,35 +9,35 @@
 
 /* ---- get and export ----------------------------------------------------------------------------------------- */
 
-static int print_value(struct app *app, dunlin_doc *doc, const struct pointer *pointer) {
+static int print_value(struct app *app, dunlin_doc *doc, const struct pointer *pointer, enum json_texts texts) {
   struct place place;
   int status = place_find_value(app, doc, pointer, &place);
   if (status) return status;
-  json_t *json = json_from_value(doc, &place.value, TEXTS_PLAIN);
+  json_t *json = json_from_value(doc, &place.value, texts);
   if (!json) return app_fail(app, DUNLIN_ENOMEM, NULL, "the document does not fit in memory");
   app_print(json);
   return EXIT_DONE;
 }
 
-static int get(struct app *app, const char *path) {
+static int get(struct app *app, const char *path, enum json_texts texts) {
   struct pointer pointer;
   dunlin_store_doc *handle = NULL;
   int status = pointer_parse(app, path, &pointer);
   if (status) return status;
   status = app_open(app);
   if (!status) status = app_read_document(app, app->args[0], &handle);
-  if (!status) status = print_value(app, dunlin_store_doc_get(handle), &pointer);
+  if (!status) status = print_value(app, dunlin_store_doc_get(handle), &pointer, texts);
   if (handle) dunlin_store_doc_close(handle);
   pointer_free(&pointer);
   return app_close(app, status);
 }
 
 int cmd_get(struct app *app) {
-  return get(app, app->arg_count > 1 ? app->args[1] : "");
+  return get(app, app->arg_count > 1 ? app->args[1] : "", TEXTS_MARKED);
 }
 
 int cmd_export(struct app *app) {
-  return get(app, "");
+  return get(app, "", TEXTS_PLAIN);
 }
 
 /* ---- conflicts ---------------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@ enum { TIPS = 256 };
 
 static int insert(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
   struct text_ctx *t = ctx;
-  if (op_is_anchor(run->kind)) return text_anchor(t->text, &t->doc->text, pos, anchor_of(run->kind, run->lv));
+  if (run->kind != OP_TEXT_INSERT) return text_anchor(t->text, &t->doc->text, pos, anchor_of(run->kind, run->lv));
   uint32_t at = history_text_at(t->doc, run->at, skipped), end = history_text_at(t->doc, at, len);
   return text_insert(t->text, &t->doc->text, pos, len, at, end - at);
 }

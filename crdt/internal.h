@@ -452,6 +452,7 @@ struct places {
   dunlin_doc *doc;
   const struct container *text;
   uint32_t size, entities; /* characters; with the anchors */
+  bool has_marks;          /* or had some */
   bool is_earlier;         /* the version is not what the text shows */
   struct anchor_places earlier;
 };

@@ -48,7 +48,10 @@ static int find_earlier(struct places *p) {
 int places_begin(struct places *p, dunlin_doc *doc, const struct container *text) {
   const struct text_state *t = &text->as.text;
   *p = (struct places){.doc = doc, .text = text, .entities = void_size(doc, text), .earlier = {.env = doc->env}};
-  p->is_earlier = t->has_marks && t->sequence.walks && !doc->graph.open.builds_on_all;
+  p->size = p->entities;
+  p->has_marks = t->has_marks;
+  if (!p->has_marks) return 0;
+  p->is_earlier = t->sequence.walks && !doc->graph.open.builds_on_all;
   int error = p->is_earlier ? find_earlier(p) : 0;
   p->size = p->entities - (p->is_earlier ? (uint32_t)p->earlier.count : t->text.anchors);
   return error;
@@ -56,6 +59,7 @@ int places_begin(struct places *p, dunlin_doc *doc, const struct container *text
 
 void places_end(struct places *p) {
   ENV_FREE_ARRAY(p->earlier.env, p->earlier.list, p->earlier.cap);
+  p->earlier = (struct anchor_places){.env = p->earlier.env};
 }
 
 uint32_t places_entity(const struct places *p, uint32_t character) {
@@ -79,6 +83,7 @@ static bool is_closing(const struct places *p, uint32_t at) {
 }
 
 uint32_t places_gap(const struct places *p, uint32_t character) {
+  if (!p->has_marks) return character;
   uint32_t at = places_behind(p, character);
   while (is_closing(p, at)) at++;
   return at;
@@ -107,6 +112,7 @@ static void find_going(struct anchor_places *anchors) {
 
 int places_each_gone(const struct places *p, uint32_t from, uint32_t to,
                      int (*each)(void *ctx, uint32_t at, uint32_t len), void *ctx) {
+  if (!p->has_marks) return each(ctx, from, to - from);
   struct anchor_places anchors = {.env = p->doc->env};
   uint32_t start = places_behind(p, from), end = places_entity(p, to), kept = 0;
   int error = anchors_between(p, start, end, &anchors);

@@ -9,7 +9,7 @@ struct rebuild {
 
 static int insert(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
   struct rebuild *r = ctx;
-  if (op_is_anchor(run->kind)) return text_anchor(&r->text, &r->doc->text, pos, anchor_of(run->kind, run->lv));
+  if (run->kind != OP_TEXT_INSERT) return text_anchor(&r->text, &r->doc->text, pos, anchor_of(run->kind, run->lv));
   uint32_t at = history_text_at(r->doc, run->at, skipped), end = history_text_at(r->doc, at, len);
   return text_insert(&r->text, &r->doc->text, pos, len, at, end - at);
 }

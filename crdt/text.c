@@ -143,7 +143,11 @@ static bool erase_inserted(struct text *text, const struct column *column, uint3
 
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len) {
   struct text_edit *last = &text->last;
-  uint32_t before = text_anchors_before(text, pos), anchors = text_anchors_before(text, pos + len) - before;
+  uint32_t before = 0, anchors = 0;
+  if (text->anchors) {
+    before = text_anchors_before(text, pos);
+    anchors = text_anchors_before(text, pos + len) - before;
+  }
   if (text->splices && note_erase(text, column, pos, len, before, anchors)) return DUNLIN_ENOMEM;
   if (last->what == TEXT_ERASE && pos == last->pos && !(text->before.what && text->before.pos > pos)) {
     last->len += len;
@@ -156,8 +160,9 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
     if (error) return error;
     *last = (struct text_edit){TEXT_ERASE, pos, len, 0, 0};
   }
-  text->edits += text->anchors != 0;
   text->size -= len;
+  if (!text->anchors) return 0;
+  text->edits++;
   text->anchors -= anchors;
   text->marked += anchors;
   return 0;

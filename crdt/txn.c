@@ -571,7 +571,7 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
     struct text_delete gone = {doc, c, {.kind = OP_DELETE, .container = text.index}};
     error = places_each_gone(&places, (uint32_t)index, (uint32_t)(index + remove), delete_part, &gone);
     places_end(&places);
-    if (!error) error = places_begin(&places, doc, c);
+    if (!error && len) error = places_begin(&places, doc, c);
   }
   if (!error && len) error = insert_text(doc, &places, text, index, (struct dunlin_bytes){utf8, len}, scalars);
   places_end(&places);

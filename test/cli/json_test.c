@@ -169,6 +169,35 @@ static int make_equal(dunlin_doc *doc, const char *text) {
   return rc;
 }
 
+/* A text with marks shows them where they are asked for, and is a string elsewhere. */
+static void test_marks_show(void **state) {
+  (void)state;
+  dunlin_doc *doc = new_doc();
+  assert_int_equal(dunlin_begin(doc), 0);
+  dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
+  dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("u"), DUNLIN_TEXT);
+  struct dunlin_value yes = {.kind = DUNLIN_BOOL, .as.boolean = true};
+  assert_int_equal(dunlin_text_splice(doc, text, 0, 0, "abcd", 4), 0);
+  assert_int_equal(dunlin_text_mark(doc, text, 0, 3, dunlin_key("$b"), yes, 0), 0);
+  assert_int_equal(dunlin_text_mark(doc, text, 2, 3, dunlin_key("i"), yes, 0), 0);
+  assert_int_equal(dunlin_commit(doc, 0, NULL), 1);
+  const char *const expected[] = {
+      [TEXTS_PLAIN] = "{\"t\": \"abcd\", \"u\": \"\"}",
+      [TEXTS_TAGGED] = "{\"t\": {\"$text\": \"abcd\"}, \"u\": {\"$text\": \"\"}}",
+      [TEXTS_MARKED] = "{\"t\": {\"$marks\": [{\"from\": 0, \"marks\": {\"$$b\": true}, \"to\": 2}, "
+                       "{\"from\": 2, \"marks\": {\"$$b\": true, \"i\": true}, \"to\": 3}], \"$text\": \"abcd\"}, "
+                       "\"u\": \"\"}",
+  };
+  for (enum json_texts texts = TEXTS_PLAIN; texts <= TEXTS_MARKED; texts++) {
+    json_t *json = whole(doc, texts);
+    char *line = json_line(json);
+    assert_string_equal(line, expected[texts]);
+    free(line);
+    json_decref(json);
+  }
+  dunlin_doc_free(doc);
+}
+
 static void test_assign_makes_equal(void **state) {
   (void)state;
   const char *states[] = {"{}",
@@ -275,6 +304,7 @@ int main(void) {
       cmocka_unit_test(test_floats),
       cmocka_unit_test(test_keys),
       cmocka_unit_test(test_bad_forms),
+      cmocka_unit_test(test_marks_show),
       cmocka_unit_test(test_assign_makes_equal),
       cmocka_unit_test(test_equal_texts_and_counters_stay),
       cmocka_unit_test(test_equal_sets_and_peaks_stay),
