@@ -47,10 +47,14 @@ static int find_earlier(struct places *p) {
 
 int places_begin(struct places *p, dunlin_doc *doc, const struct container *text) {
   const struct text_state *t = &text->as.text;
-  *p = (struct places){.doc = doc, .text = text, .entities = void_size(doc, text), .earlier = {.env = doc->env}};
-  p->size = p->entities;
+  p->doc = doc;
+  p->text = text;
+  p->size = p->entities = void_size(doc, text);
   p->has_marks = t->has_marks;
+  p->is_earlier = false;
+  p->earlier.list = NULL;
   if (!p->has_marks) return 0;
+  p->earlier = (struct anchor_places){.env = doc->env};
   p->is_earlier = t->sequence.walks && !doc->graph.open.builds_on_all;
   int error = p->is_earlier ? find_earlier(p) : 0;
   p->size = p->entities - (p->is_earlier ? (uint32_t)p->earlier.count : t->text.anchors);
@@ -58,8 +62,8 @@ int places_begin(struct places *p, dunlin_doc *doc, const struct container *text
 }
 
 void places_end(struct places *p) {
-  ENV_FREE_ARRAY(p->earlier.env, p->earlier.list, p->earlier.cap);
-  p->earlier = (struct anchor_places){.env = p->earlier.env};
+  if (p->earlier.list) ENV_FREE_ARRAY(p->earlier.env, p->earlier.list, p->earlier.cap);
+  p->earlier.list = NULL;
 }
 
 uint32_t places_entity(const struct places *p, uint32_t character) {

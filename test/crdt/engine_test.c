@@ -27,6 +27,7 @@ struct run {
   size_t exchanges;  /* in 16 steps */
   size_t old;        /* writes at an old version, in 16 */
   size_t marks;      /* before a write to a text, in 4 */
+  size_t strange;    /* writes to a text that no application makes, in 4 */
   size_t texts;      /* or lists: how many there are */
   size_t hot;        /* where all like to write */
   uint8_t new_actor; /* names the next one */
@@ -113,7 +114,42 @@ static void mark_text(struct run *run, dunlin_doc *doc, dunlin_obj text, size_t 
                       (unsigned)rng_below(&run->rng, 4)));
 }
 
+/* One operation as it is in a change: its index counts anchors, which the calls for applications never do. */
+static void write_raw(dunlin_doc *doc, dunlin_obj text, uint8_t kind, uint32_t at) {
+  struct op op = {.kind = kind, .container = text.index, .a = at, .len = 1, .at = column_end(&doc->values)};
+  uint32_t made;
+  if (op_starts_mark(kind)) {
+    mp_write_str(&doc->values.buf, "b", 1);
+    mp_write_uint(&doc->values.buf, 7);
+  } else if (kind == OP_TEXT_INSERT) {
+    op.at = column_end(&doc->text);
+    op.bytes = 1;
+    buf_append(&doc->text.buf, "!", 1);
+  }
+  OK(apply_op(doc, &op, &made));
+}
+
+/* Anchors that hang on anchors, and characters between anchors of one character: nobody has reason to write that, but anybody can. */
+static void write_between_anchors(struct run *run, dunlin_doc *doc, dunlin_obj text) {
+  uint32_t size = version_size(doc, doc->containers[text.index]);
+  uint32_t hot = size < 3 ? size : 3,
+           at = (uint32_t)rng_below(&run->rng, rng_chance(&run->rng, 2, 3) ? hot + 1 : size + 1);
+  if (rng_chance(&run->rng, 1, 3)) {
+    write_raw(doc, text, OP_TEXT_INSERT, at);
+  } else if (size && rng_chance(&run->rng, 1, 8)) {
+    write_raw(doc, text, OP_DELETE, at == size ? 0 : at);
+  } else {
+    write_raw(doc, text, rng_chance(&run->rng, 1, 2) ? OP_MARK_START : OP_MARK_START_GROWS, at);
+    at += 1 + (uint32_t)rng_below(&run->rng, size - at < 2 ? size - at + 1 : 2);
+    write_raw(doc, text, rng_chance(&run->rng, 1, 2) ? OP_MARK_END : OP_MARK_END_GROWS, at);
+  }
+}
+
 static void write_text(struct run *run, dunlin_doc *doc, dunlin_obj text, size_t size) {
+  if (rng_chance(&run->rng, run->strange, 4)) {
+    for (size_t i = 1 + rng_below(&run->rng, 4); i; i--) write_between_anchors(run, doc, text);
+    return;
+  }
   for (size_t i = 1 + rng_below(&run->rng, 3); i; i--) {
     if (rng_chance(&run->rng, run->marks, 4)) mark_text(run, doc, text, size);
     switch (rng_below(&run->rng, 4)) {
@@ -432,6 +468,7 @@ static void run_one(uint64_t seed) {
   run.exchanges = 1 + 3 * rng_below(&run.rng, 4);
   run.old = rng_chance(&run.rng, 1, 2) ? rng_below(&run.rng, 8) : 0;
   run.marks = rng_chance(&run.rng, 1, 2) ? rng_below(&run.rng, 5) : 0;
+  run.strange = rng_chance(&run.rng, 1, 4) ? rng_below(&run.rng, 5) : 0;
   run.texts = 1 + rng_below(&run.rng, 3);
   run.hot = rng_below(&run.rng, 8);
   /* In some runs two write in the name of one actor. */
