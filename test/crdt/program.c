@@ -57,39 +57,39 @@ int program_element_over(dunlin_doc *doc, dunlin_obj list, size_t at, struct rng
   return txn_set_over(doc, list, at, &value, over, count);
 }
 
-static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
+static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
   const char *key = keys[rng_below(rng, 4)];
   struct dunlin_value v;
   switch (rng_below(rng, 10)) {
     case 0:
-    case 1: OK(dunlin_map_put(doc, map, dunlin_key(key), any_value(rng))); break;
-    case 2: OK(dunlin_map_delete(doc, map, dunlin_key(key))); break;
+    case 1: return dunlin_map_put(doc, map, dunlin_key(key), any_value(rng));
+    case 2: return dunlin_map_delete(doc, map, dunlin_key(key));
     case 3:
-      if (!dunlin_map_get(doc, map, dunlin_key(key), &v) && v.kind >= DUNLIN_MAP)
-        OK(dunlin_map_touch(doc, map, dunlin_key(key)));
-      break;
-    case 4: OK(dunlin_map_put_class(doc, map, dunlin_key(key), any_value(rng), (uint32_t)rng_below(rng, 3))); break;
-    case 5: OK(program_key_over(doc, map, dunlin_key(key), rng)); break;
-    default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng));
+      if (dunlin_map_get(doc, map, dunlin_key(key), &v) || v.kind < DUNLIN_MAP) return 0;
+      return dunlin_map_touch(doc, map, dunlin_key(key));
+    case 4: return dunlin_map_put_class(doc, map, dunlin_key(key), any_value(rng), (uint32_t)rng_below(rng, 3));
+    case 5: return program_key_over(doc, map, dunlin_key(key), rng);
+    default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng)); return dunlin_txn_error(doc);
   }
 }
 
-static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
+static int edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size);
   size_t what = rng_below(rng, size ? 9 : 2);
   switch (what) {
     case 0: dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng)); break;
     case 1:
-    case 2: OK(dunlin_list_insert(doc, list, rng_below(rng, size + 1), any_value(rng))); break;
-    case 3: OK(dunlin_list_set(doc, list, at, any_value(rng))); break;
+    case 2: return dunlin_list_insert(doc, list, rng_below(rng, size + 1), any_value(rng));
+    case 3: return dunlin_list_set(doc, list, at, any_value(rng));
     case 4: dunlin_list_set_child(doc, list, at, any_kind(rng)); break;
-    case 5: OK(dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at < 3 ? size - at : 3))); break;
-    case 6: OK(program_element_over(doc, list, at, rng)); break;
-    default: OK(dunlin_list_move(doc, list, at, rng_below(rng, size)));
+    case 5: return dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at < 3 ? size - at : 3));
+    case 6: return program_element_over(doc, list, at, rng);
+    default: return dunlin_list_move(doc, list, at, rng_below(rng, size));
   }
+  return dunlin_txn_error(doc);
 }
 
-static void edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
+static int edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   static const char *const words[] = {"x", "yz", "\xc3\xa9t\xc3\xa9", "\xf0\x9f\xa6\x86", "hello"};
   enum dunlin_unit unit = dunlin_doc_unit(doc);
   size_t size = dunlin_text_size(doc, text);
@@ -102,12 +102,10 @@ static void edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   OK(dunlin_text_convert(doc, text, DUNLIN_SCALARS, marked, unit, &marked));
   size_t remove = end - at;
   const char *word = remove && rng_below(rng, 2) ? "" : words[rng_below(rng, 5)];
-  if (!rng_below(rng, 4)) {
-    OK(dunlin_text_mark(doc, text, at, marked, dunlin_key(keys[rng_below(rng, 4)]), any_value(rng),
-                        (unsigned)rng_below(rng, 4)));
-    return;
-  }
-  OK(dunlin_text_splice(doc, text, at, remove, word, strlen(word)));
+  if (!rng_below(rng, 4))
+    return dunlin_text_mark(doc, text, at, marked, dunlin_key(keys[rng_below(rng, 4)]), any_value(rng),
+                            (unsigned)rng_below(rng, 4));
+  return dunlin_text_splice(doc, text, at, remove, word, strlen(word));
 }
 
 /* Numbers that lie close together, of all kinds. */
@@ -139,19 +137,27 @@ int program_offer(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
   }
 }
 
+static int edit_any(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
+  switch (dunlin_obj_kind(doc, obj)) {
+    case DUNLIN_MAP: return edit_map(doc, obj, rng);
+    case DUNLIN_LIST: return edit_list(doc, obj, rng);
+    case DUNLIN_TEXT: return edit_text(doc, obj, rng);
+    case DUNLIN_COUNTER: return dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3);
+    default: return program_offer(doc, obj, rng);
+  }
+}
+
 void program_edit(dunlin_doc *doc, struct rng *rng) {
+  int error = 0;
   OK(names_whole(doc));
   OK(dunlin_begin(doc));
-  for (size_t writes = 1 + rng_below(rng, 3); writes; writes--) {
-    dunlin_obj obj = somewhere(doc, rng);
-    switch (dunlin_obj_kind(doc, obj)) {
-      case DUNLIN_MAP: edit_map(doc, obj, rng); break;
-      case DUNLIN_LIST: edit_list(doc, obj, rng); break;
-      case DUNLIN_TEXT: edit_text(doc, obj, rng); break;
-      case DUNLIN_COUNTER: OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3)); break;
-      default: OK(program_offer(doc, obj, rng));
-    }
+  for (size_t writes = 1 + rng_below(rng, 3); !error && writes; writes--)
+    error = edit_any(doc, somewhere(doc, rng), rng);
+  if (error == DUNLIN_EREFUSED && doc->void_count) { /* what no change can say */
+    dunlin_abort(doc);
+    return;
   }
+  OK(error);
   if (rng_below(rng, 10)) OK(dunlin_commit(doc, 0, NULL));
   else dunlin_abort(doc);
 }

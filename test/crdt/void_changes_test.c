@@ -91,6 +91,11 @@ static int edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   size_t remove = rng_below(rng, 2) ? rng_below(rng, size - at < 6 ? size - at + 1 : 6) : 0;
   const char *word = remove && rng_below(rng, 2) ? "" : words[rng_below(rng, 4)];
   before[size] = 0;
+  if (rng_chance(rng, 1, 4)) {
+    struct dunlin_value value = rng_chance(rng, 1, 3) ? dunlin_null() : int_value((int64_t)rng_below(rng, 3));
+    return dunlin_text_mark(doc, text, at, at + rng_below(rng, size - at + 1), dunlin_key(keys[rng_below(rng, 2)]),
+                            value, (unsigned)rng_below(rng, 4));
+  }
   int error = dunlin_text_splice(doc, text, at, remove, word, strlen(word));
   if (error) return error;
   after[dunlin_text_read(doc, text, after, sizeof after - 1)] = 0;
