@@ -1,6 +1,6 @@
 /* Two replicas exchange what the other has not: bytes that may go by any way, twice and in any order. */
-#include <inttypes.h>
 #include <dunlin/doc.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 static int add(dunlin_doc *doc, const char *what, int64_t amount) {
@@ -27,10 +27,8 @@ static int send_missing(const dunlin_doc *from, dunlin_doc *to) {
 }
 
 static int show(const dunlin_doc *doc, const char *what) {
-  struct dunlin_value found;
   int64_t n;
-  int rc = dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(what), &found);
-  if (!rc) rc = dunlin_counter_get(doc, found.as.obj, &n);
+  int rc = dunlin_counter_get(doc, dunlin_map_obj(doc, DUNLIN_ROOT, dunlin_key(what), DUNLIN_COUNTER), &n);
   if (!rc) printf("%s: %" PRId64 "\n", what, n);
   return rc;
 }

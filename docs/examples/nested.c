@@ -1,5 +1,5 @@
 /* Maps and lists inside each other: a trip with a list of days. */
-#include <dunlin/plain.h>
+#include <dunlin/doc.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -10,9 +10,9 @@ static int plan(dunlin_doc *doc) {
   dunlin_map_put(doc, trip, dunlin_key("title"), dunlin_string("Lisbon"));
   dunlin_map_put(doc, trip, dunlin_key("nights"), dunlin_int(3));
   dunlin_obj days = dunlin_map_child(doc, trip, dunlin_key("days"), DUNLIN_LIST);
-  dunlin_list_insert(doc, days, 0, dunlin_string("Sintra"));
-  dunlin_list_insert(doc, days, 1, dunlin_string("beach"));
-  dunlin_list_insert(doc, days, 2, dunlin_string("museum"));
+  dunlin_list_append(doc, days, dunlin_string("Sintra"));
+  dunlin_list_append(doc, days, dunlin_string("beach"));
+  dunlin_list_append(doc, days, dunlin_string("museum"));
   dunlin_list_move(doc, days, 2, 0);
   dunlin_obj day = dunlin_list_insert_child(doc, days, 3, DUNLIN_MAP);
   dunlin_map_put(doc, day, dunlin_key("train"), dunlin_bool(true));
@@ -29,13 +29,13 @@ static void show_day(const dunlin_doc *doc, struct dunlin_value day) {
 }
 
 static int show(const dunlin_doc *doc) {
-  struct dunlin_value nights, days, day;
-  int rc = dunlin_path_get(doc, DUNLIN_ROOT, dunlin_key("/trip/nights"), &nights);
-  if (rc) return rc;
-  printf("nights: %" PRId64 "\n", nights.as.integer);
-  rc = dunlin_path_get(doc, DUNLIN_ROOT, dunlin_key("/trip/days"), &days);
-  for (size_t i = 0; !rc && i < dunlin_list_size(doc, days.as.obj); i++) {
-    rc = dunlin_list_get(doc, days.as.obj, i, &day);
+  struct dunlin_value day;
+  int rc = 0;
+  dunlin_obj trip = dunlin_map_obj(doc, DUNLIN_ROOT, dunlin_key("trip"), DUNLIN_MAP);
+  dunlin_obj days = dunlin_map_obj(doc, trip, dunlin_key("days"), DUNLIN_LIST);
+  printf("nights: %" PRId64 "\n", dunlin_map_int(doc, trip, dunlin_key("nights"), 1)); /* 1 if there were none */
+  for (size_t i = 0; !rc && i < dunlin_list_size(doc, days); i++) {
+    rc = dunlin_list_get(doc, days, i, &day);
     if (!rc) show_day(doc, day);
   }
   return rc;

@@ -1,4 +1,5 @@
-/* Two write one text: each in a replica of its own, at the same time. */
+/* Two write one text: each in a replica of its own, at the same time.  Positions count UTF-16 units, as those of JavaScript, Java and
+ * Windows do. */
 #include <dunlin/history.h>
 #include <stdio.h>
 
@@ -11,23 +12,22 @@ static int write_at(dunlin_doc *doc, size_t index, size_t remove, const char *wo
 }
 
 static int show(const dunlin_doc *doc) {
-  struct dunlin_value notes;
   char text[256];
-  int rc = dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("notes"), &notes);
-  if (rc) return rc;
-  size_t len = dunlin_text_read(doc, notes.as.obj, text, sizeof text);
+  dunlin_obj notes = dunlin_map_obj(doc, DUNLIN_ROOT, dunlin_key("notes"), DUNLIN_TEXT);
+  size_t len = dunlin_text_read(doc, notes, text, sizeof text);
   if (len > sizeof text) return DUNLIN_ERANGE;
   fwrite(text, 1, len, stdout);
-  printf(" (%zu)\n", dunlin_text_size(doc, notes.as.obj));
+  printf(" (%zu)\n", dunlin_text_size(doc, notes));
   return 0;
 }
 
 int main(void) {
   dunlin_doc *mine = NULL, *yours = NULL;
   int rc = dunlin_doc_new(NULL, NULL, NULL, &mine);
+  if (!rc) rc = dunlin_doc_set_unit(mine, DUNLIN_UTF16);
   if (!rc) rc = write_at(mine, 0, 0, "Belém, Sintra 🏖");
   if (rc >= 0) rc = dunlin_doc_copy(mine, NULL, &yours);
-  if (!rc) rc = write_at(mine, 14, 1, "and the beach");
+  if (!rc) rc = write_at(mine, 14, 2, "and the beach 🏖");
   if (rc >= 0) rc = write_at(yours, 5, 0, " by tram");
   if (rc >= 0) rc = dunlin_doc_merge(mine, yours, NULL);
   if (!rc) rc = dunlin_doc_merge(yours, mine, NULL);

@@ -18,8 +18,9 @@ static void both_see_the_same_newest(void **state) {
   append(a, in_a, 0);
   append(b, in_b, entries);
   test_sync(a, b);
-  size_t size = dunlin_list_size(a, in_a), from = size - cap;
+  size_t size = dunlin_list_size(a, in_a), from = dunlin_list_tail(a, in_a, cap);
   assert_int_equal(size, 2 * entries);
+  assert_int_equal(from, size - cap);
   for (size_t i = from; i < size; i++) {
     struct dunlin_value x, y;
     OK(dunlin_list_get(a, in_a, i, &x));

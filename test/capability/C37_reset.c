@@ -1,13 +1,9 @@
 /* Defaults, which are what an app shows where nothing has been written; and going back to them in one write. */
 #include "test/capability/device.h"
 
-/* Missing is not zero, and not null: only the app knows what it shows then. */
+/* Missing is not zero: the app says what it shows then. */
 static int64_t font_size(const dunlin_doc *doc, dunlin_obj settings) {
-  struct dunlin_value value;
-  int rc = dunlin_map_get(doc, settings, dunlin_key("fontSize"), &value);
-  if (rc == DUNLIN_ENOENT) return 16;
-  OK(rc);
-  return value.kind == DUNLIN_INT ? value.as.integer : -1;
+  return dunlin_map_int(doc, settings, dunlin_key("fontSize"), 16);
 }
 
 static dunlin_obj settings_of(dunlin_doc *doc, int64_t size) {
@@ -54,17 +50,10 @@ static void a_reset_is_one_operation_and_spares_the_rest(void **state) {
   dunlin_doc_free(b);
 }
 
-static void defaults_that_the_library_knows(void **state) {
-  (void)state;
-  print_message("there are no schemas: a missing key reads as missing, and the app has its default beside it\n");
-  skip();
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_missing_is_told_from_zero),
       cmocka_unit_test(a_reset_is_one_operation_and_spares_the_rest),
-      cmocka_unit_test(defaults_that_the_library_knows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
