@@ -2,13 +2,6 @@
 
 #include <string.h>
 
-struct change_row change_next_row(struct mp_reader *rows) {
-  uint32_t head = (uint32_t)mp_read_uint(rows, UINT32_MAX);
-  uint32_t a = (uint32_t)mp_read_uint(rows, UINT32_MAX);
-  uint32_t len = (uint32_t)mp_read_uint(rows, UINT32_MAX);
-  return (struct change_row){(uint8_t)(head & ((1u << OP_KIND_BITS) - 1)), head >> OP_KIND_BITS, a, len};
-}
-
 /* ---- Reading a change --------------------------------------------------------------------------------------- */
 
 static void skip_value(struct mp_reader *r) {
@@ -127,8 +120,7 @@ static int check_rows(struct change *change, struct mp_reader *values, size_t va
   struct change_row last = {0};
   for (size_t i = 0; i < change->row_count; i++) {
     struct change_row row = change_next_row(&rows);
-    if (!i) change->first = row;
-    if (rows.error || !row_well_formed(&row) || row.container >= containers) return DUNLIN_EFORMAT;
+    if (!row_well_formed(&row) || row.container >= containers) return DUNLIN_EFORMAT;
     if (!marks_pair(&last, &row)) return DUNLIN_EFORMAT;
     last = row;
     change->length += row.len;
@@ -142,7 +134,7 @@ static int check_rows(struct change *change, struct mp_reader *values, size_t va
     for (uint32_t k = 0; taken && k < row.len; k++) skip_values(values, row.kind);
   }
   if (change->scalars != scalars || values_left || op_starts_mark(last.kind)) return DUNLIN_EFORMAT;
-  return mp_end(&rows) || values->error ? DUNLIN_EFORMAT : 0;
+  return values->error;
 }
 
 /* Parent ids must be sorted and different; the first may stand out when it is the actor's own. */
@@ -164,14 +156,15 @@ static int parse_refs(struct dunlin_bytes refs, struct change *out) {
   return parents_sorted(out) ? 0 : DUNLIN_EFORMAT;
 }
 
-/* The reader of the ints of an array that `r` stands at, and their count; `r` moves behind it. */
-static struct mp_reader read_rows(struct mp_reader *r, size_t *count) {
+/* Reads the array of the rows, and the first of them. */
+static void read_rows(struct mp_reader *r, struct change *out) {
   size_t ints = mp_read_array(r, SIZE_MAX);
   const uint8_t *start = r->at;
-  for (size_t i = 0; i < ints; i++) mp_read_uint(r, UINT32_MAX);
   if (!ints || ints % 3) mp_fail(r);
-  *count = ints / 3;
-  return mp_reader_of(start, r->error ? 0 : (size_t)(r->at - start));
+  out->row_count = ints / 3;
+  out->first = change_next_row(r);
+  for (size_t i = 3; i < ints; i++) mp_read_uint(r, UINT32_MAX);
+  out->rows = (struct mp_reader){.at = start, .end = r->error ? start : r->at};
 }
 
 /* What stands before the rows. */
@@ -191,7 +184,7 @@ static int parse_head(struct mp_reader *r, struct change *out) {
 /* What stands from the rows on; `r` moves behind it. */
 static int parse_rest(struct mp_reader *r, struct change *out) {
   const uint8_t *start = r->at;
-  out->rows = read_rows(r, &out->row_count);
+  read_rows(r, out);
   if (out->elements > 4) out->text = mp_read_text(r, DUNLIN_MAX_CHANGE, &out->scalars);
   size_t values = out->elements > 5 ? mp_read_array(r, SIZE_MAX) : 0;
   if (r->error) return r->error;
@@ -210,7 +203,7 @@ static int parse_rest(struct mp_reader *r, struct change *out) {
 /* The same for bytes that parse_rest() has accepted before. */
 static void split_rest(struct mp_reader *r, struct change *out) {
   const uint8_t *start = r->at;
-  out->rows = read_rows(r, &out->row_count);
+  read_rows(r, out);
   if (out->elements > 4) out->text = mp_read_text(r, DUNLIN_MAX_CHANGE, &out->scalars);
   size_t values = out->elements > 5 ? mp_read_array(r, SIZE_MAX) : 0;
   out->values = mp_reader_of(r->at, (size_t)(r->end - r->at));
@@ -218,14 +211,11 @@ static void split_rest(struct mp_reader *r, struct change *out) {
   if (out->elements > 6) out->time = mp_read_int(r);
   out->rest = (struct dunlin_bytes){start, (size_t)(r->at - start)};
   struct mp_reader rows = out->rows;
-  out->first = change_next_row(&rows);
-  out->length = out->first.len;
   while (rows.at < rows.end) {
     struct change_row row = change_next_row(&rows);
     out->length += row.len;
     out->has_names |= has_names(row.kind);
   }
-  out->has_names |= has_names(out->first.kind);
 }
 
 int change_parse(struct dunlin_bytes canonical, struct change *out) {
@@ -247,15 +237,36 @@ int change_split(struct dunlin_bytes canonical, struct change *out) {
   return error ? error : r.error;
 }
 
-/* Writes what stands before the rows. */
+/* Writes what stands before the rows.  One of these is hashed with each change that comes in: most are written at once. */
 static void write_head(struct buf *out, const struct change *change) {
+  enum { few = 15, most = 1 + 34 + 9 + 2 + few * sizeof *change->containers };
   size_t actor = change->actor ? sizeof *change->actor : 0;
-  mp_write_array(out, change->elements);
-  mp_write_bin_head(out, 32 * change->parent_count + actor);
-  buf_append(out, change->parents, 32 * change->parent_count);
-  if (actor) buf_append(out, change->actor, actor);
-  mp_write_uint(out, change->number);
-  mp_write_bin(out, change->containers, change->container_count * sizeof *change->containers);
+  size_t containers = change->container_count * sizeof *change->containers;
+  if (actor || change->parent_count != 1 || change->container_count > few || change->number > UINT16_MAX) {
+    mp_write_array(out, change->elements);
+    mp_write_bin_head(out, 32 * change->parent_count + actor);
+    buf_append(out, change->parents, 32 * change->parent_count);
+    if (actor) buf_append(out, change->actor, actor);
+    mp_write_uint(out, change->number);
+    mp_write_bin(out, change->containers, containers);
+    return;
+  }
+  uint8_t *at = buf_extend(out, most);
+  if (!at) return;
+  uint16_t number = (uint16_t)change->number;
+  *at++ = (uint8_t)(0x90 | change->elements);
+  *at++ = 0xc4;
+  *at++ = 32;
+  memcpy(at, change->parents, 32);
+  at += 32;
+  if (number > 0xff) *at++ = 0xcd, *at++ = (uint8_t)(number >> 8);
+  else if (number > 0x7f) *at++ = 0xcc;
+  *at++ = (uint8_t)number;
+  *at++ = 0xc4;
+  *at++ = (uint8_t)containers;
+  for (size_t i = 0; i < change->container_count; i++, at += sizeof *change->containers)
+    memcpy(at, &change->containers[i], sizeof *change->containers);
+  out->len = (size_t)(at - out->data);
 }
 
 int change_write(struct buf *out, const struct change *change) {
@@ -403,16 +414,27 @@ static int read_head(struct delta_reader *d, struct mp_reader *r) {
   return r->error;
 }
 
+/* The id of the change at hand.  What is short is hashed in one piece. */
+static int find_id(struct delta_reader *d, struct dunlin_id *out) {
+  enum { is_short = 256, id_len = sizeof *d->doc };
+  struct dunlin_bytes rest = d->change.rest;
+  size_t apart = rest.len > is_short ? rest.len : 0;
+  if (rest.len > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
+  buf_clear(d->bytes);
+  buf_append(d->bytes, d->doc->bytes, id_len);
+  write_head(d->bytes, &d->change);
+  if (!apart) buf_append(d->bytes, rest.data, rest.len);
+  if (d->bytes->error) return d->bytes->error;
+  if (d->bytes->len - id_len + apart > DUNLIN_MAX_CHANGE) return DUNLIN_ELIMIT;
+  struct dunlin_bytes parts[] = {{d->bytes->data, d->bytes->len}, rest};
+  *out = env_hash(d->env, "dunlin.change.1", parts, apart ? 2 : 1);
+  return 0;
+}
+
 static int check_form(struct delta_reader *d, struct mp_reader *r) {
   int error = parse_rest(r, &d->change);
+  if (!error) error = find_id(d, &d->ids[d->done]);
   if (error) return error;
-  buf_clear(d->bytes);
-  write_head(d->bytes, &d->change);
-  if (d->bytes->error) return d->bytes->error;
-  if (d->bytes->len > DUNLIN_MAX_CHANGE || d->change.rest.len > DUNLIN_MAX_CHANGE - d->bytes->len) return DUNLIN_ELIMIT;
-  struct dunlin_bytes parts[] = {
-      {d->doc->bytes, sizeof d->doc->bytes}, {d->bytes->data, d->bytes->len}, d->change.rest};
-  d->ids[d->done] = env_hash(d->env, "dunlin.change.1", parts, 3);
   d->operations += d->change.length;
   return d->operations > DUNLIN_MAX_DELTA_OPS ? DUNLIN_ELIMIT : 0;
 }

@@ -116,7 +116,12 @@ int change_split(struct dunlin_bytes canonical, struct change *out);
 /* Appends its canonical bytes again.  An error of `out` sticks there and is returned. */
 int change_write(struct buf *out, const struct change *change);
 /* The next row of a change that was parsed.  Rows, text and values are taken in step by the caller. */
-struct change_row change_next_row(struct mp_reader *rows);
+static inline struct change_row change_next_row(struct mp_reader *rows) {
+  uint32_t head = (uint32_t)mp_read_uint(rows, UINT32_MAX);
+  uint32_t a = (uint32_t)mp_read_uint(rows, UINT32_MAX);
+  uint32_t len = (uint32_t)mp_read_uint(rows, UINT32_MAX);
+  return (struct change_row){(uint8_t)(head & ((1u << OP_KIND_BITS) - 1)), head >> OP_KIND_BITS, a, len};
+}
 
 struct dunlin_id change_id(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes canonical);
 

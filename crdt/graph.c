@@ -610,9 +610,10 @@ bool graph_last_saw(const struct graph *g, uint32_t lv, uint32_t *seen) {
 }
 
 void graph_as_next(struct graph *g, uint64_t number, const struct dunlin_id *id) {
-  g->open.actor = g->runs[g->run_count - 1].actor;
+  const struct graph_run *last = &g->runs[g->run_count - 1];
+  g->open.actor = last->actor;
   g->open.number = (uint32_t)number;
-  g->open.lamport = graph_op(g, g->lvs - 1).lamport + 1;
+  g->open.lamport = last->lamport + (g->changes - last->change);
   g->open.id = *id;
 }
 

@@ -69,10 +69,14 @@ int map_reserve(struct map *map, size_t count) {
 }
 
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess) {
-  if (guess < map->count && same_key(map->entries[guess].key, key)) return guess;
-  struct map_entry *found = map_find(map, key);
-  if (found) return (uint32_t)(found - map->entries);
-  return map_append(map, key);
+  if (guess == UINT32_MAX && map->in_turn) guess = map->last + 1;
+  if (guess >= map->count || !same_key(map->entries[guess].key, key)) {
+    const struct map_entry *found = map_find(map, key);
+    guess = found ? (uint32_t)(found - map->entries) : map_append(map, key);
+  }
+  map->in_turn = guess == map->last + 1;
+  map->last = guess;
+  return guess;
 }
 
 /* Room for a key's bytes; NULL when out of memory. */

@@ -53,6 +53,8 @@ struct map {
   uint64_t seed;             /* of the hash, so that nobody can prepare keys that collide */
   struct map_entry *entries; /* never removed: `generation` outlives the key */
   size_t count, cap;
+  uint32_t last; /* the entry that was asked for last */
+  bool in_turn;  /* and it came behind the one before: devices that write the same keys tend to do so in one order */
   struct map_slot *slots;
   size_t slot_cap;
   struct map_block *blocks; /* the one that is filled first */
@@ -67,7 +69,7 @@ void map_free(struct map *map);
 
 /* The entry of a key, NULL when it never was written.  Entries move when one is added: keep numbers, not pointers. */
 struct map_entry *map_find(const struct map *map, struct dunlin_bytes key);
-/* The number of the key's entry, added when absent; `guess` is looked at first.  UINT32_MAX when out of memory. */
+/* The number of the key's entry, added when absent; `guess` (UINT32_MAX: none) is looked at first.  UINT32_MAX when out of memory. */
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess);
 /* Adds a key that is not there. */
 uint32_t map_append(struct map *map, struct dunlin_bytes key);

@@ -15,30 +15,49 @@ void mp_fail(struct mp_reader *r) {
   r->at = r->end;
 }
 
-enum mp_type mp_peek(const struct mp_reader *r) {
-  if (r->error || r->at == r->end) return MP_BAD;
-  uint8_t b = *r->at;
-  if (b <= 0x7f || (b >= 0xcc && b <= 0xcf)) return MP_UINT;
-  if (b >= 0xe0 || (b >= 0xd0 && b <= 0xd3)) return MP_INT;
-  if (b >= 0x90 && b <= 0x9f) return MP_ARRAY;
-  if (b >= 0xa0 && b <= 0xbf) return MP_STR;
-  switch (b) {
-    case 0xc0: return MP_NIL;
-    case 0xc2:
-    case 0xc3: return MP_BOOL;
-    case 0xc4:
-    case 0xc5:
-    case 0xc6: return MP_BIN;
-    case 0xcb: return MP_FLOAT;
-    case 0xd7: return MP_TIME;
-    case 0xd9:
-    case 0xda:
-    case 0xdb: return MP_STR;
-    case 0xdc:
-    case 0xdd: return MP_ARRAY;
-    default: return MP_BAD;
-  }
-}
+#define FOUR(type) type, type, type, type
+#define SIXTEEN(type) FOUR(type), FOUR(type), FOUR(type), FOUR(type)
+const uint8_t mp_types[256] = {
+    /* 00 */ SIXTEEN(MP_UINT),
+    SIXTEEN(MP_UINT),
+    SIXTEEN(MP_UINT),
+    SIXTEEN(MP_UINT),
+    /* 40 */ SIXTEEN(MP_UINT),
+    SIXTEEN(MP_UINT),
+    SIXTEEN(MP_UINT),
+    SIXTEEN(MP_UINT),
+    /* 80 */ SIXTEEN(MP_BAD),
+    SIXTEEN(MP_ARRAY),
+    SIXTEEN(MP_STR),
+    SIXTEEN(MP_STR),
+    /* c0 */ MP_NIL,
+    MP_BAD,
+    MP_BOOL,
+    MP_BOOL,
+    MP_BIN,
+    MP_BIN,
+    MP_BIN,
+    MP_BAD,
+    /* c8 */ MP_BAD,
+    MP_BAD,
+    MP_BAD,
+    MP_FLOAT,
+    FOUR(MP_UINT),
+    /* d0 */ FOUR(MP_INT),
+    MP_BAD,
+    MP_BAD,
+    MP_BAD,
+    MP_TIME,
+    /* d8 */ MP_BAD,
+    MP_STR,
+    MP_STR,
+    MP_STR,
+    MP_ARRAY,
+    MP_ARRAY,
+    MP_BAD,
+    MP_BAD,
+    /* e0 */ SIXTEEN(MP_INT),
+    SIXTEEN(MP_INT)};
 
 /* `len` bytes, or NULL and an error. */
 static const uint8_t *take(struct mp_reader *r, size_t len) {
@@ -116,7 +135,7 @@ static int64_t read_negative(struct mp_reader *r) {
   return r->error ? 0 : v;
 }
 
-int64_t mp_read_int(struct mp_reader *r) {
+int64_t mp_read_long_int(struct mp_reader *r) {
   return mp_peek(r) == MP_INT ? read_negative(r) : (int64_t)mp_read_uint(r, INT64_MAX);
 }
 
@@ -142,7 +161,25 @@ static struct dunlin_bytes take_bytes(struct mp_reader *r, size_t len, size_t ma
   return p ? (struct dunlin_bytes){p, len} : (struct dunlin_bytes){"", 0};
 }
 
-struct dunlin_bytes mp_read_text(struct mp_reader *r, size_t max, size_t *scalars) {
+/* Whether no byte has its highest bit; a few loads, which may overlap, for what is short. */
+static bool all_ascii(const uint8_t *p, size_t len) {
+  uint64_t eight, any = 0;
+  uint32_t first, last;
+  if (len < sizeof first) return !len || !((p[0] | p[len / 2] | p[len - 1]) & 0x80);
+  if (len < sizeof eight) {
+    memcpy(&first, p, sizeof first);
+    memcpy(&last, p + len - sizeof last, sizeof last);
+    return !((first | last) & 0x80808080u);
+  }
+  for (size_t i = 0; i + sizeof eight < len; i += sizeof eight) {
+    memcpy(&eight, p + i, sizeof eight);
+    any |= eight;
+  }
+  memcpy(&eight, p + len - sizeof eight, sizeof eight);
+  return !((any | eight) & 0x8080808080808080u);
+}
+
+struct dunlin_bytes mp_read_long_text(struct mp_reader *r, size_t max, size_t *scalars) {
   const uint8_t *p = take(r, 1);
   size_t len = 0;
   if (!p) return (struct dunlin_bytes){"", 0};
@@ -158,7 +195,11 @@ struct dunlin_bytes mp_read_text(struct mp_reader *r, size_t max, size_t *scalar
 }
 
 struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max) {
-  return mp_read_text(r, max, NULL);
+  size_t left = (size_t)(r->end - r->at), len = left ? *r->at ^ 0xa0u : 32;
+  if (len > 31 || len >= left || len > max || !all_ascii(r->at + 1, len)) return mp_read_long_text(r, max, NULL);
+  struct dunlin_bytes s = {r->at + 1, len};
+  r->at += 1 + len;
+  return s;
 }
 
 struct dunlin_bytes mp_read_long_bin(struct mp_reader *r, size_t max) {
@@ -350,24 +391,6 @@ static size_t sequence(const uint8_t *p, size_t left) {
   for (size_t i = 2; i < len; i++)
     if ((p[i] & 0xc0) != 0x80) return 0;
   return len;
-}
-
-/* Whether no byte has its highest bit; a few loads, which may overlap, for what is short. */
-static bool all_ascii(const uint8_t *p, size_t len) {
-  uint64_t eight, any = 0;
-  uint32_t first, last;
-  if (len < sizeof first) return !len || !((p[0] | p[len / 2] | p[len - 1]) & 0x80);
-  if (len < sizeof eight) {
-    memcpy(&first, p, sizeof first);
-    memcpy(&last, p + len - sizeof last, sizeof last);
-    return !((first | last) & 0x80808080u);
-  }
-  for (size_t i = 0; i + sizeof eight < len; i += sizeof eight) {
-    memcpy(&eight, p + i, sizeof eight);
-    any |= eight;
-  }
-  memcpy(&eight, p + len - sizeof eight, sizeof eight);
-  return !((any | eight) & 0x8080808080808080u);
 }
 
 bool utf8_valid(const void *data, size_t len, size_t *scalars) {

@@ -22,7 +22,10 @@ enum mp_type { MP_NIL, MP_BOOL, MP_UINT, MP_INT, MP_FLOAT, MP_STR, MP_BIN, MP_AR
 struct mp_reader mp_reader_of(const void *data, size_t len);
 /* The type of what comes next, without taking it.  MP_INT is a negative integer.  MP_BAD at the end or on any byte that
  * canonical msgpack does not use. */
-enum mp_type mp_peek(const struct mp_reader *r);
+extern const uint8_t mp_types[256];
+static inline enum mp_type mp_peek(const struct mp_reader *r) {
+  return r->at == r->end ? MP_BAD : (enum mp_type)mp_types[*r->at]; /* after an error nothing is left */
+}
 void mp_fail(struct mp_reader *r);
 static inline bool mp_is_nil(const struct mp_reader *r) {
   return r->at != r->end && *r->at == 0xc0; /* after an error nothing is left */
@@ -35,12 +38,21 @@ static inline uint64_t mp_read_uint(struct mp_reader *r, uint64_t max) {
   if (r->at == r->end || *r->at > 0x7f || *r->at > max) return mp_read_long_uint(r, max);
   return *r->at++;
 }
-int64_t mp_read_int(struct mp_reader *r); /* any sign */
+int64_t mp_read_long_int(struct mp_reader *r);
+static inline int64_t mp_read_int(struct mp_reader *r) { /* any sign */
+  return r->at == r->end || *r->at > 0x7f ? mp_read_long_int(r) : *r->at++;
+}
 double mp_read_float(struct mp_reader *r);
 int64_t mp_read_time(struct mp_reader *r);
 struct dunlin_bytes mp_read_str(struct mp_reader *r, size_t max);
-struct dunlin_bytes mp_read_text(struct mp_reader *r, size_t max,
-                                 size_t *scalars); /* a string, counting its characters */
+struct dunlin_bytes mp_read_long_text(struct mp_reader *r, size_t max, size_t *scalars);
+/* A string, counting its characters. */
+static inline struct dunlin_bytes mp_read_text(struct mp_reader *r, size_t max, size_t *scalars) {
+  if (r->at == r->end || *r->at != 0xa0) return mp_read_long_text(r, max, scalars);
+  if (scalars) *scalars = 0;
+  r->at++;
+  return (struct dunlin_bytes){"", 0}; /* most changes that are not typing */
+}
 struct dunlin_bytes mp_read_long_bin(struct mp_reader *r, size_t max);
 static inline struct dunlin_bytes mp_read_bin(struct mp_reader *r, size_t max) {
   size_t left = (size_t)(r->end - r->at);

@@ -82,19 +82,27 @@ static bool next_text(dunlin_doc *doc, const struct change *change, const struct
 
 /* ---- Maps --------------------------------------------------------------------------------------------------- */
 
-/* Whether it is at hand which of these writes the last change had seen. */
-static bool knows_seen(const struct graph *g, const struct reg *reg) {
+/* What the last change had seen at or before an LV. */
+struct last_saw {
+  const struct graph *graph;
+  uint32_t lv, seen;
+};
+
+/* Whether it is at hand which of these writes it had seen. */
+static bool knows_seen(struct last_saw *by, const struct reg *reg) {
   enum { few = 64 };
-  uint32_t seen;
   bool knows = reg->count <= few;
-  for (uint32_t i = 0; knows && i < reg->count; i++) knows = graph_last_saw(g, reg_at(reg, i)->lv, &seen);
+  for (uint32_t i = 0; knows && i < reg->count; i++) {
+    by->lv = reg_at(reg, i)->lv;
+    knows = graph_last_saw(by->graph, by->lv, &by->seen);
+  }
   return knows;
 }
 
 static uint32_t seen_by_last(void *ctx, uint32_t lv) {
-  uint32_t seen = LV_NONE;
-  (void)graph_last_saw(ctx, lv, &seen); /* knows_seen() */
-  return seen;
+  struct last_saw *by = ctx;
+  if (lv != by->lv) (void)graph_last_saw(by->graph, by->lv = lv, &by->seen); /* knows_seen() */
+  return by->seen;
 }
 
 /* Whether there is memory for all but the register.  The values are in their column then. */
@@ -118,12 +126,13 @@ static bool next_set(dunlin_doc *doc, const struct change *change, const struct 
   uint32_t entry = values.error ? UINT32_MAX : map_entry_of(map, key, UINT32_MAX), at = column_end(&doc->values);
   if (entry == UINT32_MAX) return false;
   struct reg *reg = &map->entries[entry].reg;
-  if (!knows_seen(g, reg)) return false;
+  struct last_saw by = {g, LV_NONE, LV_NONE};
+  if (!knows_seen(&by, reg)) return false;
   if (!has_room_to_set(doc, c, change)) return false;
   graph_as_next(g, change->number, id); /* to be compared with the others */
   struct reg_undo undo;
   bool was = reg->count;
-  if (reg_apply_late(reg, g, &write, NULL, seen_by_last, g, &undo)) {
+  if (reg_apply_late(reg, g, &write, NULL, seen_by_last, &by, &undo)) {
     column_truncate(&doc->values, at);
     return false;
   }

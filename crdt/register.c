@@ -29,7 +29,7 @@ void reg_free(struct reg *reg, const struct dunlin_env *env) {
 
 /* Makes room for `need` writes. */
 static int reserve(struct reg *reg, const struct dunlin_env *env, uint32_t need) {
-  enum { least = 4 };
+  enum { least = 2 };
   struct reg larger = {.count = reg->count};
   if (need <= (reg->cap ? reg->cap : 1)) return 0;
   if (need > UINT32_MAX / 2) return DUNLIN_ENOMEM;
@@ -224,8 +224,31 @@ static int remove_replaced(struct reg *reg, const struct dunlin_env *env, struct
   return error;
 }
 
+/* The same, and `copy` in its place, for a register that has one write or none. */
+static int replace_one(struct reg *reg, const struct graph *graph, const struct reg_write *copy,
+                       const struct replaced *by, struct reg *removed) {
+  struct reg two = {.count = 2, .cap = 2};
+  if (reg->count && by->before(by->ctx, reg->as.one.lv) != reg->as.one.lv) {
+    two.as.many = env_alloc(graph->env, block_size(two.cap));
+    if (!two.as.many) return DUNLIN_ENOMEM;
+    bool is_later = copy->lv > reg->as.one.lv;
+    two.as.many[is_later] = *copy;
+    two.as.many[!is_later] = reg->as.one;
+    uint32_t first = wins(graph, copy, &reg->as.one) == is_later;
+    reg_order(&two)[0] = first;
+    reg_order(&two)[1] = !first;
+    *reg = two;
+    return 0;
+  }
+  if (reg->count) *removed = *reg;
+  reg->as.one = *copy;
+  reg->count = 1;
+  return 0;
+}
+
 static int replace(struct reg *reg, const struct graph *graph, const struct reg_write *copy, struct replaced *by,
                    struct reg_undo *undo) {
+  if (!reg->cap && !by->names && copy) return replace_one(reg, graph, copy, by, &undo->removed);
   int error = remove_replaced(reg, graph->env, by, &undo->removed);
   if (!error && copy) place(reg, graph, copy);
   return error;
@@ -273,7 +296,7 @@ int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_
                    struct reg_undo *undo) {
   struct reg_write copy;
   struct replaced by = {.before = seen_before, .ctx = ctx, .names = names};
-  *undo = (struct reg_undo){0};
+  undo->removed.count = undo->removed.cap = 0;
   if (copy_write(graph->env, write, &copy)) return DUNLIN_ENOMEM;
   int error = replace(reg, graph, &copy, &by, undo);
   if (error) write_free(&copy, graph->env);
