@@ -69,6 +69,23 @@ int undo_reserve(dunlin_undo *u) {
   return error ? error : ENV_GROW(u->env, u->next.changes, u->next.cap, 1);
 }
 
+uint32_t undo_oldest(const dunlin_undo *u) {
+  uint32_t lv = u->doc->graph.lvs;
+  for (size_t i = 0; i < u->back.count + u->forth.count; i++) {
+    const struct undo_step *step = i < u->back.count ? &u->back.list[i] : &u->forth.list[i - u->back.count];
+    if (step->count && step->changes[0].from < lv) lv = step->changes[0].from;
+  }
+  return lv;
+}
+
+/* What is older than all steps does not stand for anything that they know. */
+static void forget_old(struct undo_stand_list *stands, uint32_t oldest) {
+  size_t old = 0;
+  while (old < stands->count && stands->list[old].lv + stands->list[old].len <= oldest) old++;
+  stands->count -= old;
+  if (old) memmove(stands->list, stands->list + old, stands->count * sizeof *stands->list);
+}
+
 static void drop_oldest(dunlin_undo *u, struct undo_steps *steps) {
   undo_step_free(u, &steps->list[0]);
   memmove(steps->list, steps->list + 1, --steps->count * sizeof *steps->list);
@@ -88,7 +105,8 @@ void undo_keep(dunlin_doc *doc) {
   u->is_begun = u->mode == UNDO_PLAIN;
   if (u->mode == UNDO_PLAIN) clear(u, &u->forth);
   if (steps->count > u->depth) drop_oldest(u, steps);
-  if (!u->back.count && !u->forth.count) u->items.count = u->writes.count = 0;
+  forget_old(&u->items, undo_oldest(u));
+  forget_old(&u->writes, undo_oldest(u));
 }
 
 /* ---- Back and forth ----------------------------------------------------------------------------------------- */

@@ -62,9 +62,12 @@ struct undo_steps {
   size_t count, cap;
 };
 
-/* Items or writes of LVs `lv` on stand for those of LVs `first` on. */
+/* Items or writes of LVs `lv` on stand for others, which have come back as these. */
 struct undo_stands {
-  uint32_t lv, first, len;
+  uint32_t lv, len;
+  uint32_t first; /* the LV of the first of the others; LV_NONE: they are older than all steps */
+  /* Of items: these are those from number `skipped` on of what the row of `row_len` operations from LV `row` on had deleted from */
+  uint32_t container, row, row_len, skipped;
 };
 struct undo_stand_list {
   struct undo_stands *list; /* in the order of `lv` */
@@ -97,8 +100,12 @@ int undo_reserve(dunlin_undo *undo);
 int undo_compare_writes(const void *a, const void *b);
 void undo_change_free(dunlin_undo *undo, struct undo_change *change);
 void undo_step_free(dunlin_undo *undo, struct undo_step *step);
-/* Writes of LVs [lv, lv + len) stand for those from `first` on. DUNLIN_ENOMEM. */
-int undo_stand(dunlin_undo *undo, struct undo_stand_list *list, uint32_t lv, uint32_t first, uint32_t len);
+/* DUNLIN_ENOMEM. */
+int undo_stand(dunlin_undo *undo, struct undo_stand_list *list, struct undo_stands stands);
+/* The write of LV `lv` stands for that of LV `first`.  The error is noted as one of the transaction. */
+int undo_stand_write(dunlin_undo *undo, uint32_t lv, uint32_t first);
+/* The first LV of any step that is kept. */
+uint32_t undo_oldest(const dunlin_undo *undo);
 
 /* ---- undo_revert.c ------------------------------------------------------------------------------------------ */
 
@@ -123,7 +130,8 @@ struct undo_edit {
   bool inserts;
   const struct undo_gone *gone; /* of an insertion: items from `skipped` on */
   uint32_t skipped;
-  uint32_t first; /* the LV of the first item that it stands for; LV_NONE: not needed */
+  uint32_t first; /* the LV of the first item that it stands for; LV_NONE */
+  uint32_t order; /* of finding */
 };
 struct undo_plan {
   uint32_t container;

@@ -44,15 +44,26 @@ void undo_step_free(dunlin_undo *u, struct undo_step *step) {
   *step = (struct undo_step){0};
 }
 
-int undo_stand(dunlin_undo *u, struct undo_stand_list *list, uint32_t lv, uint32_t first, uint32_t len) {
+static bool goes_on(const struct undo_stands *last, const struct undo_stands *next) {
+  bool same = last->first == LV_NONE ? next->first == LV_NONE : last->first + last->len == next->first;
+  return last->lv + last->len == next->lv && same && last->container == next->container && last->row == next->row &&
+         last->skipped + last->len == next->skipped;
+}
+
+int undo_stand(dunlin_undo *u, struct undo_stand_list *list, struct undo_stands stands) {
   struct undo_stands *last = list->count ? &list->list[list->count - 1] : NULL;
-  if (last && last->lv + last->len == lv && last->first + last->len == first) {
-    last->len += len;
+  if (last && goes_on(last, &stands)) {
+    last->len += stands.len;
     return 0;
   }
   if (ENV_GROW(u->env, list->list, list->cap, list->count + 1)) return DUNLIN_ENOMEM;
-  list->list[list->count++] = (struct undo_stands){lv, first, len};
+  list->list[list->count++] = stands;
   return 0;
+}
+
+int undo_stand_write(dunlin_undo *u, uint32_t lv, uint32_t first) {
+  int error = undo_stand(u, &u->writes, (struct undo_stands){.lv = lv, .len = 1, .first = first});
+  return error ? txn_fail(u->doc, error) : 0;
 }
 
 /* ---- Deletions, before they are done ------------------------------------------------------------------------ */

@@ -168,8 +168,7 @@ static int restore(dunlin_undo *u, uint32_t map, uint32_t entry, const struct re
   } else {
     error = txn_put_over(doc, obj, key, before, own->lvs, own->count);
   }
-  if (!error && before && undo_stand(u, &u->writes, lv, before->lv, 1)) error = txn_fail(doc, DUNLIN_ENOMEM);
-  return error;
+  return !error && before ? undo_stand_write(u, lv, before->lv) : error;
 }
 
 /* Whether all that is at the key is the step's. */
@@ -228,8 +227,7 @@ static int revert_member(dunlin_undo *u, const struct undo_step *step, const str
   uint32_t lv = doc->open.lv + doc->open.index;
   if (!before) return dunlin_set_remove(doc, (dunlin_obj){w->container}, member);
   int error = dunlin_set_add(doc, (dunlin_obj){w->container}, member);
-  if (!error && undo_stand(u, &u->writes, lv, before->lv, 1)) error = txn_fail(doc, DUNLIN_ENOMEM);
-  return error;
+  return error ? error : undo_stand_write(u, lv, before->lv);
 }
 
 /* ---- Elements of lists -------------------------------------------------------------------------------------- */
@@ -247,8 +245,7 @@ static int restore_element(dunlin_undo *u, dunlin_obj list, size_t at, const str
   } else {
     error = txn_set_over(doc, list, at, &before->value, own->lvs, own->count);
   }
-  if (!error && undo_stand(u, &u->writes, lv, before->lv, 1)) error = txn_fail(doc, DUNLIN_ENOMEM);
-  return error;
+  return error ? error : undo_stand_write(u, lv, before->lv);
 }
 
 static int revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t list, uint32_t at) {
