@@ -1,10 +1,12 @@
 /* Keeps notes and counts visits in the store argv[1]; every run goes on where the last one was. */
 #include <dunlin/space.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 int main(int argc, char **argv) {
   struct dunlin_store_options options = dunlin_store_defaults();
-  options.key = (struct dunlin_store_key){.passphrase = "correct horse", .passphrase_len = 13};
+  options.key.passphrase = "correct horse";
+  options.key.passphrase_len = strlen(options.key.passphrase);
   dunlin_store *store = NULL;
   dunlin_store_doc *handle = NULL;
   struct dunlin_id space;
@@ -24,7 +26,8 @@ int main(int argc, char **argv) {
     dunlin_counter_add(doc, visits, 1);
     rc = dunlin_commit(doc, 0, NULL); /* here comes out what went wrong above; when it returns, the change is on disk */
     if (rc > 0) rc = dunlin_counter_get(doc, visits, &count);
-    if (dunlin_text_read(doc, notes, text, sizeof text - 1) < sizeof text) printf("%s visits: %d\n", text, (int)count);
+    if (dunlin_text_read(doc, notes, text, sizeof text - 1) < sizeof text)
+      printf("%s visits: %" PRId64 "\n", text, count);
   }
   dunlin_store_doc_close(handle);
   dunlin_store_close(store);
