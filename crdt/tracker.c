@@ -437,7 +437,7 @@ uint32_t tracker_put(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len,
 static uint32_t put_closing(struct tracker *t, uint32_t ord, uint32_t at, uint32_t state) {
   struct tracker_span span = {.id = ord, .len = 1, .right = TRACKER_BEHIND, .state = state};
   struct place p = find_gap(t, at, &span.left), to = next_inserted(t, p);
-  if (to.leaf != p.leaf || to.slot != p.slot) p = tracker_order(t, p, to, span.left, TRACKER_BEHIND, &span);
+  if (to.leaf != p.leaf || to.slot != p.slot) p = tracker_order(t, p, to, span.left, span.right, &span);
   put_span(t, p, span);
   return p.effect;
 }
@@ -474,7 +474,7 @@ static uint32_t put_opening(struct tracker *t, uint32_t ord, uint32_t at, uint32
   if (p.leaf != to.leaf || p.slot != to.slot) {
     uint32_t now;
     tracker_count_before(t, p, &now, &p.effect);
-    p = tracker_order(t, p, to, TRACKER_NONE, span.right, &span);
+    p = tracker_order(t, p, to, span.left, span.right, &span);
   }
   put_span(t, p, span);
   return p.effect;

@@ -63,6 +63,16 @@ static bool sibling_before(const struct tracker *t, const struct newcomer *x, co
   return x->is_opening ? t->wins(t->ctx, x->ord, s->id) : !t->before(t->ctx, x->ord, s->id);
 }
 
+/* Whether an item is among the anchors from `from` on, each of which hangs on the next, up to the origin. */
+static bool is_passed(const struct tracker *t, uint32_t from, uint32_t origin, uint32_t item, bool opening) {
+  while (from != origin && from != item) {
+    struct place p = tracker_find_item(t, from);
+    const struct tracker_span *s = tracker_span_at(t, p);
+    from = opening ? s->right : tracker_left_of(s, p.offset);
+  }
+  return from != origin;
+}
+
 /* Whether a span between the newcomer's origins comes before it. */
 static bool goes_before(const struct tracker *t, const struct newcomer *x, const struct tracker_span *s) {
   for (;;) {
@@ -74,8 +84,9 @@ static bool goes_before(const struct tracker *t, const struct newcomer *x, const
       s = above;
       continue;
     }
-    if (!is_left && parent == x->behind && parent != x->left) return true; /* what hangs on an anchor goes with it */
-    if (is_left && parent == x->next && parent != x->right) return false;
+    /* What hangs on an anchor that was passed over goes with it. */
+    if (!is_left && is_passed(t, x->behind, x->left, parent, false)) return true;
+    if (is_left && is_passed(t, x->next, x->right, parent, true)) return false;
     /* A left child of the right origin has other siblings than those, and comes after all that are none of its own. */
     if (x->is_left_child) return true;
     return parent == x->left && right_before(t, x->right, s->right);
@@ -178,8 +189,7 @@ struct place tracker_order(const struct tracker *t, struct place from, struct pl
                        .is_left_child = is_left_child(t, span->left, span->right),
                        .is_opening = tracker_is_opening(span)};
   const struct tracker_span *s = tracker_span_at(t, first);
-  if (!x.is_left_child && s->left != x.left && s->left != behind)
-    return from; /* no child of the left origin is there */
+  if (!x.is_left_child && behind == x.left && s->left != x.left) return from; /* no child of the left origin is there */
   struct place before = place_left_of(t, to);
   s = tracker_span_at(t, before);
   bool no_sibling = x.is_left_child && next == x.right && s->right != x.right && s->right != TRACKER_BEHIND;
