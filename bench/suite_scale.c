@@ -1,7 +1,9 @@
 /* The cost of one operation as documents grow: it should not. Stops a case at 60 s (--quick: 10 s) and says so.
  *
  *   per_operation_of_N  N operations, an operation's share of the time
- *   growth              that of the largest N over that of 1000
+ *   growth              that of the largest N over that of the smallest
+ *
+ * map-keys is one key set in a document that has N, out of its order: from 10 to 10^6 keys.
  *
  * 100-authors is what a hundred people who type at the same time, and hear nothing of each other, give a replica: their changes one
  * by one, round robin, and all of one author and then all of the next in 100-branches. */
@@ -11,10 +13,10 @@
 #include "bench/bench.h"
 #include "bench/history.h"
 
-enum shape { TYPING, RANDOM, PREPENDING, AUTHORS, BRANCHES, SETS, SHAPES };
-static const char *const names[SHAPES] = {"typing",      "random-positions", "prepending",
-                                          "100-authors", "100-branches",     "map-sets"};
-enum { AUTHOR_COUNT = 100 };
+enum shape { TYPING, RANDOM, PREPENDING, AUTHORS, BRANCHES, SETS, KEYS, SHAPES };
+static const char *const names[SHAPES] = {"typing",       "random-positions", "prepending", "100-authors",
+                                          "100-branches", "map-sets",         "map-keys"};
+enum { AUTHOR_COUNT = 100, MOST_KEYS = 1000000 };
 
 /* One text edit, a transaction. */
 static int type_at(dunlin_doc *doc, size_t at) {
@@ -34,6 +36,20 @@ static int set_key(dunlin_doc *doc, uint64_t key, int64_t value) {
   return error < 0 ? error : 0;
 }
 
+static int put_numbered(dunlin_doc *doc, size_t key, int64_t value) {
+  char name[24];
+  int len = snprintf(name, sizeof name, "key%zu", key);
+  struct dunlin_value v = {.kind = DUNLIN_INT, .as.integer = value};
+  return dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){name, (size_t)len}, v);
+}
+
+static int set_numbered(dunlin_doc *doc, size_t key, int64_t value) {
+  int error = dunlin_begin(doc);
+  if (!error) error = put_numbered(doc, key, value);
+  if (!error) error = dunlin_commit(doc, 0, NULL);
+  return error < 0 ? error : 0;
+}
+
 static int edit(dunlin_doc *doc, enum shape shape, size_t size, uint64_t *seed) {
   switch (shape) {
     case TYPING: return type_at(doc, size);
@@ -43,9 +59,9 @@ static int edit(dunlin_doc *doc, enum shape shape, size_t size, uint64_t *seed) 
   }
 }
 
-/* How far a case got, and how long it took. */
+/* How far a case got, and how long it took; `timed`: how many operations that is the time of, when it is not what is done. */
 struct progress {
-  size_t done;
+  size_t done, timed;
   double ms, limit;
 };
 
@@ -74,6 +90,39 @@ static int single_author(enum shape shape, size_t operations, struct progress *p
   if (!error && shape != SETS) error = read_text(doc, p->done);
   p->ms = bench_now() - began;
   if (!error && dunlin_doc_changes(doc) != p->done) error = DUNLIN_EREFUSED;
+  dunlin_doc_free(doc);
+  return error;
+}
+
+/* ---- Many keys ----------------------------------------------------------------------------------------------- */
+
+static int add_keys(dunlin_doc *doc, size_t count) {
+  enum { a_change = 10000 };
+  int error = 0;
+  for (size_t at = 0; !error && at < count;) {
+    error = dunlin_begin(doc);
+    for (size_t i = 0; !error && i < a_change && at < count; i++, at++) error = put_numbered(doc, at, -1);
+    if (!error) error = dunlin_commit(doc, 0, NULL);
+    if (error > 0) error = 0;
+  }
+  return error;
+}
+
+/* So many keys, and then the time of changes that set one of them. */
+static int set_among(size_t keys, struct progress *p) {
+  enum { changes = 20000 };
+  dunlin_doc *doc = NULL;
+  uint64_t seed = 88172645463325252u;
+  int error = bench_doc(NULL, 1, &doc);
+  if (!error) error = add_keys(doc, keys);
+  size_t before = error ? 0 : dunlin_doc_changes(doc);
+  double began = bench_now();
+  for (int64_t i = 0; !error && i < changes; i++) error = set_numbered(doc, (size_t)(bench_random(&seed) % keys), i);
+  p->ms = bench_now() - began;
+  p->done = keys;
+  p->timed = changes;
+  if (!error && (dunlin_doc_changes(doc) != before + changes || dunlin_map_size(doc, DUNLIN_ROOT) != keys))
+    error = DUNLIN_EREFUSED;
   dunlin_doc_free(doc);
   return error;
 }
@@ -126,24 +175,29 @@ static int many_authors(bool in_turns, size_t operations, struct progress *p) {
 
 /* ---- Sizes -------------------------------------------------------------------------------------------------- */
 
+static int run_once(enum shape shape, size_t operations, struct progress *p) {
+  if (shape == KEYS) return set_among(operations, p);
+  if (shape == AUTHORS || shape == BRANCHES) return many_authors(shape == AUTHORS, operations, p);
+  return single_author(shape, operations, p);
+}
+
 /* One row; small sizes, which a moment's disturbance would distort, are run again. */
 static int run_size(struct bench *b, enum shape shape, size_t operations, struct progress *p, double *ns) {
   enum { again = 9 };
-  bool of_many = shape == AUTHORS || shape == BRANCHES;
   double samples[again], limit = b->quick ? 10000 : 60000, all = 0;
   char metric[48];
   size_t count = 0;
   while (!count || (count < again && all < limit / 100)) {
     *p = (struct progress){.limit = limit};
-    int error = of_many ? many_authors(shape == AUTHORS, operations, p) : single_author(shape, operations, p);
+    int error = run_once(shape, operations, p);
     if (error) return bench_wrong(b, names[shape], "editing", error);
-    samples[count++] = p->ms * 1e6 / (double)p->done;
+    samples[count++] = p->ms * 1e6 / (double)(p->timed ? p->timed : p->done);
     all += p->ms;
   }
   if (p->done < operations)
     bench_note(b, "scale %s: stopped at %.0f s after %zu of %zu operations", names[shape], p->limit / 1000, p->done,
                operations);
-  snprintf(metric, sizeof metric, "per_operation_of_%zu", p->done);
+  snprintf(metric, sizeof metric, shape == KEYS ? "per_change_of_%zu_keys" : "per_operation_of_%zu", p->done);
   bench_row(b, names[shape], "dunlin", metric, "ns", samples, count);
   *ns = samples[count / 2]; /* sorted by now */
   return 0;
@@ -152,11 +206,13 @@ static int run_size(struct bench *b, enum shape shape, size_t operations, struct
 static int run_shape(struct bench *b, enum shape shape, size_t most) {
   double first = 0, ns = 0;
   bool over = false;
-  for (size_t operations = 1000; operations <= most && !over; operations *= 10) {
+  size_t least = shape == KEYS ? 10 : 1000;
+  if (shape == KEYS && most > MOST_KEYS) most = MOST_KEYS;
+  for (size_t operations = least; operations <= most && !over; operations *= 10) {
     struct progress p;
     int error = run_size(b, shape, operations, &p, &ns);
     if (error) return error;
-    if (operations == 1000) first = ns;
+    if (operations == least) first = ns;
     over = p.done < operations;
   }
   double growth = ns / first;

@@ -129,7 +129,8 @@ struct dunlin_env {
   /* One zstd frame that declares its content size.  `*len`: how much was written.  DUNLIN_ERANGE: there is no room for it;
    * DUNLIN_ENOMEM. */
   int (*compress)(void *ctx, const struct dunlin_packing *packing, size_t *len);
-  /* Fills `out` to `cap` exactly.  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
+  /* Fills `out` to `cap` exactly.  `data` is zstd frames, one or several in a row, whose contents follow each other; with a prefix
+   * always one.  Other bytes, or more of them, are DUNLIN_EFORMAT; DUNLIN_ENOMEM. */
   int (*decompress)(void *ctx, const struct dunlin_packing *packing);
 };
 
