@@ -476,8 +476,8 @@ int places_each_gone(const struct places *places, uint32_t from, uint32_t to,
 int undo_note_gone(dunlin_doc *doc, uint32_t container, uint32_t at, uint32_t a, uint32_t len);
 /* It is about to be committed: gathers what is needed to undo it.  DUNLIN_ENOMEM. */
 int undo_prepare(dunlin_doc *doc);
-/* It has been. */
-void undo_keep(dunlin_doc *doc);
+/* It has been; `id` NULL: not known. */
+void undo_keep(dunlin_doc *doc, const struct dunlin_id *id);
 
 /* ---- void.c ------------------------------------------------------------------------------------------------- */
 

@@ -121,7 +121,7 @@ int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
   if (!error) error = open_change_settle(doc, named ? &id : NULL);
   if (error) open_change_revert(doc);
   else check_settled(doc);
-  if (!error && doc->undo) undo_keep(doc);
+  if (!error && doc->undo) undo_keep(doc, named ? &id : NULL);
   if (!error && out) *out = id;
   return error ? error : 1;
 }

@@ -26,10 +26,12 @@ void dunlin_undo_free(dunlin_undo *u) {
   u->doc->undo = NULL;
   clear(u, &u->back);
   clear(u, &u->forth);
+  clear(u, &u->tentative);
   undo_change_free(u, &u->open);
   undo_step_free(u, &u->next);
   ENV_FREE_ARRAY(env, u->back.list, u->back.cap);
   ENV_FREE_ARRAY(env, u->forth.list, u->forth.cap);
+  ENV_FREE_ARRAY(env, u->tentative.list, u->tentative.cap);
   ENV_FREE_ARRAY(env, u->items.list, u->items.cap);
   ENV_FREE_ARRAY(env, u->writes.list, u->writes.cap);
   env_free(env, u, sizeof *u);
@@ -50,9 +52,10 @@ size_t dunlin_redo_count(const dunlin_undo *u) {
 
 /* ---- Commits ------------------------------------------------------------------------------------------------ */
 
-/* The stack that the commit at hand goes onto. */
+/* What the commit at hand goes onto; NULL: nowhere. */
 static struct undo_steps *target(dunlin_undo *u) {
-  return u->mode == UNDO_BACK ? &u->forth : &u->back;
+  if (u->mode == UNDO_TENTATIVE) return &u->tentative;
+  return u->mode == UNDO_REVERT ? NULL : u->mode == UNDO_BACK ? &u->forth : &u->back;
 }
 
 static bool joins(const dunlin_undo *u) {
@@ -61,6 +64,7 @@ static bool joins(const dunlin_undo *u) {
 
 int undo_reserve(dunlin_undo *u) {
   struct undo_steps *steps = target(u);
+  if (!steps) return 0;
   if (joins(u)) {
     struct undo_step *top = &steps->list[steps->count - 1];
     return ENV_GROW(u->env, top->changes, top->cap, top->count + 1);
@@ -71,10 +75,10 @@ int undo_reserve(dunlin_undo *u) {
 
 uint32_t undo_oldest(const dunlin_undo *u) {
   uint32_t lv = u->doc->graph.lvs;
-  for (size_t i = 0; i < u->back.count + u->forth.count; i++) {
-    const struct undo_step *step = i < u->back.count ? &u->back.list[i] : &u->forth.list[i - u->back.count];
-    if (step->count && step->changes[0].from < lv) lv = step->changes[0].from;
-  }
+  const struct undo_steps *all[] = {&u->back, &u->forth, &u->tentative};
+  for (size_t s = 0; s < 3; s++)
+    for (size_t i = 0; i < all[s]->count; i++)
+      if (all[s]->list[i].changes[0].from < lv) lv = all[s]->list[i].changes[0].from;
   return lv;
 }
 
@@ -91,20 +95,24 @@ static void drop_oldest(dunlin_undo *u, struct undo_steps *steps) {
   memmove(steps->list, steps->list + 1, --steps->count * sizeof *steps->list);
 }
 
-void undo_keep(dunlin_doc *doc) {
-  dunlin_undo *u = doc->undo;
-  struct undo_steps *steps = target(u);
+static void push(dunlin_undo *u, struct undo_steps *steps, const struct dunlin_id *id) {
   if (!joins(u)) {
     steps->list[steps->count++] = u->next;
     u->next = (struct undo_step){0};
   }
   struct undo_step *top = &steps->list[steps->count - 1];
+  if (id) top->id = *id;
   top->changes[top->count++] = u->open;
   u->open = (struct undo_change){0};
-  u->stamp = 0;
+  if (steps != &u->tentative && steps->count > u->depth) drop_oldest(u, steps);
+}
+
+void undo_keep(dunlin_doc *doc, const struct dunlin_id *id) {
+  dunlin_undo *u = doc->undo;
+  struct undo_steps *steps = target(u);
+  if (steps) push(u, steps, id);
   u->is_begun = u->mode == UNDO_PLAIN;
-  if (u->mode == UNDO_PLAIN) clear(u, &u->forth);
-  if (steps->count > u->depth) drop_oldest(u, steps);
+  if (u->mode == UNDO_PLAIN || u->mode == UNDO_TENTATIVE) clear(u, &u->forth);
   forget_old(&u->items, undo_oldest(u));
   forget_old(&u->writes, undo_oldest(u));
 }
@@ -133,27 +141,80 @@ static int revert(dunlin_undo *u, const struct undo_step *step, int64_t time, st
   return error;
 }
 
-static int go(dunlin_undo *u, struct undo_steps *from, enum undo_mode mode, int64_t time, struct dunlin_id *out) {
-  if (u->doc->open.is_open) return DUNLIN_ESTATE;
+/* Reverts the last of the `count` steps that still has an effect; then `*left` come before it. */
+static int go(dunlin_undo *u, struct undo_step *steps, size_t count, enum undo_mode mode, int64_t time,
+              struct dunlin_id *out, size_t *left) {
   int done = 0;
   enum dunlin_unit unit = u->doc->unit;
+  if (u->doc->open.is_open) return DUNLIN_ESTATE;
   u->mode = mode;
   u->is_begun = false;
   u->doc->unit = DUNLIN_SCALARS;
-  size_t left = from->count;
-  while (!done && left) done = revert(u, &from->list[--left], time, out);
-  u->mode = UNDO_PLAIN;
-  u->is_begun = false;
+  while (!done && count) done = revert(u, &steps[--count], time, out);
   u->doc->unit = unit;
-  if (done < 0) return done;
-  while (from->count > left) undo_step_free(u, &from->list[--from->count]);
+  u->mode = UNDO_PLAIN;
+  *left = count;
+  return done;
+}
+
+static int go_on(dunlin_undo *u, struct undo_steps *from, enum undo_mode mode, int64_t time, struct dunlin_id *out) {
+  size_t left;
+  int done = go(u, from->list, from->count, mode, time, out, &left);
+  while (done >= 0 && from->count > left) undo_step_free(u, &from->list[--from->count]);
   return done;
 }
 
 int dunlin_undo_back(dunlin_undo *u, int64_t time, struct dunlin_id *out) {
-  return go(u, &u->back, UNDO_BACK, time, out);
+  return go_on(u, &u->back, UNDO_BACK, time, out);
 }
 
 int dunlin_undo_forth(dunlin_undo *u, int64_t time, struct dunlin_id *out) {
-  return go(u, &u->forth, UNDO_FORTH, time, out);
+  return go_on(u, &u->forth, UNDO_FORTH, time, out);
+}
+
+/* ---- Tentative changes -------------------------------------------------------------------------------------- */
+
+int dunlin_commit_tentative(dunlin_undo *u, int64_t time, struct dunlin_id *out) {
+  struct dunlin_id id;
+  u->mode = UNDO_TENTATIVE;
+  int done = dunlin_commit(u->doc, time, &id);
+  u->mode = UNDO_PLAIN;
+  if (done > 0 && out) *out = id;
+  return done;
+}
+
+size_t dunlin_tentative_count(const dunlin_undo *u) {
+  return u->tentative.count;
+}
+
+int dunlin_tentative_at(const dunlin_undo *u, size_t i, struct dunlin_id *out) {
+  if (i >= u->tentative.count) return DUNLIN_ENOENT;
+  *out = u->tentative.list[i].id;
+  return 0;
+}
+
+static struct undo_step *find_tentative(const dunlin_undo *u, const struct dunlin_id *change) {
+  for (size_t i = 0; i < u->tentative.count; i++)
+    if (!id_compare(&u->tentative.list[i].id, change)) return &u->tentative.list[i];
+  return NULL;
+}
+
+static void take_off(dunlin_undo *u, struct undo_step *step) {
+  struct undo_steps *steps = &u->tentative;
+  undo_step_free(u, step);
+  memmove(step, step + 1, (size_t)(&steps->list[--steps->count] - step) * sizeof *step);
+}
+
+int dunlin_confirm(dunlin_undo *u, const struct dunlin_id *change) {
+  struct undo_step *step = find_tentative(u, change);
+  if (step) take_off(u, step);
+  return step ? 0 : DUNLIN_ENOENT;
+}
+
+int dunlin_revert(dunlin_undo *u, const struct dunlin_id *change, int64_t time, struct dunlin_id *out) {
+  struct undo_step *step = find_tentative(u, change);
+  size_t left;
+  int done = step ? go(u, step, 1, UNDO_REVERT, time, out, &left) : DUNLIN_ENOENT;
+  if (done >= 0) take_off(u, step);
+  return done;
 }

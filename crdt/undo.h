@@ -55,6 +55,7 @@ struct undo_change {
 struct undo_step {
   struct undo_change *changes; /* in order */
   size_t count, cap;
+  struct dunlin_id id; /* of a tentative change */
 };
 
 struct undo_steps {
@@ -74,14 +75,14 @@ struct undo_stand_list {
   size_t count, cap;
 };
 
-enum undo_mode { UNDO_PLAIN, UNDO_BACK, UNDO_FORTH };
+enum undo_mode { UNDO_PLAIN, UNDO_BACK, UNDO_FORTH, UNDO_TENTATIVE, UNDO_REVERT /* for good */ };
 
 struct dunlin_undo {
   dunlin_doc *doc;
   const struct dunlin_env *env;
   size_t depth;
   bool groups, is_begun; /* commits join the top step, once that has begun */
-  struct undo_steps back, forth;
+  struct undo_steps back, forth, tentative;
   enum undo_mode mode;     /* what the commit at hand is */
   struct undo_change open; /* of the open transaction, if that has the stamp: */
   uint64_t stamp;

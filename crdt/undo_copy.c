@@ -63,3 +63,17 @@ int undo_copy(dunlin_doc *doc, uint32_t from, uint32_t to) {
   if (is_offer(c->kind) && c->as.offer.count) return dunlin_offer(doc, copy, reg_at(&c->as.offer, 0)->value);
   return 0;
 }
+
+int dunlin_map_rename(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes from, struct dunlin_bytes to) {
+  int error = txn_writable(doc);
+  if (error) return error;
+  const struct container *c = container_of(doc, map, DUNLIN_MAP);
+  if (!c) return txn_fail(doc, DUNLIN_EKIND);
+  const struct map_entry *entry = map_find(&c->as.map, from), *taken = map_find(&c->as.map, to);
+  if (!entry || !entry->reg.count) return txn_fail(doc, DUNLIN_ENOENT);
+  if (taken && taken->reg.count) return txn_fail(doc, DUNLIN_EEXIST);
+  struct reg_write write = *reg_at(&entry->reg, 0);
+  if (write.value.kind < DUNLIN_MAP) error = dunlin_map_put_class(doc, map, to, write.value, write.class);
+  else error = copy_child(doc, &write.value, dunlin_map_child(doc, map, to, write.value.kind));
+  return error ? error : dunlin_map_delete(doc, map, from);
+}

@@ -115,6 +115,7 @@ static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
   SWAP(doc->watch, fresh->watch, struct watch *);
   doc->unit = fresh->unit;
   SWAP(doc->undo, fresh->undo, struct dunlin_undo *);
+  if (doc->stamp < fresh->stamp) doc->stamp = fresh->stamp; /* none comes twice */
   doc->begin_hook = fresh->begin_hook;
   doc->begin_ctx = fresh->begin_ctx;
   SWAP(doc->pending, fresh->pending, struct pending_queue);

@@ -47,6 +47,27 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_undo_back(dunlin_undo *undo, int64_t time,
 /* Undoes the last undo that nothing has come after. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_undo_forth(dunlin_undo *undo, int64_t time, struct dunlin_id *out);
 
+/* ---- Tentative changes -------------------------------------------------------------------------------------- */
+
+/* A change that is shown, and exchanged, before somebody has agreed to it: a server, a person.  It is a change like any other; what is special is
+ * that it can be reverted by itself, also when others have come after it.  It is not among the steps above.  A stack of depth 0 is
+ * enough. */
+
+/* As dunlin_commit() on the stack's document, whose transaction ends: a tentative change, unless there was nothing to commit (0). */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_commit_tentative(dunlin_undo *undo, int64_t time, struct dunlin_id *out);
+/* How many have neither been confirmed nor reverted, and number `i` of them in the order in which they were made; DUNLIN_ENOENT. */
+DUNLIN_API size_t dunlin_tentative_count(const dunlin_undo *undo);
+DUNLIN_API DUNLIN_MUST_USE int dunlin_tentative_at(const dunlin_undo *undo, size_t i, struct dunlin_id *out);
+/* It stays.  DUNLIN_ENOENT: it is not tentative. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_confirm(dunlin_undo *undo, const struct dunlin_id *change);
+/* Undoes what is left of it, as one change: 1; 0: nothing was left.  DUNLIN_ENOENT; else as dunlin_undo_back(). */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_revert(dunlin_undo *undo, const struct dunlin_id *change, int64_t time,
+                                             struct dunlin_id *out);
+
+/* Inside a transaction: what is at key `from` is at key `to` instead, when an id that was made up for the time being is replaced by the
+ * one that counts.  A container gets there as a copy.  DUNLIN_ENOENT: nothing is there; DUNLIN_EEXIST: something is there already. */
+DUNLIN_API int dunlin_map_rename(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes from, struct dunlin_bytes to);
+
 #ifdef __cplusplus
 }
 #endif
