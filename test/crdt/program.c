@@ -43,7 +43,9 @@ static size_t some_writes(const struct reg *reg, struct rng *rng, uint32_t *out)
 
 int program_key_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct rng *rng) {
   const struct map_entry *entry = map_find(&doc->containers[map.index]->as.map, key);
-  struct reg_write write = {.class = (uint32_t)rng_below(rng, 3), .value = any_value(rng)};
+  struct reg_write write = {.class = (uint32_t)rng_below(rng, 3)};
+  write.value =
+      any_value(rng); /* one after the other, so that a seed means the same to every compiler: here and below */
   uint32_t over[WRITE_NAMES_MAX];
   size_t count = some_writes(entry ? &entry->reg : NULL, rng, over);
   return txn_put_over(doc, map, key, rng_below(rng, 3) ? &write : NULL, over, count);
@@ -60,6 +62,7 @@ int program_element_over(dunlin_doc *doc, dunlin_obj list, size_t at, struct rng
 static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
   const char *key = keys[rng_below(rng, 4)];
   struct dunlin_value v;
+  uint32_t class;
   switch (rng_below(rng, 10)) {
     case 0:
     case 1: return dunlin_map_put(doc, map, dunlin_key(key), any_value(rng));
@@ -67,7 +70,9 @@ static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
     case 3:
       if (dunlin_map_get(doc, map, dunlin_key(key), &v) || v.kind < DUNLIN_MAP) return 0;
       return dunlin_map_touch(doc, map, dunlin_key(key));
-    case 4: return dunlin_map_put_class(doc, map, dunlin_key(key), any_value(rng), (uint32_t)rng_below(rng, 3));
+    case 4:
+      class = (uint32_t)rng_below(rng, 3);
+      return dunlin_map_put_class(doc, map, dunlin_key(key), any_value(rng), class);
     case 5: return program_key_over(doc, map, dunlin_key(key), rng);
     default: dunlin_map_child(doc, map, dunlin_key(key), any_kind(rng)); return dunlin_txn_error(doc);
   }
@@ -76,10 +81,15 @@ static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
 static int edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size);
   size_t what = rng_below(rng, size ? 9 : 2);
+  struct dunlin_value value;
+  enum dunlin_kind kind;
   switch (what) {
-    case 0: dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng)); break;
+    case 0:
+      kind = any_kind(rng);
+      dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), kind);
+      break;
     case 1:
-    case 2: return dunlin_list_insert(doc, list, rng_below(rng, size + 1), any_value(rng));
+    case 2: value = any_value(rng); return dunlin_list_insert(doc, list, rng_below(rng, size + 1), value);
     case 3: return dunlin_list_set(doc, list, at, any_value(rng));
     case 4: dunlin_list_set_child(doc, list, at, any_kind(rng)); break;
     case 5: return dunlin_list_delete(doc, list, at, 1 + rng_below(rng, size - at < 3 ? size - at : 3));
@@ -102,9 +112,11 @@ static int edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   OK(dunlin_text_convert(doc, text, DUNLIN_SCALARS, marked, unit, &marked));
   size_t remove = end - at;
   const char *word = remove && rng_below(rng, 2) ? "" : words[rng_below(rng, 5)];
-  if (!rng_below(rng, 4))
-    return dunlin_text_mark(doc, text, at, marked, dunlin_key(keys[rng_below(rng, 4)]), any_value(rng),
-                            (unsigned)rng_below(rng, 4));
+  if (!rng_below(rng, 4)) {
+    unsigned grows = (unsigned)rng_below(rng, 4);
+    struct dunlin_value value = any_value(rng);
+    return dunlin_text_mark(doc, text, at, marked, dunlin_key(keys[rng_below(rng, 4)]), value, grows);
+  }
   return dunlin_text_splice(doc, text, at, remove, word, strlen(word));
 }
 

@@ -56,11 +56,18 @@ static int edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
 
 static int edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size), room = size - at < 4 ? size - at : 4;
+  enum dunlin_kind kind;
+  int64_t number;
   switch (rng_below(rng, size ? 10 : 2)) {
-    case 0: dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), any_kind(rng)); return dunlin_txn_error(doc);
+    case 0:
+      kind = any_kind(rng);
+      dunlin_list_insert_child(doc, list, rng_below(rng, size + 1), kind);
+      return dunlin_txn_error(doc);
     case 1:
     case 2:
-    case 3: return dunlin_list_insert(doc, list, rng_below(rng, size + 1), int_value((int64_t)rng_below(rng, 50)));
+    case 3:
+      number = (int64_t)rng_below(rng, 50);
+      return dunlin_list_insert(doc, list, rng_below(rng, size + 1), int_value(number));
     case 4: return dunlin_list_set(doc, list, at, int_value((int64_t)rng_below(rng, 50)));
     case 5: dunlin_list_set_child(doc, list, at, any_kind(rng)); return dunlin_txn_error(doc);
     case 6: return dunlin_list_delete(doc, list, at, 1 + rng_below(rng, room));

@@ -9,12 +9,15 @@ static struct dunlin_value text_value(const char *text, size_t len) {
   return (struct dunlin_value){.kind = DUNLIN_STRING, .as.string = {text, len}};
 }
 
+/* Here and below one number is drawn after the other, in statements of their own: else the compiler says what a seed means. */
 static struct dunlin_value any_value(struct rng *rng, char scratch[64]) {
+  int64_t number;
   switch (rng_below(rng, 6)) {
     case 0: return (struct dunlin_value){.kind = DUNLIN_NULL};
     case 1: return (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = rng_chance(rng, 1, 2)};
     case 2:
-      return (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = (int64_t)rng_next(rng) >> rng_below(rng, 63)};
+      number = (int64_t)rng_next(rng);
+      return (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = number >> rng_below(rng, 63)};
     case 3: return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = (double)rng_below(rng, 1000) / 8};
     case 4: return (struct dunlin_value){.kind = DUNLIN_TIME, .as.time = (int64_t)rng_next(rng) >> 16};
     default: {
@@ -48,10 +51,14 @@ static void edit_map(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {
 static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   char scratch[64];
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size);
+  struct dunlin_value value;
   dunlin_obj child;
   switch (size > 60 ? 7 : size ? rng_below(rng, 7) : 0) {
     case 0:
-    case 1: dunlin_list_insert(doc, list, rng_below(rng, size + 1), any_value(rng, scratch)); break;
+    case 1:
+      value = any_value(rng, scratch);
+      dunlin_list_insert(doc, list, rng_below(rng, size + 1), value);
+      break;
     case 2:
       child = dunlin_list_insert_child(doc, list, at, DUNLIN_MAP);
       dunlin_map_put(doc, child, dunlin_key("title"), any_value(rng, scratch));

@@ -342,7 +342,7 @@ static void make_changes(const struct forger *forger, int value, size_t from, st
   dunlin_doc *doc = NULL;
   OK(dunlin_doc_new(NULL, &forger->doc, &forger->name.actor, &doc));
   for (size_t i = 0; i < count; i++) {
-    char key[16];
+    char key[32];
     snprintf(key, sizeof key, "forged %zu", i);
     dunlin_doc_on_commit(doc, take_change, &out[i]);
     OK(dunlin_begin(doc));
