@@ -77,39 +77,37 @@ int text_flush(struct text *text, const struct column *column) {
 
 /* ---- Edits -------------------------------------------------------------------------------------------------- */
 
-/* Notes an edit that is about to be made for those who watch, in the unit in which they count. */
-static int note_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
-                       uint32_t bytes) {
+/* Those who watch in another unit than characters need the rope to count in, with all that came before. */
+static int ready_to_note(struct text *text, const struct column *column) {
+  return text->splices && text->unit != ROPE_CHARACTERS ? text_flush(text, column) : 0;
+}
+
+/* Note an edit for those who watch, in the unit in which they count.  It has not reached the rope, and cannot fail any more. */
+static void note_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
+                        uint32_t bytes) {
   if (text->unit == ROPE_CHARACTERS) {
     splices_insert(text->splices, pos - text_anchors_before(text, pos), len);
-    return 0;
+    return;
   }
-  int error = text_flush(text, column);
-  if (error) return error;
   for (uint32_t i = 0; text->unit == ROPE_UTF16 && i < bytes; i++) len += *column_at(column, at + i) >= 0xf0;
   splices_insert(text->splices, (uint32_t)rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos),
                  text->unit == ROPE_UTF8 ? bytes : len);
-  return 0;
 }
 
-static int note_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t before,
-                      uint32_t anchors) {
+static void note_erase(struct text *text, uint32_t pos, uint32_t len, uint32_t before, uint32_t anchors) {
   if (text->unit == ROPE_CHARACTERS) {
     splices_erase(text->splices, pos - before, len - anchors);
-    return 0;
+    return;
   }
-  int error = text_flush(text, column);
-  if (error) return error;
   size_t from = rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos);
   size_t to = rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos + len);
   splices_erase(text->splices, (uint32_t)from, (uint32_t)(to - from));
-  return 0;
 }
 
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                 uint32_t bytes) {
   struct text_edit *last = &text->last;
-  if (text->splices && note_insert(text, column, pos, len, at, bytes)) return DUNLIN_ENOMEM;
+  if (ready_to_note(text, column)) return DUNLIN_ENOMEM;
   if (last->what == TEXT_INSERT && pos == last->pos + last->len && at == last->at + last->bytes) {
     last->len += len;
     last->bytes += bytes;
@@ -118,6 +116,7 @@ int text_insert(struct text *text, const struct column *column, uint32_t pos, ui
     if (error) return error;
     *last = (struct text_edit){TEXT_INSERT, pos, len, at, bytes};
   }
+  if (text->splices) note_insert(text, column, pos, len, at, bytes);
   text->edits += text->anchors != 0;
   text->size += len;
   return 0;
@@ -148,7 +147,7 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
     before = text_anchors_before(text, pos);
     anchors = text_anchors_before(text, pos + len) - before;
   }
-  if (text->splices && note_erase(text, column, pos, len, before, anchors)) return DUNLIN_ENOMEM;
+  if (ready_to_note(text, column)) return DUNLIN_ENOMEM;
   if (last->what == TEXT_ERASE && pos == last->pos && !(text->before.what && text->before.pos > pos)) {
     last->len += len;
   } else if (last->what == TEXT_ERASE && pos + len == last->pos &&
@@ -160,6 +159,7 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
     if (error) return error;
     *last = (struct text_edit){TEXT_ERASE, pos, len, 0, 0};
   }
+  if (text->splices) note_erase(text, pos, len, before, anchors);
   text->size -= len;
   if (!text->anchors) return 0;
   text->edits++;

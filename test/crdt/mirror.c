@@ -240,7 +240,14 @@ static void set_member(struct node *n, const dunlin_doc *doc, const struct dunli
   }
 }
 
-static void apply_event(const struct mirror *mirror, const dunlin_doc *doc, const struct dunlin_event *e) {
+void mirror_apply(struct mirror *mirror, const dunlin_doc *doc, const struct dunlin_event *e) {
+  if (e->kind == DUNLIN_EVENT_RESET) {
+    struct mirror *anew = mirror_read(doc);
+    node_free(mirror->root);
+    *mirror = *anew;
+    free(anew);
+    return;
+  }
   struct node *n = find_obj(mirror->root, e->obj.index);
   assert_non_null(n); /* nothing is told about what does not show */
   switch (e->kind) {
@@ -269,6 +276,6 @@ static void apply_event(const struct mirror *mirror, const dunlin_doc *doc, cons
 void mirror_follow(struct mirror *mirror, dunlin_doc *doc) {
   struct dunlin_event e;
   int result;
-  while ((result = dunlin_next_event(doc, &e)) > 0) apply_event(mirror, doc, &e);
+  while ((result = dunlin_next_event(doc, &e)) > 0) mirror_apply(mirror, doc, &e);
   assert_int_equal(result, 0);
 }
