@@ -25,10 +25,17 @@ static int parent_of(const char *path, char out[PATH_MAX], struct dunlin_why *wh
   return 0;
 }
 
+int file_sync(int fd) {
+#ifdef F_FULLFSYNC /* macOS: there fsync() leaves it to the drive when; not all file systems know this */
+  if (!fcntl(fd, F_FULLFSYNC)) return 0;
+#endif
+  return fsync(fd);
+}
+
 static int sync_dir(const char *path, struct dunlin_why *why) {
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return why_system(why, "open", path);
-  int error = fsync(fd) ? why_system(why, "write", path) : 0;
+  int error = file_sync(fd) ? why_system(why, "write", path) : 0;
   close(fd);
   return error;
 }
@@ -63,7 +70,7 @@ static int write_all(int fd, struct dunlin_bytes content) {
     at += n;
     left -= (size_t)n;
   }
-  return fsync(fd);
+  return file_sync(fd);
 }
 
 /* Writes the temporary file; nothing is left of it when that fails. */
@@ -101,7 +108,7 @@ int file_write(const char *path, struct dunlin_bytes content, bool replace, stru
   if (rename(temporary, path)) {
     error = why_system(why, "create", path);
     unlink(temporary);
-  } else if (fsync(dir)) {
+  } else if (file_sync(dir)) {
     error = why_system(why, "write", above);
   }
 out:

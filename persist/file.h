@@ -10,6 +10,9 @@ int file_make_dirs(const char *path, struct dunlin_why *why);
 /* The same for the directory that `path` lies in. */
 int file_make_parents(const char *path, struct dunlin_why *why);
 
+/* fsync() that reaches the medium on systems where that is another call.  0, or -1 with errno. */
+int file_sync(int fd);
+
 /* Writes `path` (mode 0600) through "<path>.tmp", fsync, rename, fsync of the directory.  A temporary file that a crash left
  * is replaced; two processes that do this in one directory wait for each other.  DUNLIN_EEXIST when the file is there and
  * `replace` is not set; DUNLIN_EIO, DUNLIN_ENOSPC: then the file is whole, the old or the new one. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crdt/buf.h"
+#include "persist/file.h"
 
 /* Locks, outermost first: `writing` lets one thread of the process write at a time; `map` is held shared during every
  * transaction and exclusively while the map is replaced, which LMDB allows only when no transaction of the process is open. */
@@ -91,7 +92,7 @@ static int open_lmdb(struct storage *s, bool create) {
 static int sync_directory(const char *dir) {
   int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return errno;
-  int rc = fsync(fd) ? errno : 0;
+  int rc = file_sync(fd) ? errno : 0;
   close(fd);
   return rc;
 }
