@@ -200,11 +200,11 @@ static const struct items *first_beyond(const struct item_list *items, uint32_t 
     if (items->list[mid].id + items->list[mid].len <= id) low = mid + 1;
     else high = mid;
   }
-  return items->list + low;
+  return low ? items->list + low : items->list; /* which is NULL when there is none */
 }
 
 static const struct items *end_of(const struct item_list *items) {
-  return items->list + items->count;
+  return items->count ? items->list + items->count : items->list;
 }
 
 /* ---- What to do with them ----------------------------------------------------------------------------------- */
