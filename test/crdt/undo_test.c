@@ -3,6 +3,7 @@
 #include <dunlin/undo.h>
 
 #include "crdt/doc.h"
+#include "test/fault/seeded.h"
 #include "test/support/plain.h"
 
 static dunlin_undo *stack_of(dunlin_doc *doc, size_t depth) {
@@ -228,6 +229,7 @@ static void a_group_is_one_step(void **state) {
 
 /* ---- At random ---------------------------------------------------------------------------------------------- */
 
+static const struct dunlin_env *shown_env; /* NULL: the default */
 struct shown {
   void *bytes;
   size_t len;
@@ -240,7 +242,7 @@ static struct shown show(const dunlin_doc *doc) {
 static void assert_shows(const dunlin_doc *doc, const struct shown *s) {
   struct shown now = show(doc);
   assert_plain_bytes((struct dunlin_bytes){now.bytes, now.len}, (struct dunlin_bytes){s->bytes, s->len});
-  dunlin_free(NULL, now.bytes, now.len);
+  dunlin_free(shown_env, now.bytes, now.len);
 }
 
 static dunlin_obj any_child(dunlin_doc *doc, struct rng *rng, dunlin_obj map) {
@@ -342,6 +344,163 @@ static void a_lone_replica_goes_through_the_same_states(void **state) {
   for (uint64_t seed = seed_first(), n = seed_count(300); n--; seed++) alone(seed);
 }
 
+/* Undoing everything leaves what there would be if those changes had never had an effect; of keys that need not be so, since a value that comes
+ * back is a new one and may win over another.  `lively`: keys too, and others go on while it is undone: then documents must agree. */
+static void edit_with_others(dunlin_doc *doc, struct rng *rng, bool keys) {
+  static const enum dunlin_kind kinds[] = {DUNLIN_TEXT, DUNLIN_TEXT, DUNLIN_LIST, DUNLIN_COUNTER};
+  char key[2] = {(char)('a' + rng_below(rng, 6)), 0};
+  size_t what = rng_below(rng, 4 + keys);
+  OK(dunlin_begin(doc));
+  if (what == 4) {
+    OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value((int64_t)rng_below(rng, 100))));
+  } else {
+    dunlin_obj obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key((char[]){(char)('0' + what), 0}), kinds[what]);
+    size_t size = dunlin_list_size(doc, obj), at = rng_below(rng, size + 1);
+    if (what < 2) edit_text(doc, rng, obj);
+    else if (what == 3) OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 9)));
+    else if (at < size && rng_chance(rng, 1, 2)) OK(dunlin_list_delete(doc, obj, at, 1));
+    else OK(dunlin_list_insert(doc, obj, at, int_value((int64_t)rng_below(rng, 1000))));
+  }
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+static dunlin_doc *without(const dunlin_doc *doc, uint8_t author, size_t from) {
+  dunlin_doc *copy = NULL;
+  struct dunlin_actor reader = {{99}};
+  struct dunlin_id ids[2000];
+  size_t count = 0;
+  OK(dunlin_doc_copy(doc, &reader, &copy));
+  for (size_t i = from; i < dunlin_doc_changes(doc); i++) {
+    struct dunlin_change_info info;
+    OK(dunlin_doc_change_at(doc, i, &info));
+    if (info.actor.bytes[0] == author) ids[count++] = info.id;
+  }
+  OK(dunlin_doc_set_void(copy, ids, count));
+  return copy;
+}
+
+static void with_others(uint64_t seed, bool lively) {
+  enum { steps = 60 };
+  struct rng rng = rng_of(seed);
+  dunlin_doc *docs[3];
+  plain_seed = seed;
+  for (int i = 0; i < 3; i++) docs[i] = test_doc((uint8_t)(i + 1));
+  for (int i = 0; i < 40; i++) edit_with_others(docs[1], &rng, true);
+  for (int what = 0; what < 4; what++) /* so that no child hangs on what the first one does */
+    child(docs[1], (char[]){(char)('0' + what), 0}, what < 2 ? DUNLIN_TEXT : what == 2 ? DUNLIN_LIST : DUNLIN_COUNTER);
+  test_send(docs[1], docs[0]);
+  test_send(docs[1], docs[2]);
+  size_t from = dunlin_doc_changes(docs[0]);
+  dunlin_undo *undo = stack_of(docs[0], 1000);
+  for (int i = 0; i < steps; i++) {
+    int at = (int)rng_below(&rng, 4) % 3;
+    if (lively && !at && rng_chance(&rng, 1, 5)) OK(dunlin_undo_back(undo, 0, NULL));
+    else if (lively && !at && rng_chance(&rng, 1, 5)) OK(dunlin_undo_forth(undo, 0, NULL));
+    else edit_with_others(docs[at], &rng, lively);
+    if (rng_chance(&rng, 1, 3)) test_sync(docs[at], docs[(at + 1) % 3]);
+  }
+  while (dunlin_undo_count(undo)) {
+    OK(dunlin_undo_back(undo, 0, NULL));
+    if (!lively) continue;
+    if (rng_chance(&rng, 1, 2)) edit_with_others(docs[1 + rng_below(&rng, 2)], &rng, true);
+    if (rng_chance(&rng, 1, 2)) test_sync(docs[0], docs[1 + rng_below(&rng, 2)]);
+  }
+  dunlin_doc *copy = without(docs[0], 1, from);
+  struct shown expected = show(copy);
+  if (!lively) assert_shows(docs[0], &expected);
+  for (int i = 1; i < 3; i++) test_sync(docs[0], docs[i]);
+  test_sync(docs[0], docs[1]);
+  for (int i = 1; i < 3; i++) assert_same_doc(docs[0], docs[i]);
+  OK(doc_check(docs[0], true));
+  dunlin_free(NULL, expected.bytes, expected.len);
+  dunlin_undo_free(undo);
+  dunlin_doc_free(copy);
+  for (int i = 0; i < 3; i++) dunlin_doc_free(docs[i]);
+}
+
+static void undoing_all_leaves_what_others_did(void **state) {
+  (void)state;
+  for (uint64_t seed = seed_first(), n = seed_count(300); n--; seed++) with_others(seed, false);
+}
+
+static void others_may_go_on_meanwhile(void **state) {
+  (void)state;
+  for (uint64_t seed = seed_first(), n = seed_count(200); n--; seed++) with_others(seed, true);
+}
+
+/* ---- Without memory ----------------------------------------------------------------------------------------- */
+
+/* Edits, an undo and a redo; each allocation of these fails once: then the document and the stack are as they were, and it can be done
+ * again. */
+static void try_again(struct seeded *f, dunlin_doc *doc, dunlin_undo *undo, bool forwards, uint64_t *fails) {
+  struct shown before = show(doc);
+  size_t back_count = dunlin_undo_count(undo), forth_count = dunlin_redo_count(undo);
+  int done = DUNLIN_ENOMEM;
+  for (uint64_t n = 1; done == DUNLIN_ENOMEM; n++) {
+    f->allocations = 0;
+    f->fail_at = n;
+    done = forwards ? dunlin_undo_forth(undo, 0, NULL) : dunlin_undo_back(undo, 0, NULL);
+    f->fail_at = 0;
+    if (done == DUNLIN_ENOMEM) {
+      assert_shows(doc, &before);
+      assert_int_equal(dunlin_undo_count(undo), back_count);
+      assert_int_equal(dunlin_redo_count(undo), forth_count);
+      ++*fails;
+    }
+  }
+  assert_int_equal(done, 1);
+  dunlin_free(shown_env, before.bytes, before.len);
+}
+
+static void commit_again(struct seeded *f, dunlin_doc *doc, dunlin_undo *undo, uint64_t seed, uint64_t *fails) {
+  size_t count = dunlin_undo_count(undo);
+  int done = DUNLIN_ENOMEM;
+  for (uint64_t n = 1; done == DUNLIN_ENOMEM; n++) {
+    struct rng rng = rng_of(seed);
+    OK(dunlin_begin(doc));
+    edit(doc, &rng);
+    edit(doc, &rng);
+    f->allocations = 0;
+    f->fail_at = n;
+    done = dunlin_commit(doc, 0, NULL);
+    f->fail_at = 0;
+    if (done == DUNLIN_ENOMEM) assert_int_equal(dunlin_undo_count(undo), count);
+    *fails += done == DUNLIN_ENOMEM;
+  }
+  OK(done);
+  assert_int_equal(dunlin_undo_count(undo), count + (size_t)done);
+}
+
+static void memory_may_be_missing_at_any_time(void **state) {
+  (void)state;
+  struct seeded f;
+  struct dunlin_id id = test_id(1);
+  struct dunlin_actor actor = {{1}};
+  dunlin_doc *doc = NULL;
+  dunlin_undo *undo = NULL;
+  uint64_t fails = 0;
+  seeded_init(&f, 1);
+  shown_env = &f.env;
+  OK(dunlin_doc_new(&f.env, &id, &actor, &doc));
+  f.allocations = 0;
+  f.fail_at = 1;
+  FAILS(dunlin_undo_new(doc, 100, &undo), DUNLIN_ENOMEM);
+  OK(dunlin_undo_new(doc, 100, &undo));
+  for (uint64_t seed = 1; seed <= 60; seed++) commit_again(&f, doc, undo, seed, &fails);
+  struct shown last = show(doc);
+  size_t count = dunlin_undo_count(undo);
+  for (size_t i = 0; i < count; i++) try_again(&f, doc, undo, false, &fails);
+  for (size_t i = 0; i < count; i++) try_again(&f, doc, undo, true, &fails);
+  assert_shows(doc, &last);
+  print_message("%llu allocations failed\n", (unsigned long long)fails);
+  assert_true(fails > 200);
+  dunlin_free(&f.env, last.bytes, last.len);
+  dunlin_undo_free(undo);
+  dunlin_doc_free(doc);
+  assert_int_equal(f.live, 0);
+  shown_env = NULL;
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(updates_go_back_and_forth),
@@ -353,6 +512,10 @@ int main(void) {
       cmocka_unit_test(what_others_removed_stays_away),
       cmocka_unit_test(a_group_is_one_step),
       cmocka_unit_test(a_lone_replica_goes_through_the_same_states),
+      cmocka_unit_test(undoing_all_leaves_what_others_did),
+      cmocka_unit_test(others_may_go_on_meanwhile),
+      cmocka_unit_test(memory_may_be_missing_at_any_time),
   };
+  if (getenv("TEST_FILTER")) cmocka_set_test_filter(getenv("TEST_FILTER"));
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
