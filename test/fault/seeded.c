@@ -12,6 +12,7 @@ static void *counted_realloc(void *ctx, void *ptr, size_t old_size, size_t new_s
     return NULL;
   }
   s->allocations++;
+  if (new_size > s->largest) s->largest = new_size;
   if (s->fail_at && (s->for_good ? s->allocations >= s->fail_at : s->allocations == s->fail_at)) return NULL;
   void *got = realloc(ptr, new_size);
   if (!got) return NULL;

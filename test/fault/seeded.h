@@ -15,6 +15,7 @@ struct seeded {
   int64_t clock; /* what env.now gives: microseconds of wall time; set as you like */
   /* Memory, in bytes; exact because the library gives old sizes. */
   size_t live, peak;
+  size_t largest;                           /* the most that was asked for at once */
   uint64_t allocations;                     /* calls that ask for memory, failed ones included */
   uint64_t fail_at;                         /* this one fails, counted from 1 (0: none) ... */
   bool for_good;                            /* ... and all after it */
