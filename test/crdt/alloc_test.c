@@ -1,5 +1,8 @@
 /* Every allocation of a workload fails once, and then for good from there on: a clean error each time, the document as it was,
  * nothing leaked (the sanitizers look). */
+#include <dunlin/events.h>
+#include <dunlin/plain.h>
+
 #include "test/crdt/program.h"
 #include "test/fault/seeded.h"
 
@@ -190,12 +193,216 @@ static void allocations_fail_in_the_names(void **state) {
   fail_each_allocation(&h);
 }
 
+/* ---- A life of five hundred operations --------------------------------------------------------------------------- */
+
+/* Watched, it takes a history in, is written to, forked, compared, copied, saved, loaded and read as a plain value. */
+enum { life_deltas = 40, life_operations = 500 };
+struct life {
+  void *deltas[life_deltas];
+  size_t lens[life_deltas];
+  struct dunlin_id first, heads[heads_max]; /* an early version, and the last one */
+  size_t head_count;
+  uint32_t operations;
+  struct dunlin_id hash;
+};
+
+/* Two write apart, in all kinds of containers, and meet; each delta is of several changes. */
+static void record_life(struct life *life) {
+  struct rng rng = rng_of(23);
+  dunlin_doc *docs[2] = {test_doc(1), test_doc(2)};
+  for (size_t i = 0; i < life_deltas; i++) {
+    dunlin_doc *doc = docs[i & 1];
+    struct dunlin_id since[heads_max];
+    size_t count;
+    const struct dunlin_id *now = dunlin_doc_heads(doc, &count);
+    assert_true(count <= heads_max);
+    if (count) memcpy(since, now, count * sizeof *now);
+    uint32_t lvs = doc->graph.lvs;
+    while (doc->graph.lvs - lvs < life_operations / life_deltas + 1) program_edit(doc, &rng);
+    if (!i) life->first = dunlin_doc_heads(doc, &count)[0];
+    OK(dunlin_doc_delta(doc, since, count, &life->deltas[i], &life->lens[i]));
+    if (i % 6 == 5) test_sync(docs[0], docs[1]);
+  }
+  test_sync(docs[0], docs[1]);
+  const struct dunlin_id *heads = dunlin_doc_heads(docs[0], &life->head_count);
+  assert_true(life->head_count <= heads_max);
+  memcpy(life->heads, heads, life->head_count * sizeof *heads);
+  life->operations = docs[0]->graph.lvs;
+  OK(dunlin_doc_hash(docs[0], &life->hash));
+  dunlin_doc_free(docs[0]);
+  dunlin_doc_free(docs[1]);
+}
+
+static int look(dunlin_doc *doc) {
+  struct dunlin_event event;
+  int got;
+  while ((got = dunlin_next_event(doc, &event)) == 1) {
+  }
+  return got;
+}
+
+/* Each of these leaves the document as it was, whether it works or not. */
+static int look_around(const struct life *life, dunlin_doc *doc) {
+  struct dunlin_actor actor = {{8}};
+  dunlin_doc *other = NULL;
+  void *bytes = NULL;
+  size_t len = 0;
+  int error = dunlin_doc_fork(doc, &life->first, 1, &actor, &other);
+  if (error) return error;
+  error = dunlin_doc_merge(other, doc, NULL);
+  dunlin_doc_free(other);
+  if (error) return error;
+  error = dunlin_doc_copy(doc, &actor, &other);
+  if (error) return error;
+  dunlin_doc_free(other);
+  error = dunlin_doc_diff(doc, &life->first, 1, life->heads, life->head_count, &other);
+  if (error) return error;
+  error = look(other);
+  dunlin_doc_free(other);
+  if (error) return error;
+  error = dunlin_read_plain(doc, DUNLIN_ROOT, &bytes, &len);
+  if (error) return error;
+  dunlin_free(doc->env, bytes, len);
+  error = dunlin_doc_save(doc, &bytes, &len);
+  if (error) return error;
+  error = dunlin_doc_load(doc->env, bytes, len, &actor, &other);
+  dunlin_free(doc->env, bytes, len);
+  if (error) return error;
+  error = look(other);
+  dunlin_doc_free(other);
+  return error;
+}
+
+/* A transaction with something of all kinds, on whatever is there. */
+static int write_all(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  int error = dunlin_begin(doc);
+  if (error) return error;
+  dunlin_obj list = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
+  for (size_t i = 0; i < 20; i++) (void)dunlin_list_insert(doc, list, i, str_value("element"));
+  (void)dunlin_list_move(doc, list, 3, 9);
+  (void)dunlin_list_delete(doc, list, 2, 5);
+  dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
+  (void)dunlin_text_splice(doc, text, 0, 0, "hello", 5);
+  (void)dunlin_text_mark(doc, text, 1, 4, dunlin_key("bold"), int_value(1), 0);
+  (void)dunlin_text_splice(doc, text, 2, 1, "L", 1);
+  (void)dunlin_counter_add(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("count"), DUNLIN_COUNTER), 3);
+  write_kinds(doc);
+  (void)dunlin_write_plain(doc, DUNLIN_ROOT, dunlin_key("plain"),
+                           (struct dunlin_bytes){"\x82\xa1"
+                                                 "a\x01\xa1"
+                                                 "b\x93\x01\x02\x03",
+                                                 10});
+  error = dunlin_commit(doc, 0, NULL);
+  return error < 0 ? error : 0;
+}
+
+static int make_void(const struct life *life, dunlin_doc *doc) {
+  return dunlin_doc_set_void(doc, &life->first, 1);
+}
+static int make_valid(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  return dunlin_doc_set_void(doc, NULL, 0);
+}
+static int follow_events(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  return look(doc);
+}
+
+static struct dunlin_id hash_with_memory(struct seeded *f, const dunlin_doc *doc) {
+  struct dunlin_id hash;
+  uint64_t fail_at = f->fail_at, allocations = f->allocations;
+  f->fail_at = 0;
+  OK(dunlin_doc_hash(doc, &hash));
+  f->fail_at = fail_at;
+  f->allocations = allocations;
+  return hash;
+}
+
+/* Does it, and when there is no memory again with memory: then the document was as it had been. */
+static int do_stage(struct seeded *f, const struct life *life, dunlin_doc *doc,
+                    int (*stage)(const struct life *life, dunlin_doc *doc)) {
+  struct dunlin_id before = hash_with_memory(f, doc), after;
+  int error = stage(life, doc);
+  if (!error) return 0;
+  f->fail_at = 0;
+  OK(dunlin_doc_hash(doc, &after));
+  assert_memory_equal(&before, &after, sizeof after);
+  OK(doc_check(doc, false));
+  OK(stage(life, doc));
+  return error;
+}
+
+static int live(struct seeded *f, const struct life *life, struct dunlin_id *out) {
+  static int (*const stages[])(const struct life *life, dunlin_doc *doc) = {
+      look_around, make_void, follow_events, look_around, make_valid, write_all, follow_events, look_around};
+  dunlin_doc *doc = NULL;
+  struct dunlin_id id = test_id(1), hash;
+  int first = dunlin_doc_new(&f->env, &id, &(struct dunlin_actor){{9}}, &doc);
+  if (first) f->fail_at = 0;
+  if (first) OK(dunlin_doc_new(&f->env, &id, &(struct dunlin_actor){{9}}, &doc));
+  int watch = dunlin_watch(doc, DUNLIN_ROOT, (struct dunlin_bytes){"", 0}, 1);
+  if (watch < 0) {
+    first = watch;
+    f->fail_at = 0;
+    OK(dunlin_watch(doc, DUNLIN_ROOT, (struct dunlin_bytes){"", 0}, 1));
+  }
+  for (size_t i = 0; i < life_deltas; i++) {
+    int error = dunlin_doc_apply(doc, life->deltas[i], life->lens[i], NULL);
+    if (!error) error = look(doc);
+    if (!error) continue;
+    first = error;
+    f->fail_at = 0;
+    OK(doc_check(doc, false));
+    OK(dunlin_doc_apply(doc, life->deltas[i], life->lens[i], NULL));
+    OK(look(doc));
+  }
+  hash = hash_with_memory(f, doc);
+  assert_memory_equal(&hash, &life->hash, sizeof hash);
+  for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+    int error = do_stage(f, life, doc, stages[i]);
+    if (error) first = error;
+  }
+  *out = hash_with_memory(f, doc);
+  OK(doc_check(doc, false));
+  dunlin_doc_free(doc);
+  return first;
+}
+
+/* In CI some of the allocations, evenly spread; all of them with TEST_RUNS large enough. */
+static void allocations_fail_in_a_life_of_five_hundred_operations(void **state) {
+  (void)state;
+  struct life life = {.operations = 0};
+  struct dunlin_id expected, got;
+  struct seeded f;
+  seeded_init(&f, 1);
+  record_life(&life);
+  assert_true(life.operations >= life_operations);
+  OK(live(&f, &life, &expected));
+  uint64_t all = f.allocations, runs = seed_count(300), step = all / runs + 1, failed = 0;
+  for (uint64_t n = seed_first(); n <= all; n += step)
+    for (int for_good = 0; for_good < 2; for_good++) {
+      f.allocations = 0;
+      f.fail_at = n;
+      f.for_good = for_good;
+      int error = live(&f, &life, &got);
+      if (error) assert_int_equal(error, DUNLIN_ENOMEM);
+      failed += error != 0;
+      assert_memory_equal(&expected, &got, sizeof got);
+      assert_int_equal(f.live, 0);
+    }
+  print_message("%u operations, %llu allocations, every %lluth failed: %llu calls gave ENOMEM\n", life.operations,
+                (unsigned long long)all, (unsigned long long)step, (unsigned long long)failed);
+  for (size_t i = 0; i < life_deltas; i++) dunlin_free(NULL, life.deltas[i], life.lens[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(allocations_fail_in_any_history),
       cmocka_unit_test(allocations_fail_in_the_walker),
       cmocka_unit_test(allocations_fail_in_a_list_s_walker),
       cmocka_unit_test(allocations_fail_in_the_names),
+      cmocka_unit_test(allocations_fail_in_a_life_of_five_hundred_operations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
