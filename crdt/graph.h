@@ -19,10 +19,18 @@
 struct graph_run {
   uint32_t lv, change;             /* the first of each */
   uint32_t actor, number, lamport; /* of the first change; the others follow on */
-  uint32_t parents, parent_count;  /* of the first change, in graph->parents: the last LV of each */
+  uint32_t parents;                /* of the first change, in graph->parents: the last LV of each */
+  uint32_t parent_count : 16;
   uint32_t
-      depth; /* how many runs come before it, each the only parent of the next one; 0 where there is none or more than one */
-  uint32_t jump; /* where the way down comes by much later: the last LV of a run `depth` further up (skew-binary) */
+      steps : 15; /* how far it is to a run with a jump, or to the end of the way down, which goes on as long ... */
+  uint32_t has_jump : 1; /* ... as a run has just one parent */
+};
+
+/* Of one run in a few on a long way down: a place much further down, so that any is reached in a few steps. */
+struct graph_jump {
+  uint32_t run;
+  uint32_t depth; /* how many jumps there are from it on down, this one too */
+  uint32_t to;    /* the LV at which the way enters a run with a jump (skew-binary), or its end */
 };
 
 /* Changes of one length in a row. */
@@ -63,6 +71,8 @@ struct graph {
   const struct dunlin_env *env;
   struct graph_run *runs;
   size_t run_count, run_cap;
+  struct graph_jump *jumps;
+  size_t jump_count, jump_cap;
   uint32_t *parents;
   size_t parent_used, parent_cap;
   struct graph_length *lengths;
