@@ -18,7 +18,6 @@ void graph_free(struct graph *g) {
   ENV_FREE_ARRAY(g->env, g->parents, g->parent_cap);
   ENV_FREE_ARRAY(g->env, g->lengths, g->length_cap);
   ENV_FREE_ARRAY(g->env, g->times, g->time_cap);
-  ENV_FREE_ARRAY(g->env, g->jumps, g->jump_cap);
   ENV_FREE_ARRAY(g->env, g->heads, g->head_cap);
   ENV_FREE_ARRAY(g->env, g->critical, g->critical_cap);
   ENV_FREE_ARRAY(g->env, g->open.parents, g->open.parent_cap);
@@ -328,18 +327,6 @@ static bool surely_seen(struct graph *g, uint32_t lv) {
   return !g->unseen.count;
 }
 
-/* Where a run with a jump jumps to, and how many jumps there are below. */
-static const struct graph_jump *jump_of(const struct graph *g, const struct graph_run *run) {
-  uint32_t at = (uint32_t)(run - g->runs);
-  size_t low = 0, high = g->jump_count;
-  while (high - low > 1) {
-    size_t mid = (low + high) / 2;
-    if (g->jumps[mid].run <= at) low = mid;
-    else high = mid;
-  }
-  return &g->jumps[low];
-}
-
 /* The latest operation at or before `lv` in the past of `at`, or `at` itself; LV_NONE.  False: it lies beyond a merge. */
 static bool chain_before(const struct graph *g, uint32_t at, uint32_t lv, uint32_t *found) {
   while (at > lv) {
@@ -353,8 +340,8 @@ static bool chain_before(const struct graph *g, uint32_t at, uint32_t lv, uint32
       *found = LV_NONE;
       return true;
     }
-    const struct graph_jump *jump = run->has_jump ? jump_of(g, run) : NULL;
-    at = jump && jump->to >= lv ? jump->to : g->parents[run->parents];
+    uint32_t to = graph_has_jump(run) ? graph_jump_of(g, run).to : 0;
+    at = to && to >= lv ? to : g->parents[run->parents];
   }
   *found = at;
   return true;
@@ -507,8 +494,7 @@ int graph_reserve(struct graph *g, uint32_t length) {
   if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
   struct graph_actor *a = &g->actors[g->open.actor];
   return ENV_GROW(g->env, g->runs, g->run_cap, g->run_count + 1) ||
-                 ENV_GROW(g->env, g->parents, g->parent_cap, g->parent_used + g->open.parent_count) ||
-                 ENV_GROW(g->env, g->jumps, g->jump_cap, g->jump_count + 1) ||
+                 ENV_GROW(g->env, g->parents, g->parent_cap, g->parent_used + g->open.parent_count + 2) ||
                  ENV_GROW(g->env, g->lengths, g->length_cap, g->length_count + 1) ||
                  ENV_GROW(g->env, g->times, g->time_cap, g->time_count + 1) ||
                  ENV_GROW(g->env, g->heads, g->head_cap, g->head_count + 1) ||
@@ -521,22 +507,18 @@ int graph_reserve(struct graph *g, uint32_t length) {
 /* The jump of the run that holds an LV; of a run without one, none. */
 static struct graph_jump jump_at(const struct graph *g, uint32_t lv) {
   const struct graph_run *run = &g->runs[graph_run_at(g, lv)];
-  return run->has_jump ? *jump_of(g, run) : (struct graph_jump){.to = lv};
+  return graph_has_jump(run) ? graph_jump_of(g, run) : (struct graph_jump){.to = lv};
 }
 
-/* Gives one run in a few whose only parent is `parent` a jump: such that any run further down is reached in a few steps. */
-static void find_jump(struct graph *g, uint32_t parent, struct graph_run *run) {
-  enum { most = 4 };
+/* Gives a run whose only parent is `parent` a jump, when the way down is not short: such that any run further down is reached in a few
+ * steps. */
+static void find_jump(const struct graph *g, uint32_t parent, struct graph_run *run, struct graph_jump *jump) {
   const struct graph_run *p = &g->runs[graph_run_at(g, parent)];
-  run->steps = (p->steps + 1u) & 0x7fffu;
-  if (run->steps < most) return;
-  uint32_t at = parent;
-  for (; !p->has_jump && p->parent_count == 1; p = &g->runs[graph_run_at(g, at)]) at = g->parents[p->parents];
-  struct graph_jump last = jump_at(g, at), far = jump_at(g, last.to), behind = jump_at(g, far.to);
+  run->steps = (p->steps < GRAPH_STEPS ? p->steps + 1u : GRAPH_STEPS) & 0xffffu;
+  if (!graph_has_jump(run)) return;
+  struct graph_jump last = jump_at(g, parent), far = jump_at(g, last.to), behind = jump_at(g, far.to);
   bool doubles = far.depth && last.depth - far.depth == far.depth - behind.depth;
-  run->has_jump = 1;
-  run->steps = 0;
-  g->jumps[g->jump_count++] = (struct graph_jump){(uint32_t)g->run_count, last.depth + 1, doubles ? far.to : at};
+  *jump = (struct graph_jump){last.depth + 1, doubles ? far.to : parent};
 }
 
 static void add_run(struct graph *g) {
@@ -550,9 +532,13 @@ static void add_run(struct graph *g) {
                           .lamport = g->open.lamport,
                           .parents = (uint32_t)g->parent_used,
                           .parent_count = g->open.parent_count & 0xffffu};
-  if (run.parent_count == 1) find_jump(g, g->open.parents[0], &run);
+  struct graph_jump jump = {0};
+  if (run.parent_count == 1) find_jump(g, g->open.parents[0], &run, &jump);
   g->runs[g->run_count++] = run;
   for (size_t i = 0; i < g->open.parent_count; i++) g->parents[g->parent_used++] = g->open.parents[i];
+  if (!graph_has_jump(&run)) return;
+  g->parents[g->parent_used++] = jump.depth;
+  g->parents[g->parent_used++] = jump.to;
 }
 
 static void remove_head(struct graph *g, uint32_t lv) {

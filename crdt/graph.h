@@ -19,18 +19,16 @@
 struct graph_run {
   uint32_t lv, change;             /* the first of each */
   uint32_t actor, number, lamport; /* of the first change; the others follow on */
-  uint32_t parents;                /* of the first change, in graph->parents: the last LV of each */
+  uint32_t parents; /* of the first change, in graph->parents: the last LV of each; behind them the jump */
   uint32_t parent_count : 16;
-  uint32_t
-      steps : 15; /* how far it is to a run with a jump, or to the end of the way down, which goes on as long ... */
-  uint32_t has_jump : 1; /* ... as a run has just one parent */
+  uint32_t steps : 16; /* how long the way down is that goes on while a run has just one parent; at most GRAPH_STEPS */
 };
+enum { GRAPH_STEPS = 4 }; /* so long that the run has a jump */
 
-/* Of one run in a few on a long way down: a place much further down, so that any is reached in a few steps. */
+/* Of a run on a long way down: a place much further down, so that any is reached in a few steps. */
 struct graph_jump {
-  uint32_t run;
-  uint32_t depth; /* how many jumps there are from it on down, this one too */
-  uint32_t to;    /* the LV at which the way enters a run with a jump (skew-binary), or its end */
+  uint32_t depth; /* how many runs with a jump there are from this one on down */
+  uint32_t to;    /* the LV at which the way comes by there (skew-binary) */
 };
 
 /* Changes of one length in a row. */
@@ -71,8 +69,6 @@ struct graph {
   const struct dunlin_env *env;
   struct graph_run *runs;
   size_t run_count, run_cap;
-  struct graph_jump *jumps;
-  size_t jump_count, jump_cap;
   uint32_t *parents;
   size_t parent_used, parent_cap;
   struct graph_length *lengths;
@@ -104,6 +100,15 @@ struct graph {
   struct lv_ranges unseen; /* what the open change has not seen */
   uint32_t unseen_at;      /* the version {this} has not seen it either; LV_NONE */
 };
+
+static inline bool graph_has_jump(const struct graph_run *run) {
+  return run->steps == GRAPH_STEPS;
+}
+/* That of a run that has one. */
+static inline struct graph_jump graph_jump_of(const struct graph *graph, const struct graph_run *run) {
+  const uint32_t *jump = graph->parents + run->parents + run->parent_count;
+  return (struct graph_jump){jump[0], jump[1]};
+}
 
 /* Who made an operation. */
 struct graph_op {

@@ -33,28 +33,24 @@ static int check_parents(const struct graph *g, const struct graph_run *r) {
   return lamport == r->lamport ? 0 : DUNLIN_ECORRUPT;
 }
 
-/* A run jumps to where the way down its only parents comes by; `jumps` of the runs before it do. */
-static int check_jump(const struct graph *g, const struct graph_run *r, size_t *jumps) {
-  if (!r->has_jump) {
-    const struct graph_run *p = r->parent_count == 1 ? &g->runs[graph_run_at(g, g->parents[r->parents])] : NULL;
-    return r->steps == (p ? p->steps + 1 : 0) ? 0 : DUNLIN_ECORRUPT;
-  }
-  if (*jumps == g->jump_count || &g->runs[g->jumps[*jumps].run] != r || r->steps) return DUNLIN_ECORRUPT;
-  const struct graph_jump *jump = &g->jumps[(*jumps)++];
-  const struct graph_run *down = r;
-  uint32_t at = UINT32_MAX, depth = jump->depth;
-  while (at > jump->to && down->parent_count == 1) {
+/* A run jumps to where the way down its only parents comes by. */
+static int check_jump(const struct graph *g, const struct graph_run *r) {
+  const struct graph_run *down = r->parent_count == 1 ? &g->runs[graph_run_at(g, g->parents[r->parents])] : NULL;
+  uint32_t steps = !down ? 0 : down->steps == GRAPH_STEPS ? GRAPH_STEPS : down->steps + 1u;
+  if (r->steps != steps) return DUNLIN_ECORRUPT;
+  if (!graph_has_jump(r)) return 0;
+  struct graph_jump jump = graph_jump_of(g, r);
+  uint32_t at = g->parents[r->parents], depth = jump.depth - 1;
+  for (; at > jump.to && graph_has_jump(down); depth--) {
     at = g->parents[down->parents];
-    depth -= down->has_jump;
     down = &g->runs[graph_run_at(g, at)];
   }
-  bool ends = !down->has_jump && down->parent_count != 1;
-  return at == jump->to && (ends ? !depth : down->has_jump && depth) ? 0 : DUNLIN_ECORRUPT;
+  uint32_t rest = graph_has_jump(down) ? graph_jump_of(g, down).depth : 0;
+  return at == jump.to && depth == rest ? 0 : DUNLIN_ECORRUPT;
 }
 
 static int check_runs(const struct graph *g) {
   uint32_t parents = 0;
-  size_t jumps = 0;
   if (!g->run_count != !g->lvs || !g->lvs != !g->changes) return DUNLIN_ECORRUPT;
   if (g->run_count && (g->runs[0].lv || g->runs[0].change)) return DUNLIN_ECORRUPT;
   for (size_t i = 0; i < g->run_count; i++) {
@@ -64,11 +60,11 @@ static int check_runs(const struct graph *g) {
         graph_run_at(g, run_end(g, i) - 1) != i || graph_run_of(g, r->change) != i)
       return DUNLIN_ECORRUPT;
     int error = check_parents(g, r);
-    if (!error) error = check_jump(g, r, &jumps);
+    if (!error) error = check_jump(g, r);
     if (error) return error;
-    parents += r->parent_count;
+    parents += r->parent_count + (graph_has_jump(r) ? 2u : 0);
   }
-  return parents == g->parent_used && jumps == g->jump_count ? 0 : DUNLIN_ECORRUPT;
+  return parents == g->parent_used ? 0 : DUNLIN_ECORRUPT;
 }
 
 static int check_lengths(const struct graph *g) {
@@ -128,8 +124,9 @@ static int check_actors(const struct graph *g) {
 /* ---- Heads -------------------------------------------------------------------------------------------------- */
 
 static bool builds_on(const struct graph *g, uint32_t lv) {
-  for (size_t i = 0; i < g->parent_used; i++)
-    if (g->parents[i] == lv) return true;
+  for (const struct graph_run *r = g->runs; r < g->runs + g->run_count; r++)
+    for (uint32_t i = 0; i < r->parent_count; i++)
+      if (g->parents[r->parents + i] == lv) return true;
   return false;
 }
 

@@ -255,16 +255,24 @@ static int by_change(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Hashes all changes, and keeps those that runs of the graph begin on and end with. */
+/* The changes that runs of the graph begin on and end with, sorted; room for all parents and heads. */
+static size_t list_ends(const struct graph *g, uint32_t *out) {
+  size_t count = 0;
+  for (const struct graph_run *r = g->runs; r < g->runs + g->run_count; r++)
+    for (uint32_t i = 0; i < r->parent_count; i++) out[count++] = graph_change_at(g, g->parents[r->parents + i]);
+  for (size_t i = 0; i < g->head_count; i++) out[count++] = graph_change_at(g, g->heads[i]); /* where nothing begins */
+  qsort(out, count, sizeof *out, by_change);
+  return count;
+}
+
+/* Hashes all changes, and keeps those. */
 static int hash_all(dunlin_doc *doc) {
   struct names *n = &doc->names;
   const struct graph *g = &doc->graph;
-  size_t at = 0, count = g->parent_used + g->head_count; /* where nothing begins, there is a head */
-  uint32_t *kept = env_alloc(doc->env, count * sizeof *kept);
+  size_t at = 0, count = 0, room = g->parent_used + g->head_count;
+  uint32_t *kept = env_alloc(doc->env, room * sizeof *kept);
   int error = kept ? 0 : DUNLIN_ENOMEM;
-  for (size_t i = 0; !error && i < count; i++)
-    kept[i] = graph_change_at(g, i < g->parent_used ? g->parents[i] : g->heads[i - g->parent_used]);
-  if (!error) qsort(kept, count, sizeof *kept, by_change);
+  if (!error) count = list_ends(g, kept);
   for (uint32_t change = 0; !error && change < g->changes; change++) {
     struct dunlin_id id;
     if (change) n->memo = (struct name){*recent_id(n, change - 1), change - 1};
@@ -275,7 +283,7 @@ static int hash_all(dunlin_doc *doc) {
     if (!error) keep(n, change, &id);
     while (at < count && kept[at] == change) at++;
   }
-  env_free(doc->env, kept, count * sizeof *kept);
+  env_free(doc->env, kept, room * sizeof *kept);
   return error;
 }
 
