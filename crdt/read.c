@@ -28,6 +28,14 @@ int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes ke
   return dunlin_map_conflict(doc, map, key, 0, out);
 }
 
+size_t dunlin_map_conflicts(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
+  const struct map *m = map_of(doc, map);
+  const struct map_entry *entry = m ? map_find(m, key) : NULL;
+  size_t count = 0;
+  while (entry && reg_distinct(&entry->reg, count)) count++;
+  return count;
+}
+
 /* The value that shows, when it is of that kind. */
 static bool get_kind(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind,
                      struct dunlin_value *out) {

@@ -326,6 +326,16 @@ dunlin_obj dunlin_map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes
   return map_child(doc, map, key, kind, &child) ? DUNLIN_NONE : child;
 }
 
+int dunlin_map_choose(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, size_t i) {
+  struct dunlin_value value;
+  int error = txn_writable(doc);
+  if (error) return error;
+  error = dunlin_map_conflict(doc, map, key, i, &value);
+  if (error) return txn_fail(doc, error);
+  if (value.kind < DUNLIN_MAP) return dunlin_map_put(doc, map, key, value);
+  return dunlin_map_child(doc, map, key, value.kind).index == UINT32_MAX ? doc->txn_error : 0;
+}
+
 int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   struct op op = {.kind = OP_MAP_CHILD, .container = map.index, .len = 1, .key = key};
   struct map_entry *entry;

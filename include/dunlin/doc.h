@@ -191,6 +191,10 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj 
 /* Concurrent value `i` of the key in winner order: 0 is what dunlin_map_get gives.  DUNLIN_ENOENT past the last. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
                                                    size_t i, struct dunlin_value *out);
+/* How many concurrent values the key has: 0 when it is absent, 1 when there is no conflict. */
+DUNLIN_API size_t dunlin_map_conflicts(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
+/* Settles a conflict in favour of value `i`: writes it again, over all the others.  DUNLIN_ENOENT. */
+DUNLIN_API int dunlin_map_choose(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, size_t i);
 DUNLIN_API size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map);
 /* What shows at the key when it is of that kind, else `otherwise`: a missing key reads as its default. */
 DUNLIN_API bool dunlin_map_bool(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, bool otherwise);

@@ -9,7 +9,7 @@ static size_t conflicts(const dunlin_doc *doc) {
   struct dunlin_value value;
   size_t count = 0;
   for (size_t i = 0; !dunlin_map_at(doc, DUNLIN_ROOT, i, &key, &value); i++) {
-    if (!dunlin_map_conflict(doc, DUNLIN_ROOT, key, 1, &value)) count++;
+    if (dunlin_map_conflicts(doc, DUNLIN_ROOT, key) > 1) count++;
   }
   return count;
 }
@@ -22,12 +22,9 @@ static void both_wrote(dunlin_doc *a, dunlin_doc *b) {
 }
 
 static void choose(dunlin_doc *doc, const char *key, size_t i) {
-  struct dunlin_value value;
-  char kept[64];
-  OK(dunlin_map_conflict(doc, DUNLIN_ROOT, dunlin_key(key), i, &value));
-  size_t len = value.as.string.len;
-  memcpy(kept, value.as.string.data, len); /* borrowed until the document changes */
-  put(doc, key, dunlin_string_len(kept, len));
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_choose(doc, DUNLIN_ROOT, dunlin_key(key), i));
+  OK(dunlin_commit(doc, 0, NULL));
 }
 
 static void a_choice_settles_it_for_both(void **state) {
@@ -69,6 +66,31 @@ static void a_write_made_meanwhile_opens_it_again(void **state) {
   dunlin_doc_free(b);
 }
 
+static void a_container_can_be_chosen(void **state) {
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  struct dunlin_value value;
+  (void)state;
+  OK(dunlin_begin(a));
+  dunlin_obj list = dunlin_map_child(a, DUNLIN_ROOT, dunlin_key("k"), DUNLIN_LIST);
+  OK(dunlin_list_append(a, list, dunlin_int(4)));
+  OK(dunlin_commit(a, 0, NULL));
+  put(b, "k", dunlin_int(1));
+  test_sync(a, b);
+  assert_int_equal(dunlin_map_conflicts(b, DUNLIN_ROOT, dunlin_key("k")), 2);
+  OK(dunlin_map_get(b, DUNLIN_ROOT, dunlin_key("k"), &value));
+  choose(b, "k", value.kind == DUNLIN_LIST ? 0 : 1);
+  test_sync(a, b);
+  assert_int_equal(dunlin_map_conflicts(a, DUNLIN_ROOT, dunlin_key("k")), 1);
+  assert_int_equal(dunlin_list_size(a, dunlin_map_obj(a, DUNLIN_ROOT, dunlin_key("k"), DUNLIN_LIST)), 1);
+  assert_int_equal(dunlin_map_conflicts(a, DUNLIN_ROOT, dunlin_key("none")), 0);
+  OK(dunlin_begin(a));
+  FAILS(dunlin_map_choose(a, DUNLIN_ROOT, dunlin_key("k"), 1), DUNLIN_ENOENT);
+  dunlin_abort(a);
+  assert_same_doc(a, b);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
 /* So that an app need not look everywhere. */
 static void events_say_when_it_opens_and_closes(void **state) {
   dunlin_doc *a = test_doc(1), *b = test_doc(2);
@@ -93,6 +115,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_choice_settles_it_for_both),
       cmocka_unit_test(a_write_made_meanwhile_opens_it_again),
+      cmocka_unit_test(a_container_can_be_chosen),
       cmocka_unit_test(events_say_when_it_opens_and_closes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

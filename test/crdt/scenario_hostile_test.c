@@ -317,8 +317,7 @@ static void refuse_deep_arrays(dunlin_doc *doc) {
   memset(deep, '\x91', million);
   struct by_hand change = nested_maps(1);
   struct dunlin_bytes value = spoiled_delta(&change, BYTES("\xa1\x64\0"), (struct dunlin_bytes){deep, million});
-  FAILS(dunlin_doc_apply(doc, value.data, value.len, NULL),
-        DUNLIN_ELIMIT); /* a change of a megabyte, before all else */
+  FAILS(dunlin_doc_apply(doc, value.data, value.len, NULL), DUNLIN_EFORMAT); /* the first array is one too many */
   free((void *)(uintptr_t)value.data);
   free(deep);
 }
