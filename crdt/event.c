@@ -211,7 +211,7 @@ static struct dunlin_value keep_value(struct look *l, struct dunlin_value value)
 static bool compare(struct look *l, struct dunlin_event *event, const struct watch_before *before,
                     const struct reg *reg) {
   const struct dunlin_value *now = winner(reg);
-  while (reg_distinct(reg, event->conflicts)) event->conflicts++;
+  event->conflicts = reg_count_distinct(reg);
   event->had = before->had;
   event->has = now != NULL;
   if (before->had == event->has && (!now || value_same(now, &before->value))) {

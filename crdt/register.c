@@ -345,8 +345,21 @@ bool reg_is_first(const struct reg *reg, uint32_t i) {
   return !repeated(reg, i);
 }
 
+const struct reg_write *reg_next_distinct(const struct reg *reg, uint32_t *at) {
+  while (*at < reg->count && repeated(reg, *at)) ++*at;
+  return *at < reg->count ? reg_at(reg, (*at)++) : NULL;
+}
+
 const struct reg_write *reg_distinct(const struct reg *reg, size_t i) {
-  for (uint32_t k = 0; k < reg->count; k++)
-    if (!repeated(reg, k) && i-- == 0) return reg_at(reg, k);
-  return NULL;
+  const struct reg_write *write;
+  uint32_t at = 0;
+  do write = reg_next_distinct(reg, &at);
+  while (write && i--);
+  return write;
+}
+
+uint32_t reg_count_distinct(const struct reg *reg) {
+  uint32_t at = 0, count = 0;
+  while (reg_next_distinct(reg, &at)) count++;
+  return count;
 }

@@ -205,17 +205,38 @@ int dunlin_version_get(const dunlin_doc *doc, dunlin_obj map, struct dunlin_byte
   return (int)count;
 }
 
-int dunlin_version_thin(dunlin_doc *doc, dunlin_obj map, size_t keep) {
+/* The names of those to remove, gathered before: removing undoes the order and the life of what is borrowed. */
+static int find_thin(const dunlin_doc *doc, dunlin_obj map, size_t keep, struct buf *names) {
+  size_t size = dunlin_map_size(doc, map), behind = 0;
   struct dunlin_bytes name;
   struct dunlin_value value;
   int error = 0;
-  size_t versions = 0, seen = 0;
-  for (size_t i = 0; !dunlin_map_at(doc, map, i, &name, &value); i++) versions += is_version(&value);
-  for (size_t i = 0; !error && !dunlin_map_at(doc, map, i, &name, &value);) {
-    bool counts = is_version(&value), first = !seen;
-    seen += counts;
-    if (!counts || first || versions - seen < keep || *(const uint8_t *)value.as.string.data == SIGNIFICANT) i++;
-    else error = dunlin_map_delete(doc, map, name);
+  for (size_t i = 0; !error && i < size; i++) {
+    error = dunlin_map_at(doc, map, i, &name, &value);
+    behind += !error && is_version(&value);
   }
+  bool first = true;
+  for (size_t i = 0; !error && i < size; i++) {
+    error = dunlin_map_at(doc, map, i, &name, &value);
+    if (error || !is_version(&value)) continue;
+    behind--;
+    if (!first && behind >= keep && *(const uint8_t *)value.as.string.data != SIGNIFICANT)
+      mp_write_str(names, name.data, name.len);
+    first = false;
+  }
+  return error ? error : names->error;
+}
+
+int dunlin_version_thin(dunlin_doc *doc, dunlin_obj map, size_t keep) {
+  struct buf names;
+  int error = txn_writable(doc);
+  if (error) return error;
+  if (!container_of(doc, map, DUNLIN_MAP)) return txn_fail(doc, DUNLIN_EKIND);
+  buf_init(&names, doc->env, UINT32_MAX);
+  error = find_thin(doc, map, keep, &names);
+  if (error) txn_fail(doc, error);
+  struct mp_reader r = mp_reader_of(names.data, names.len);
+  while (!error && r.at != r.end) error = dunlin_map_delete(doc, map, mp_read_str(&r, DUNLIN_MAX_KEY));
+  buf_free(&names);
   return error;
 }

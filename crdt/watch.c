@@ -133,7 +133,7 @@ static struct watch_before before_of(const struct reg *reg) {
   const struct reg_write *write = reg_distinct(reg, 0);
   struct watch_before before = {.had = write != NULL, .item = false};
   if (write) before.value = write->value;
-  while (reg_distinct(reg, before.conflicts)) before.conflicts++;
+  before.conflicts = reg_count_distinct(reg);
   return before;
 }
 
@@ -238,11 +238,10 @@ void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry) {
 
 void watch_item(dunlin_doc *doc, const struct container *c, uint32_t at, uint32_t element) {
   struct watch *w = doc->watch;
-  if (!c->note) return;
+  if (!c->note || !splices_set(&c->note->splices, at, (uint32_t)w->before_count)) return;
   struct watch_before before = before_of(&c->as.list.list.elements[element]);
   before.item = true;
-  if (!note_before(w, before)) w->lost = true;
-  else if (!splices_set(&c->note->splices, at, (uint32_t)w->before_count - 1)) watch_drop_before(w);
+  if (!note_before(w, before)) w->lost = true; /* then nobody looks at what the splices say */
 }
 
 void watch_replaced(const dunlin_doc *doc, struct container *c, struct text *now) {

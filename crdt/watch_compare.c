@@ -7,8 +7,8 @@
 /* ---- Registers ---------------------------------------------------------------------------------------------- */
 
 static bool same_shown(const struct reg *a, const struct reg *b) {
-  for (size_t i = 0;; i++) {
-    const struct reg_write *x = reg_distinct(a, i), *y = reg_distinct(b, i);
+  for (uint32_t i = 0, k = 0;;) {
+    const struct reg_write *x = reg_next_distinct(a, &i), *y = reg_next_distinct(b, &k);
     if (!x || !y) return x == y;
     if (!value_same(&x->value, &y->value)) return false;
   }

@@ -202,8 +202,36 @@ static void versions_have_names(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* On an earlier version what shows can be removed only as far as it was there. */
+static void thinning_on_an_earlier_version_ends(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  struct dunlin_id id;
+  OK(dunlin_begin(a));
+  OK(dunlin_map_put(a, DUNLIN_ROOT, dunlin_key("n"), int_value(1)));
+  OK(dunlin_commit(a, 0, &id));
+  FAILS(dunlin_version_thin(a, DUNLIN_ROOT, 1), DUNLIN_ESTATE);
+  test_send(a, b);
+  OK(dunlin_begin(b));
+  static const char *const names[] = {"a", "b", "c", "d"};
+  for (size_t i = 0; i < 4; i++) OK(dunlin_version_put(b, DUNLIN_ROOT, dunlin_key(names[i]), &id, 1, false));
+  OK(dunlin_commit(b, 0, NULL));
+  test_send(b, a);
+  OK(dunlin_begin_at(a, &id, 1));
+  OK(dunlin_version_thin(a, DUNLIN_ROOT, 1));
+  OK(dunlin_commit(a, 0, NULL));
+  assert_int_equal(dunlin_map_size(a, DUNLIN_ROOT), 5);
+  OK(dunlin_begin(a));
+  OK(dunlin_version_thin(a, DUNLIN_ROOT, 1));
+  OK(dunlin_commit(a, 0, NULL));
+  assert_int_equal(dunlin_map_size(a, DUNLIN_ROOT), 3);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(thinning_on_an_earlier_version_ends),
       cmocka_unit_test(what_is_not_there),
       cmocka_unit_test(versions_have_names),
       cmocka_unit_test(the_past_can_be_read),
