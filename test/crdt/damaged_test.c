@@ -17,8 +17,7 @@ enum { input_max = 1 << 16 };
 enum { DELTAS, DOCUMENTS, PLAIN, kinds_of_input, HISTORIES = kinds_of_input, tallies };
 
 static const size_t small_input = 1024, request_max = 16u << 20, free_scratch = 64u << 10;
-/* A document's registers are read column by column and put together when all columns are there; its history is replayed.  Files are
- * a store's own, and sealed. */
+/* A document's registers are read column by column and put together when all columns are there; its history is replayed. */
 static const size_t file_times = 6, history_times = 16;
 
 /* What is found out about the inputs of one kind. */
@@ -108,7 +107,7 @@ static void read_in_full(dunlin_doc *doc) {
   OK(doc_check(doc, true));
 }
 
-/* All that it gives out makes an equal one.  (Not so for a file: ids in it are taken as they are, since who keeps it seals it.) */
+/* All that it gives out makes an equal one.  (Not so for a file: ids in it are taken as they are.) */
 static void give_out(dunlin_doc *doc) {
   struct dunlin_actor actor = {{90}};
   struct dunlin_id hash, same, id = dunlin_doc_id(doc);

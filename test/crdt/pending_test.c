@@ -231,7 +231,7 @@ static void a_full_queue_keeps_nobody_out(void **state) {
     left_out += give(doc, &orphan).left_out;
     free_all(&orphan, 1);
   }
-  for (uint32_t i = 0; i < 100000; i++) {
+  for (uint32_t i = 0; i < 1000000; i++) {
     struct by_hand c = {.parent_count = 1, .actor = 51, .number = 1};
     memcpy(c.parents[0].bytes, &i, sizeof i);
     orphan = made(&c);
@@ -244,7 +244,7 @@ static void a_full_queue_keeps_nobody_out(void **state) {
     buf_free(&delta);
     free_all(&orphan, 1);
   }
-  assert_int_equal(left_out + dunlin_doc_pending(doc), parentless + 100000);
+  assert_int_equal(left_out + dunlin_doc_pending(doc), parentless + 1000000);
   assert_true(left_out > parentless / 2);
   assert_true(s.peak < DUNLIN_MAX_PENDING * 5 / 4);
   assert_int_equal(give(doc, &changes[1]).left_out, 1); /* there is no room to let it wait, but it can come again */
