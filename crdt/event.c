@@ -11,9 +11,8 @@ enum { DEEPEST = DUNLIN_MAX_DEPTH + 1 };
 struct look {
   dunlin_doc *doc;
   struct watch *watch;
-  uint32_t *index_in_list; /* of containers that are elements of the lists in `scanned` */
-  uint32_t *scanned;
-  size_t scanned_count, scanned_cap;
+  bool *is_scanned;        /* lists */
+  uint32_t *index_in_list; /* of containers that are elements of those lists */
   uint32_t chain[DEEPEST]; /* the container in hand, from the root on */
   size_t depth;
   struct dunlin_bytes path;
@@ -37,19 +36,19 @@ static bool holds(const struct dunlin_value *value, uint32_t container) {
   return value && value->kind >= DUNLIN_MAP && value->as.obj.index == container;
 }
 
-/* Notes the indexes of all containers in a list. */
+/* Notes the indexes of all containers in a list, once. */
 static int scan_list(struct look *l, uint32_t at) {
   const dunlin_doc *doc = l->doc;
   const struct list *list = &doc->containers[at]->as.list.list;
-  for (size_t i = 0; i < l->scanned_count; i++)
-    if (l->scanned[i] == at) return 0;
-  if (ENV_GROW(doc->env, l->scanned, l->scanned_cap, l->scanned_count + 1)) return DUNLIN_ENOMEM;
   if (!l->index_in_list) {
     l->index_in_list = env_calloc(doc->env, doc->container_count, sizeof *l->index_in_list);
     if (!l->index_in_list) return DUNLIN_ENOMEM;
     memset(l->index_in_list, 0xff, doc->container_count * sizeof *l->index_in_list);
   }
-  l->scanned[l->scanned_count++] = at;
+  if (!l->is_scanned) l->is_scanned = env_calloc(doc->env, doc->container_count, sizeof *l->is_scanned);
+  if (!l->is_scanned) return DUNLIN_ENOMEM;
+  if (l->is_scanned[at]) return 0;
+  l->is_scanned[at] = true;
   for (uint32_t i = 0, count; i < list->size; i += count) {
     const uint32_t *elements = list_run(list, i, &count);
     for (uint32_t k = 0; k < count; k++) {
@@ -394,7 +393,7 @@ int event_look(dunlin_doc *doc) {
     env_free(doc->env, keys, (doc->watch->before_count + 1) * sizeof *keys);
   }
   env_free(doc->env, l.index_in_list, doc->container_count * sizeof *l.index_in_list);
-  ENV_FREE_ARRAY(doc->env, l.scanned, l.scanned_cap);
+  env_free(doc->env, l.is_scanned, doc->container_count * sizeof *l.is_scanned);
   if (l.error) doc->watch->queue_count = told; /* their strings go when the others are read */
   else watch_clear(doc);
   return l.error;

@@ -118,6 +118,12 @@ bool dunlin_slice_event(const dunlin_slice *slice, struct dunlin_event *event) {
   const char *path = event->path.data;
   size_t own = slice->path.len;
   if (event->kind == DUNLIN_EVENT_RESET) return true;
+  if (event->path.len < own && !memcmp(path, slice->path.data, event->path.len) &&
+      ((const char *)slice->path.data)[event->path.len] ==
+          '/') { /* something on the way to it: all of it may be another now */
+    *event = (struct dunlin_event){.kind = DUNLIN_EVENT_RESET, .origin = event->origin, .tag = event->tag};
+    return true;
+  }
   if (event->path.len < own || memcmp(path, slice->path.data, own)) return false;
   if (event->path.len > own && path[own] != '/') return false;
   event->path = (struct dunlin_bytes){path + own, event->path.len - own};

@@ -36,7 +36,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_slice_apply(dunlin_slice *slice, const str
                                                   int64_t time);
 /* As dunlin_watch(), for what changes at `path`. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_slice_watch(dunlin_slice *slice, struct dunlin_bytes path, uint64_t tag);
-/* Whether an event that dunlin_next_event() gave is about something in the slice; its path is counted from the slice then, and its handle is
+/* Whether an event that dunlin_next_event() gave is about something in the slice, or about a container on the way to it, and then it becomes
+ * DUNLIN_EVENT_RESET: read the slice again.  Its path is counted from the slice then, and its handle is
  * DUNLIN_NONE. */
 DUNLIN_API DUNLIN_MUST_USE bool dunlin_slice_event(const dunlin_slice *slice, struct dunlin_event *event);
 

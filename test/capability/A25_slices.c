@@ -103,6 +103,15 @@ static void events_are_relative(void **state) {
   assert_int_equal(e.path.len, strlen("/milk"));
   assert_memory_equal(e.path.data, "/milk", e.path.len);
   assert_int_equal(e.obj.index, DUNLIN_NONE.index);
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("cart"), int_value(0))); /* takes the part away */
+  OK(dunlin_commit(doc, 0, NULL));
+  assert_int_equal(dunlin_next_event(doc, &e), 1);
+  same = e;
+  assert_true(dunlin_slice_event(items, &same));
+  assert_int_equal(same.kind, DUNLIN_EVENT_RESET);
+  assert_true(dunlin_slice_event(cart, &e));
+  assert_int_equal(e.kind, DUNLIN_EVENT_KEY);
   dunlin_slice_free(cart);
   dunlin_slice_free(items);
   dunlin_doc_free(doc);
