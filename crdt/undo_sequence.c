@@ -49,6 +49,8 @@ static bool inserts(uint8_t kind) {
 }
 
 static int add_range(struct search *s, uint32_t from, uint32_t to) {
+  for (size_t i = 0; i < s->range_count; i++)
+    if (s->ranges[i].from <= from && s->ranges[i].to >= to) return 0;
   if (ENV_GROW(s->undo->env, s->ranges, s->range_cap, s->range_count + 1)) return DUNLIN_ENOMEM;
   s->ranges[s->range_count++] = (struct lv_range){from, to};
   return 0;
