@@ -77,7 +77,7 @@ static void damage_once(struct input *in, struct rng *rng) {
       memmove(in->bytes + at + some, in->bytes + at, in->len - at);
       in->len += some;
       return;
-    case 6: memcpy(in->bytes + at, in->bytes + rng_below(rng, in->len - some + 1), some / 2); return;
+    case 6: memmove(in->bytes + at, in->bytes + rng_below(rng, in->len - some + 1), some / 2); return;
     default:
       if (rng_chance(rng, 1, 4)) in->len = at;
       else in->bytes[at] = (uint8_t)rng_next(rng);
