@@ -142,7 +142,7 @@ static int read_runs(struct history *h, struct mp_reader *r) {
   in.backs = docfile_column(r);
   in.numbers = docfile_column(r);
   size_t count = in.actors.count;
-  if (in.numbers.count && in.numbers.count != count) mp_fail(r);
+  if (in.numbers.count != (h->file->flags & FLAG_PLAIN ? count : 0)) mp_fail(r);
   struct end_of_changes ends = {0};
   struct docfile_actors actors;
   int error = read_lengths(h, r);
@@ -254,6 +254,7 @@ static int read_log(struct history *h, uint32_t container, struct mp_reader *r) 
     struct op_run run = {.ord = log->ops & LV_LIMIT};
     uint32_t length = docfile_take(&lengths, r, DUNLIN_MAX_DELTA_OPS + 1);
     if (!set_code(&run, docfile_take(&codes, r, CODE_OTHER + 4096)) || !kind_fits(c, &run)) mp_fail(r);
+    if (run.idle && !(h->file->flags & FLAG_IDLE)) mp_fail(r); /* it was not replayed */
     if (!length || length > h->file->lvs - log->ops || ((run.kind & OP_CREATES) && length != 1)) mp_fail(r);
     if (op_is_anchor(run.kind) && length != 1) mp_fail(r);
     if (r->error) return r->error;

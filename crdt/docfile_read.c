@@ -104,7 +104,13 @@ static int read_totals(dunlin_doc *doc, struct mp_reader *r) {
   file->flags = docfile_take(&totals, r, FLAG_ALL + 1);
   uint64_t raw = 0, changes = 0;
   for (int i = 0; i < DOCFILE_SECTIONS; i++) raw += file->sections[i].raw;
-  for (size_t i = 0; i < file->actor_count; i++) changes += doc->graph.actors[file->actors[i]].changes;
+  bool forked = false;
+  for (size_t i = 0; i < file->actor_count; i++) {
+    const struct graph_actor *a = &doc->graph.actors[file->actors[i]];
+    changes += a->changes;
+    forked |= a->forked;
+  }
+  if (forked != !!(file->flags & FLAG_PLAIN)) mp_fail(r);
   if (file->changes > file->lvs || !file->changes != !file->lvs || changes != file->changes) mp_fail(r);
   if (file->text_bytes > raw || file->values_bytes > DOCFILE_SECTION_MAX) mp_fail(r);
   if (!r->error && file->lvs > docfile_most_lvs(raw)) return DUNLIN_ELIMIT;
@@ -448,7 +454,10 @@ static int fill_register(dunlin_doc *doc, struct registers_in *in, uint32_t cont
     }
     error = reg_append(reg, doc->env, write);
   }
-  return error ? error : reg_complete(reg, doc->env);
+  if (!error) error = reg_complete(reg, doc->env);
+  for (uint32_t k = 1; !error && k < reg->count; k++)
+    if (reg_at(reg, k - 1)->lv == reg_at(reg, k)->lv) error = DUNLIN_EFORMAT; /* twice */
+  return error;
 }
 
 static int fill_list(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct mp_reader *r) {
@@ -586,10 +595,21 @@ static int replay(dunlin_doc *doc, dunlin_doc *fresh) {
   return error;
 }
 
+/* What the file says without its history is what its history makes. */
+static int same_state(const dunlin_doc *saved, const dunlin_doc *replayed) {
+  struct dunlin_id a, b;
+  for (size_t i = 0; i < replayed->container_count; i++)
+    if (replayed->containers[i]->unknown_now) return 0; /* the hash leaves out what it holds */
+  int error = dunlin_doc_hash(saved, &a);
+  if (!error) error = dunlin_doc_hash(replayed, &b);
+  return error ? error : id_compare(&a, &b) ? DUNLIN_EFORMAT : 0;
+}
+
 static int open_whole(dunlin_doc **doc) {
   dunlin_doc *fresh = NULL;
   int error = dunlin_doc_new((*doc)->env, &(*doc)->id, &(*doc)->graph.actors[(*doc)->actor].name, &fresh);
   if (!error) error = replay(*doc, fresh);
+  if (!error) error = same_state(*doc, fresh);
   if (error) {
     dunlin_doc_free(fresh);
     return error;

@@ -265,11 +265,24 @@ static size_t list_ends(const struct graph *g, uint32_t *out) {
   return count;
 }
 
+/* Whether the containers that a change made in lists have the ids that follow from its own: the file says these ids, and what does
+ * not build on such a container would not show that they are others.  `*next`: of the makers. */
+static bool items_agree(dunlin_doc *doc, uint32_t change, const struct dunlin_id *id, size_t *next) {
+  uint32_t start = graph_start(&doc->graph, change), end = graph_start(&doc->graph, change + 1);
+  for (; *next < doc->maker_count && doc->makers[*next].lv < end; ++*next) {
+    const struct container *c = doc->containers[doc->makers[*next].container];
+    if (doc->containers[c->parent]->kind != DUNLIN_LIST) continue;
+    struct container_id own = item_child_id(doc, id, doc->makers[*next].lv - start, c->kind);
+    if (memcmp(&own, &c->id, sizeof own)) return false;
+  }
+  return true;
+}
+
 /* Hashes all changes, and keeps those. */
 static int hash_all(dunlin_doc *doc) {
   struct names *n = &doc->names;
   const struct graph *g = &doc->graph;
-  size_t at = 0, count = 0, room = g->parent_used + g->head_count;
+  size_t at = 0, next = 0, count = 0, room = g->parent_used + g->head_count;
   uint32_t *kept = env_alloc(doc->env, room * sizeof *kept);
   int error = kept ? 0 : DUNLIN_ENOMEM;
   if (!error) count = list_ends(g, kept);
@@ -277,6 +290,7 @@ static int hash_all(dunlin_doc *doc) {
     struct dunlin_id id;
     if (change) n->memo = (struct name){*recent_id(n, change - 1), change - 1};
     error = hash_change(doc, change, &id);
+    if (!error && !items_agree(doc, change, &id, &next)) error = DUNLIN_ECORRUPT;
     if (!error) error = note(doc, &id);
     if (error || at == count || kept[at] != change) continue;
     error = reserve(n, doc->env, 1);

@@ -3,7 +3,7 @@
 from change import COUNTER, FIRST, LIST, MAP, OFFERED, SETS, STARTS, TEXT
 from delta import Newer
 from document import IDLE, Saved
-from history import Ambiguous, History
+from history import History
 from msgpack import FormatError, need, write
 from state import Document, live, shown
 
@@ -113,8 +113,6 @@ def difference(file, document):
     """Nothing, or how a file differs from a document."""
     try:
         found = open(file)
-    except Ambiguous:
-        return None  # a fork that is joined: what the file says is not enough for its ids
     except (FormatError, Newer) as error:
         return f'{type(error).__name__}: {error}'
     if found.id != document.id or set(found.applied) != set(document.applied):

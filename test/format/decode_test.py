@@ -13,6 +13,7 @@ from random import Random
 
 import author
 import damage
+import document
 import hostile
 import hostile_files
 import hostile_kinds
@@ -110,6 +111,20 @@ class Agreement(unittest.TestCase):
             with self.subTest(found.name):
                 self.assertIn(f'result {verdict}', found.lines)
                 self.assertIn(f'result {verdict}', vectors.judge_file(found))
+
+    def test_saved_documents_that_name_containers_of_lists_otherwise(self):
+        cases = []
+        for vector in vectors.parse(FIXED):
+            for file in [file for word, file in vector.files if word == 'saved']:
+                saved = document.Saved(file)
+                items = [x for x in saved.containers[1:] if x.id and saved.containers[x.parent].kind == document.LIST]
+                found = [(file.find(x.id) + 15, x) for x in items if file.count(x.id) == 1]
+                cases += [(f'{vector.name}: {at}', file[:at] + bytes([file[at] ^ 1]) + file[at + 1:]) for at, _ in found]
+        self.assertGreater(len(cases), 5)
+        for found in self.load(cases):
+            with self.subTest(found.name):
+                self.assertIn('result malformed', found.lines)
+                self.assertIn('result malformed', vectors.judge_file(found))
 
     def test_damaged_saved_documents(self):
         """Neither side fails otherwise than by refusing; one may see more than the other, since state and history say much twice."""

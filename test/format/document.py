@@ -153,6 +153,7 @@ class Saved:
         totals = [fields.number(1 << 32) for _ in range(5)]
         self.changes, self.lvs, self.text_bytes, self.values_bytes, self.flags = totals
         need(self.flags <= IDLE + PLAIN, 'flags that are not known')
+        need(bool(self.flags & PLAIN) == (self.next_numbers != self.counts), 'a flag for forks that are not there, or none')
         need(self.changes == sum(self.counts) and self.changes <= self.lvs, 'totals that cannot be')
         need(self.changes or not self.lvs, 'operations without changes')
 

@@ -3,8 +3,8 @@
 import change as form
 from change import Change, could_be_one
 from columns import differences, keys, planes, scalars
-from document import LIMIT, PLAIN, Fields
-from msgpack import FormatError, Reader, need, write
+from document import IDLE, LIMIT, PLAIN, Fields
+from msgpack import Reader, need, write
 from sequence import Item, Sequence
 from state import Write, side_of
 
@@ -17,10 +17,6 @@ SORTS = {  # of the values that an operation has; those of other kinds are scala
     form.PUT: [KEY, SCALAR], form.CHILD: [KEY, NUMBER], form.REMOVE: [KEY], form.INSERT_CHILD: [NUMBER], form.SET_CHILD: [NUMBER],
     form.MOVE: [NUMBER], form.ADD: [AMOUNT], form.PUT_OVER: [KEY, SCALAR, SCALAR], form.REMOVE_OVER: [KEY, SCALAR],
 }
-
-
-class Ambiguous(FormatError):
-    """Two of a change's parents are its actor's previous change, and the file does not say which of them it names first."""
 
 
 class Made:
@@ -176,11 +172,7 @@ class History:
             need(there == (head.last, head.length, head.actor, head.number, head.lamport), 'a head that is another change')
 
     def _check_ids(self):
-        if all(self.changes[head.change].id == head.id for head in self.saved.heads):
-            return
-        if any(len(self._previous(made)) > 1 for made in self.graph.list):
-            raise Ambiguous('the order of two previous changes')
-        raise FormatError('heads of another name')
+        need(all(self.changes[head.change].id == head.id for head in self.saved.heads), 'heads of another name')
 
     def _void(self, fields):
         """The numbers of the void changes."""
@@ -196,7 +188,9 @@ class History:
     def _log(self, container, fields):
         codes, indexes, lengths = fields.numbers(), fields.numbers(), fields.numbers()
         need(len(codes) == len(indexes) == len(lengths) and sum(lengths) == container.operations, 'a log of another length')
-        return [Stretch(code, length) for code, length in zip(codes, lengths)], indexes
+        stretches = [Stretch(code, length) for code, length in zip(codes, lengths)]
+        need(self.saved.flags & IDLE or not any(stretch.idle for stretch in stretches), 'operations without effect without the flag')
+        return stretches, indexes
 
     def _cut(self, owners, lengths, logs):
         """Gives each stretch its operations and its index, and each change its rows."""
