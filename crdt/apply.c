@@ -64,12 +64,14 @@ void container_free(dunlin_doc *doc, struct container *c) {
   watch_note_free(doc, c);
   if (has_map(c->kind)) map_free(&c->as.map);
   if (is_offer(c->kind)) reg_free(&c->as.offer, doc->env);
-  if (c->kind == DUNLIN_LIST) list_free(&c->as.list.list);
-  if (c->kind == DUNLIN_TEXT) text_free(&c->as.text.text);
-  if (c->kind == DUNLIN_TEXT) marks_free(&c->as.text.marks, doc->env);
+  if (c->kind == DUNLIN_LIST) list_free(&c->as.list->list);
+  if (c->kind == DUNLIN_TEXT) text_free(&c->as.text->text);
+  if (c->kind == DUNLIN_TEXT) marks_free(&c->as.text->marks, doc->env);
   struct sequence *s = sequence_of(c);
   if (s) walker_free(&s->walker);
   if (s) ENV_FREE_ARRAY(doc->env, s->tips, s->tip_cap);
+  if (c->kind == DUNLIN_TEXT) env_free(doc->env, c->as.text, sizeof *c->as.text);
+  if (c->kind == DUNLIN_LIST) env_free(doc->env, c->as.list, sizeof *c->as.list);
   oplog_free(&c->log, doc->env);
   ENV_FREE_ARRAY(doc->env, c->made.lvs, c->made.cap);
   ENV_FREE_ARRAY(doc->env, c->unknown.lvs, c->unknown.cap);
@@ -91,18 +93,29 @@ static void push_undo(dunlin_doc *doc, struct undo undo) {
   doc->open.undos[doc->open.undo_count++] = undo; /* apply_op() has made room */
 }
 
+/* What texts and lists have of their own.  False: out of memory. */
+static bool make_state(dunlin_doc *doc, struct container *c, enum dunlin_kind kind) {
+  if (kind == DUNLIN_TEXT) return (c->as.text = env_calloc(doc->env, 1, sizeof *c->as.text)) != NULL;
+  if (kind == DUNLIN_LIST) return (c->as.list = env_calloc(doc->env, 1, sizeof *c->as.list)) != NULL;
+  return true;
+}
+
 uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent) {
   if (ENV_GROW(doc->env, doc->containers, doc->container_cap, doc->container_count + 1)) return IDMAP_NONE;
   struct container *c = env_calloc(doc->env, 1, sizeof *c);
-  if (!c) return IDMAP_NONE;
+  bool made = c && make_state(doc, c, kind);
+  if (!made) {
+    env_free(doc->env, c, sizeof *c);
+    return IDMAP_NONE;
+  }
   c->kind = kind;
   c->parent = parent;
   c->provisional = true;
   c->void_from = LV_NONE;
   c->depth = doc->container_count ? (uint8_t)(doc->containers[parent]->depth + 1) : 0;
   if (has_map(kind)) map_init(&c->as.map, doc->env, doc->seed + doc->container_count);
-  if (kind == DUNLIN_LIST) list_init(&c->as.list.list, doc->env);
-  if (kind == DUNLIN_TEXT) text_init(&c->as.text.text, doc->env);
+  if (kind == DUNLIN_LIST) list_init(&c->as.list->list, doc->env);
+  if (kind == DUNLIN_TEXT) text_init(&c->as.text->text, doc->env);
   struct sequence *s = sequence_of(c);
   if (s) walker_init(&s->walker, &doc->graph, &c->log, &doc->voids, kind == DUNLIN_LIST ? &doc->values : NULL);
   doc->containers[doc->container_count] = c;
@@ -194,7 +207,7 @@ static int ready_walker(dunlin_doc *doc, const struct container *c, struct walke
   uint32_t base = g->open.critical;
   uint32_t from = c->void_from;
   /* Local edits count characters, so they need to know where the anchors of an earlier version are (places.c). */
-  if (doc->open.is_local && !g->open.builds_on_all && c->kind == DUNLIN_TEXT && c->as.text.has_marks) {
+  if (doc->open.is_local && !g->open.builds_on_all && c->kind == DUNLIN_TEXT && c->as.text->has_marks) {
     uint32_t anchor = first_anchor(c);
     if (anchor < from) from = anchor;
   }
@@ -224,8 +237,8 @@ static int prepare_sequence(dunlin_doc *doc, uint32_t container, struct sequence
 }
 
 static int ready_sequence(dunlin_doc *doc, struct container *c, struct sequence *s) {
-  if (c->kind == DUNLIN_LIST) list_open(&c->as.list.list);
-  else text_open(&c->as.text.text);
+  if (c->kind == DUNLIN_LIST) list_open(&c->as.list->list);
+  else text_open(&c->as.text->text);
   return s->walks ? ready_walker(doc, c, &s->walker) : 0;
 }
 
@@ -261,8 +274,8 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
 uint32_t version_size(const dunlin_doc *doc, const struct container *c) {
   (void)doc;
   bool list = c->kind == DUNLIN_LIST;
-  const struct sequence *s = list ? &c->as.list.sequence : &c->as.text.sequence;
-  uint32_t shown = list ? c->as.list.list.size : c->as.text.text.size;
+  const struct sequence *s = list ? &c->as.list->sequence : &c->as.text->sequence;
+  uint32_t shown = list ? c->as.list->list.size : c->as.text->text.size;
   if (s->waits) return s->size;
   /* The tracker counts more items than there are, since its base has no end. */
   return s->walks ? s->walker.tracker.now - (s->walker.tracker.effect - shown) : shown;
@@ -283,14 +296,14 @@ int walk_op(dunlin_doc *doc, struct container *c, const struct op *op, const str
 }
 
 static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) {
-  struct text_ctx ctx = {doc, &c->as.text.text};
+  struct text_ctx ctx = {doc, &c->as.text->text};
   struct walker_sink sink = text_sink;
   sink.ctx = &ctx;
   return walk_op(doc, c, op, &sink);
 }
 
 static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op) {
-  struct text_state *t = &c->as.text;
+  struct text_state *t = c->as.text;
   struct sequence *s = &t->sequence;
   uint32_t size = version_size(doc, c);
   t->has_marks |= op_is_anchor(op->kind);
@@ -650,8 +663,8 @@ static void revert_log(dunlin_doc *doc, const struct undo *u) {
   if (u->first) c->log.runs[u->first - 1] = u->run;
   c->void_from = u->entry;
   c->touched = 0;
-  if (c->kind == DUNLIN_LIST) list_revert(&c->as.list.list);
-  if (c->kind == DUNLIN_TEXT) text_revert(&c->as.text.text, &doc->text);
+  if (c->kind == DUNLIN_LIST) list_revert(&c->as.list->list);
+  if (c->kind == DUNLIN_TEXT) text_revert(&c->as.text->text, &doc->text);
   struct sequence *s = sequence_of(c);
   if (s && s->walks) walker_stop(&s->walker);
 }
@@ -668,7 +681,7 @@ static void revert_step(dunlin_doc *doc, struct undo *u) {
   switch (u->what) {
     case UNDO_LOG: revert_log(doc, u); break;
     case UNDO_MAP_WRITE: revert_write(doc, &c->as.map, u); break;
-    case UNDO_LIST_WRITE: reg_revert(&c->as.list.list.elements[u->entry], &doc->graph, &u->reg); break;
+    case UNDO_LIST_WRITE: reg_revert(&c->as.list->list.elements[u->entry], &doc->graph, &u->reg); break;
     case UNDO_COUNTER: c->as.counter = (int64_t)((uint64_t)c->as.counter - (uint64_t)u->amount); break;
     case UNDO_OFFER: reg_revert(&c->as.offer, &doc->graph, &u->reg); break;
     case UNDO_CONTAINER: container_drop_last(doc); break;
@@ -705,8 +718,8 @@ static void settle_container(dunlin_doc *doc, struct container *c) {
   const struct op_run *last = c->log.count ? &c->log.runs[c->log.count - 1] : NULL;
   if (last && last->lv + last->len > doc->open.lv) c->seen_all = s->behind ? LV_NONE : last->lv + last->len - 1;
   tip_note(doc, c, version_size(doc, c));
-  if (c->kind == DUNLIN_LIST) list_settle(&c->as.list.list);
-  else text_settle(&c->as.text.text);
+  if (c->kind == DUNLIN_LIST) list_settle(&c->as.list->list);
+  else text_settle(&c->as.text->text);
   if (s->waits) return;
   s->shown = doc->graph.lvs;
   settle_walker(doc, &s->walker, s->walks);

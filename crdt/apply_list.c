@@ -2,7 +2,7 @@
 #include "crdt/internal.h"
 
 uint32_t list_element_at(const struct container *c, uint32_t at) {
-  const struct list_state *l = &c->as.list;
+  const struct list_state *l = c->as.list;
   uint32_t pos = l->sequence.walks ? tracker_effect_index(&l->sequence.walker.tracker, at) : at;
   return pos == TRACKER_NONE ? LIST_NONE : list_get(&l->list, pos);
 }
@@ -72,8 +72,8 @@ static bool in_list(const struct op *op, uint32_t size) {
 
 int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *write, const struct reg_names *names) {
   struct container *c = doc->containers[op->container];
-  struct sequence *s = &c->as.list.sequence;
-  struct list_ctx ctx = {doc, op->container, &c->as.list.list, write, names};
+  struct sequence *s = &c->as.list->sequence;
+  struct list_ctx ctx = {doc, op->container, &c->as.list->list, write, names};
   uint32_t size = version_size(doc, c);
   if (!in_list(op, size)) return DUNLIN_ERANGE;
   if (size >= LV_LIMIT / 4) return DUNLIN_ELIMIT;
@@ -167,8 +167,8 @@ static int write_late(void *ctx, uint32_t pos, const struct op_run *run) {
 }
 
 int list_walk_in(dunlin_doc *doc, struct container *c) {
-  struct list *list = &c->as.list.list;
-  struct late late = {.container = c, .list = {.doc = doc, .list = list}, .walker = &c->as.list.sequence.walker};
+  struct list *list = &c->as.list->list;
+  struct late late = {.container = c, .list = {.doc = doc, .list = list}, .walker = &c->as.list->sequence.walker};
   struct walker_sink sink = {&late, put_late, take_late, move_late, write_late};
   list_open(list);
   int error = walker_replay(late.walker, doc->graph.lvs, &sink);

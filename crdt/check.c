@@ -116,7 +116,7 @@ static int append_anchor(void *ctx, uint32_t at, struct rope_anchor anchor) {
 
 /* Whether the text shows what its history says. */
 static int check_shown(dunlin_doc *doc, uint32_t container) {
-  const struct text *shown = &doc->containers[container]->as.text.text;
+  const struct text *shown = &doc->containers[container]->as.text->text;
   struct text again;
   struct buf a, b;
   int error = text_from_history(doc, container, &again);
@@ -143,8 +143,8 @@ static int check_shown(dunlin_doc *doc, uint32_t container) {
 
 static int check_text(dunlin_doc *doc, uint32_t container, bool deep) {
   struct container *c = doc->containers[container];
-  const struct walker *w = &c->as.text.sequence.walker;
-  int error = text_check(&c->as.text.text, deep);
+  const struct walker *w = &c->as.text->sequence.walker;
+  int error = text_check(&c->as.text->text, deep);
   if (!error && deep) error = container_show(doc, container);
   if (!error && w->is_live) error = tracker_check(&w->tracker, deep);
   if (!error && w->is_live && (w->base > w->to || w->to > doc->graph.lvs)) error = DUNLIN_ECORRUPT;

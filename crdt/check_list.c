@@ -106,11 +106,11 @@ int list_agrees(const struct list *list, const struct graph *graph, const struct
 
 int check_list(dunlin_doc *doc, uint32_t container, bool deep) {
   const struct container *c = doc->containers[container];
-  const struct walker *w = &c->as.list.sequence.walker;
-  int error = list_check(&c->as.list.list, deep);
+  const struct walker *w = &c->as.list->sequence.walker;
+  int error = list_check(&c->as.list->list, deep);
   if (!error && deep) error = container_show(doc, container);
   if (!error && w->is_live) error = tracker_check(&w->tracker, deep);
   if (!error && w->is_live && (w->base > w->to || w->to > doc->graph.lvs)) error = DUNLIN_ECORRUPT;
   if (error || !deep) return error;
-  return list_agrees(&c->as.list.list, &doc->graph, &c->log, &doc->voids, &doc->values, doc->graph.lvs);
+  return list_agrees(&c->as.list->list, &doc->graph, &c->log, &doc->voids, &doc->values, doc->graph.lvs);
 }

@@ -17,7 +17,7 @@ static int open_sequence(dunlin_doc *doc, dunlin_obj obj, struct container **out
 
 /* How many items show, with anchors. */
 static uint32_t shown_size(const struct container *c) {
-  return c->kind == DUNLIN_LIST ? c->as.list.list.size : c->as.text.text.size;
+  return c->kind == DUNLIN_LIST ? c->as.list->list.size : c->as.text->text.size;
 }
 
 /* The last operation on it comes after all others; LV_NONE: nobody knows of one. */
@@ -97,7 +97,7 @@ int dunlin_cursor_make(const dunlin_doc *shown, dunlin_obj obj, size_t at, enum 
     if (at > shown_size(c)) return DUNLIN_ERANGE;
     cursor.place = (uint32_t)at;
   } else {
-    const struct text *text = &c->as.text.text;
+    const struct text *text = &c->as.text->text;
     error = unit_in(doc, c, at, &at);
     if (!error && at > text->size - text->anchors) error = DUNLIN_ERANGE;
     if (error) return error;
@@ -178,7 +178,7 @@ int dunlin_cursor_at(const dunlin_doc *shown, dunlin_obj obj, const struct dunli
   if (error) return error;
   size_t result = place;
   if (c->kind == DUNLIN_TEXT) {
-    result -= text_anchors_before(&c->as.text.text, place);
+    result -= text_anchors_before(&c->as.text->text, place);
     error = unit_out(doc, c, &result);
   }
   if (!error) *at = result;

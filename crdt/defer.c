@@ -26,7 +26,7 @@ const struct walker_sink text_sink = {NULL, insert, erase, NULL, NULL};
 
 /* An error in the middle leaves a text that has to be made again. */
 static int text_walk_in(dunlin_doc *doc, struct container *c) {
-  struct text_state *t = &c->as.text;
+  struct text_state *t = c->as.text;
   struct text_ctx ctx = {doc, &t->text};
   struct walker_sink sink = text_sink;
   sink.ctx = &ctx;
@@ -60,12 +60,12 @@ bool sequence_waits(const struct sequence *s, const struct oplog *log) {
 int container_show(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
   struct sequence *s = sequence_of(c);
-  bool lost = c->kind == DUNLIN_TEXT && c->as.text.lost;
+  bool lost = c->kind == DUNLIN_TEXT && c->as.text->lost;
   if (!s || (!lost && !sequence_waits(s, &c->log))) return 0;
   if (doc->open.is_open && c->touched == doc->open.stamp)
     return 0; /* all was brought in before; what is new is its own */
   int error = lost ? docfile_load(doc) : walk_in(doc, c, s);
-  lost = c->kind == DUNLIN_TEXT && c->as.text.lost;
+  lost = c->kind == DUNLIN_TEXT && c->as.text->lost;
   if (!error && lost) error = text_rebuild(doc, container);
   if (error && lost && doc->file) doc->file->wanted = true; /* before the next change */
   if (!error) s->shown = doc->graph.lvs;

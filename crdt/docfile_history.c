@@ -341,7 +341,7 @@ static bool place_characters(struct history *h, struct container_history *c, uin
 
 static bool place_span(struct history *h, uint32_t container, const struct docfile_span *span) {
   struct container_history *c = &h->containers[container];
-  const struct marks *m = &h->doc->containers[container]->as.text.marks;
+  const struct marks *m = &h->doc->containers[container]->as.text->marks;
   size_t at = oplog_by_ord(&c->log, span->ord);
   bool ok = true;
   for (uint32_t ord = span->ord, end = ord + span->len, next; ok && ord < end; ord = next) {
@@ -364,7 +364,7 @@ static int place_text(struct history *h, uint32_t container) {
   int error = docfile_spans(&h->graph, &c->log, &h->voids, &spans, &count, &cap);
   for (size_t i = 0; !error && i < count; i++)
     if (!place_span(h, container, &spans[i])) error = DUNLIN_EFORMAT;
-  const struct marks *m = &h->doc->containers[container]->as.text.marks;
+  const struct marks *m = &h->doc->containers[container]->as.text->marks;
   if (!error && (c->shown != h->file->shown[container] || c->anchors != m->anchor_count)) error = DUNLIN_EFORMAT;
   ENV_FREE_ARRAY(env, spans, cap);
   return error;
@@ -597,14 +597,14 @@ static bool element_write_agrees(const struct history *h, uint32_t container, co
 
 /* What is written to a list hangs on which of its elements an index means, so all of it has to be found out again. */
 static int check_list_state(const struct history *h, uint32_t container) {
-  const struct list *list = &h->doc->containers[container]->as.list.list;
+  const struct list *list = &h->doc->containers[container]->as.list->list;
   for (uint32_t at = 0; at < list->size; at++) {
     const struct reg *reg = &list->elements[list_get(list, at)];
     for (uint32_t k = 0; k < reg->count; k++)
       if (reg_at(reg, k)->lv < h->file->lvs && !element_write_agrees(h, container, reg_at(reg, k)))
         return DUNLIN_ECORRUPT;
   }
-  uint32_t shown = h->doc->containers[container]->as.list.sequence.shown;
+  uint32_t shown = h->doc->containers[container]->as.list->sequence.shown;
   return list_agrees(list, &h->graph, &h->containers[container].log, &h->voids, &h->values, shown);
 }
 
@@ -666,7 +666,7 @@ static int states_agree(const struct history *h) {
       error = DUNLIN_ECORRUPT;
     if (c->kind == DUNLIN_LIST && !plain) error = check_list_state(h, i);
     if (c->kind == DUNLIN_TEXT && !plain)
-      error = docfile_marks_agree(&c->as.text.marks, &h->graph, &h->containers[i].log, &h->values);
+      error = docfile_marks_agree(&c->as.text->marks, &h->graph, &h->containers[i].log, &h->values);
   }
   return error;
 }

@@ -24,7 +24,7 @@ static int put_anchor(void *ctx, uint32_t at, struct rope_anchor anchor) {
 }
 
 int docfile_write_marks(dunlin_doc *doc, const struct container *c, struct buf *out) {
-  const struct text *text = &c->as.text.text;
+  const struct text *text = &c->as.text->text;
   struct anchors_out anchors = {.doc = doc, .out = out};
   struct mark_list marks = {0};
   if (!text->anchors) return 0;

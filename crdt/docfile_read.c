@@ -241,8 +241,8 @@ static int read_offer(dunlin_doc *doc, struct container *c, struct mp_reader *r)
 
 static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, const uint8_t **utf8,
                      const uint8_t *end) {
-  struct text *text = &doc->containers[container]->as.text.text;
-  struct marks *m = &doc->containers[container]->as.text.marks;
+  struct text *text = &doc->containers[container]->as.text->text;
+  struct marks *m = &doc->containers[container]->as.text->marks;
   int error = docfile_read_marks(doc, m, r);
   if (error) return error;
   uint32_t anchors = (uint32_t)m->anchor_count;
@@ -257,7 +257,7 @@ static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, c
   else if (bytes) error = rope_load(&text->rope, *utf8, bytes, scalars);
   text->size = error ? 0 : scalars + anchors;
   text->anchors = error ? 0 : anchors;
-  doc->containers[container]->as.text.has_marks = anchors != 0;
+  doc->containers[container]->as.text->has_marks = anchors != 0;
   doc->file->shown[container] = scalars;
   *utf8 += bytes;
   return error;
@@ -461,7 +461,7 @@ static int fill_register(dunlin_doc *doc, struct registers_in *in, uint32_t cont
 }
 
 static int fill_list(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct mp_reader *r) {
-  struct list *list = &doc->containers[container]->as.list.list;
+  struct list *list = &doc->containers[container]->as.list->list;
   int error = 0;
   for (uint32_t i = 0; !error && i < doc->file->shown[container]; i++) {
     uint64_t writes = take_size(&in->sizes, r, in->count - in->next);
@@ -565,7 +565,7 @@ static bool must_replay(const dunlin_doc *doc) {
   for (size_t i = 0; i < doc->container_count; i++) {
     unknown |= doc->containers[i]->kind == DUNLIN_NULL;
     unknown |= plain && (doc->containers[i]->kind == DUNLIN_LIST || doc->containers[i]->kind == DUNLIN_FIRST);
-    unknown |= plain && doc->containers[i]->kind == DUNLIN_TEXT && doc->containers[i]->as.text.has_marks;
+    unknown |= plain && doc->containers[i]->kind == DUNLIN_TEXT && doc->containers[i]->as.text->has_marks;
   }
   return unknown || doc->void_count || doc->file->flags & FLAG_IDLE;
 }

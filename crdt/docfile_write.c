@@ -234,17 +234,17 @@ static int write_contents(struct writer *w, uint32_t container, struct buf *out)
   if (c->kind == DUNLIN_MAP) mp_write_uint(out, w->sorted[container].count);
   if (is_set(c->kind)) return write_set(w->doc, &c->as.map, out);
   if (is_offer(c->kind)) write_offer(w->doc, c, out);
-  if (c->kind == DUNLIN_LIST) mp_write_uint(out, c->as.list.list.size);
+  if (c->kind == DUNLIN_LIST) mp_write_uint(out, c->as.list->list.size);
   if (c->kind == DUNLIN_COUNTER) mp_write_int(out, c->as.counter);
   if (c->kind != DUNLIN_TEXT) return 0;
   int error = docfile_write_marks(w->doc, c, out);
   if (error) return error;
-  size_t bytes = text_bytes(&c->as.text.text);
-  mp_write_uint(out, c->as.text.text.size - c->as.text.text.anchors);
+  size_t bytes = text_bytes(&c->as.text->text);
+  mp_write_uint(out, c->as.text->text.size - c->as.text->text.anchors);
   mp_write_uint(out, bytes);
   uint8_t *at = buf_extend(&w->sections[DOCFILE_TEXT], bytes);
   if (bytes && !at) return w->sections[DOCFILE_TEXT].error;
-  if (bytes) text_copy(&c->as.text.text, &w->doc->text, at);
+  if (bytes) text_copy(&c->as.text->text, &w->doc->text, at);
   return 0;
 }
 
@@ -324,7 +324,7 @@ static int write_registers(struct writer *w, struct buf *out) {
   for (size_t i = 0; !error && i < doc->container_count; i++) {
     const struct container *c = doc->containers[i];
     if (c->kind == DUNLIN_MAP) error = add_map(w, &r, &w->sorted[i]);
-    if (c->kind == DUNLIN_LIST) error = add_list(w, &r, &c->as.list.list);
+    if (c->kind == DUNLIN_LIST) error = add_list(w, &r, &c->as.list->list);
   }
   if (!error) write_live(w, &r, out);
   planes_free(&r.keys);

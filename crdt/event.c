@@ -39,7 +39,7 @@ static bool holds(const struct dunlin_value *value, uint32_t container) {
 /* Notes the indexes of all containers in a list, once. */
 static int scan_list(struct look *l, uint32_t at) {
   const dunlin_doc *doc = l->doc;
-  const struct list *list = &doc->containers[at]->as.list.list;
+  const struct list *list = &doc->containers[at]->as.list->list;
   if (!l->index_in_list) {
     l->index_in_list = env_calloc(doc->env, doc->container_count, sizeof *l->index_in_list);
     if (!l->index_in_list) return DUNLIN_ENOMEM;
@@ -232,7 +232,7 @@ static void look_at_key(struct look *l, const struct watch_before *before) {
 }
 
 static void look_at_item(struct look *l, uint32_t container, uint32_t at, const struct watch_before *before) {
-  const struct list *list = &l->doc->containers[container]->as.list.list;
+  const struct list *list = &l->doc->containers[container]->as.list->list;
   struct dunlin_event event = {
       .kind = DUNLIN_EVENT_ITEM, .origin = l->doc->containers[container]->note->origin, .obj = {container}, .at = at};
   if (!compare(l, &event, before, &list->elements[list_get(list, at)])) return;
@@ -273,7 +273,7 @@ static void look_at_sequence(struct look *l, uint32_t container) {
 
 static void look_at_marks(struct look *l, uint32_t container) {
   const struct container *c = l->doc->containers[container];
-  if (!c->note->marks && c->as.text.text.marked == c->note->marked) return;
+  if (!c->note->marks && c->as.text->text.marked == c->note->marked) return;
   struct dunlin_event event = {
       .kind = DUNLIN_EVENT_MARKS, .origin = c->note->origin, .obj = {container}, .path = l->path};
   emit(l, &event);

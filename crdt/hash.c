@@ -68,7 +68,7 @@ static void write_offer(dunlin_doc *doc, const struct container *c, struct buf *
 }
 
 static void write_list(dunlin_doc *doc, uint32_t container, struct buf *out) {
-  const struct list *list = &doc->containers[container]->as.list.list;
+  const struct list *list = &doc->containers[container]->as.list->list;
   int error = container_show(doc, container);
   if (error) out->error = error;
   mp_write_array(out, list->size);
@@ -109,7 +109,7 @@ static int write_marks(dunlin_doc *doc, const struct container *c, struct buf *o
 }
 
 static void write_text(dunlin_doc *doc, uint32_t container, struct buf *out) {
-  const struct text *text = &doc->containers[container]->as.text.text;
+  const struct text *text = &doc->containers[container]->as.text->text;
   int error = container_show(doc, container);
   if (error) out->error = error;
   if (!error && text->anchors) error = write_marks(doc, doc->containers[container], out);

@@ -75,8 +75,8 @@ struct container {
   uint32_t ref, made_ref;  /* its numbers in the columns of the change that is being written: by id, and as made */
   union {
     struct map map;
-    struct list_state list;
-    struct text_state text;
+    struct list_state *list; /* of their own: they are large, and most containers are neither */
+    struct text_state *text;
     int64_t counter;
     struct reg offer; /* max, min, first: the one offer that shows; sets are maps, by the bytes of their members */
   } as;
@@ -275,7 +275,7 @@ struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunli
 
 /* What a text or list has in common with the other; NULL for other containers. */
 static inline struct sequence *sequence_of(struct container *c) {
-  return c->kind == DUNLIN_LIST ? &c->as.list.sequence : c->kind == DUNLIN_TEXT ? &c->as.text.sequence : NULL;
+  return c->kind == DUNLIN_LIST ? &c->as.list->sequence : c->kind == DUNLIN_TEXT ? &c->as.text->sequence : NULL;
 }
 
 /* ---- apply_list.c ------------------------------------------------------------------------------------------- */

@@ -36,8 +36,8 @@ void marks_free(struct marks *m, const struct dunlin_env *env) {
 }
 
 void marks_found(dunlin_doc *doc, struct container *c) {
-  forget_saved(&c->as.text.marks, doc->env);
-  for (size_t i = 0; i < c->log.count; i++) c->as.text.has_marks |= op_is_anchor(c->log.runs[i].kind);
+  forget_saved(&c->as.text->marks, doc->env);
+  for (size_t i = 0; i < c->log.count; i++) c->as.text->has_marks |= op_is_anchor(c->log.runs[i].kind);
 }
 
 int marks_ranked(const struct marks *m, const struct graph *graph) {
@@ -94,7 +94,7 @@ static const struct mark_saved *saved_of(const struct marks *m, uint32_t lv) {
 
 /* Key and value of the mark that operation `lv` starts. */
 static int read_content(const dunlin_doc *doc, const struct container *c, struct mark *mark) {
-  const struct mark_saved *saved = saved_of(&c->as.text.marks, mark->lv);
+  const struct mark_saved *saved = saved_of(&c->as.text->marks, mark->lv);
   if (saved) {
     mark->key = saved->key;
     mark->value = saved->value;
@@ -140,7 +140,7 @@ struct ranking {
 static bool yields(const void *ctx, uint32_t a, uint32_t b) {
   const struct ranking *r = ctx;
   uint32_t x = r->marks->list[a].lv, y = r->marks->list[b].lv;
-  const struct mark_saved *s = saved_of(&r->text->as.text.marks, x), *t = saved_of(&r->text->as.text.marks, y);
+  const struct mark_saved *s = saved_of(&r->text->as.text->marks, x), *t = saved_of(&r->text->as.text->marks, y);
   if (s && t) return s->rank < t->rank;
   if (s || t) return s;
   return graph_wins(&r->doc->graph, y, x);
@@ -177,7 +177,7 @@ static int pair_anchors(dunlin_doc *doc, const struct container *c, const struct
 }
 
 int marks_collect(dunlin_doc *doc, const struct container *c, struct mark_list *marks) {
-  const struct text *text = &c->as.text.text;
+  const struct text *text = &c->as.text->text;
   struct anchor_list found = {.env = doc->env};
   marks->count = 0;
   int error = text_each_anchor(text, 0, text->size, note_anchor, &found);
@@ -284,9 +284,9 @@ static int index_runs(struct marks *m, const struct dunlin_env *env, uint32_t *o
 
 /* Makes the index of a text's marks, unless it is there. */
 static int ready_index(dunlin_doc *doc, struct container *c) {
-  struct marks *m = &c->as.text.marks;
+  struct marks *m = &c->as.text->marks;
   const struct column *values = &doc->values;
-  if (m->is_indexed && m->edits == c->as.text.text.edits && m->values == values->buf.data &&
+  if (m->is_indexed && m->edits == c->as.text->text.edits && m->values == values->buf.data &&
       m->values_base == values->base)
     return 0;
   m->is_indexed = m->is_at = false;
@@ -297,7 +297,7 @@ static int ready_index(dunlin_doc *doc, struct container *c) {
   ENV_FREE_ARRAY(doc->env, order, 2 * count);
   if (error) return error;
   m->is_indexed = true;
-  m->edits = c->as.text.text.edits;
+  m->edits = c->as.text->text.edits;
   m->values = values->buf.data;
   m->values_base = values->base;
   return 0;
@@ -320,7 +320,7 @@ static uint32_t run_from(const struct marks *m, uint32_t low, uint32_t high, uin
 
 int marks_say(dunlin_doc *doc, struct container *c, uint32_t from, uint32_t to, struct dunlin_bytes key,
               const struct dunlin_value *value, bool *same) {
-  struct marks *m = &c->as.text.marks;
+  struct marks *m = &c->as.text->marks;
   int error = ready_index(doc, c);
   if (error) return error;
   size_t low = 0, high = m->key_count;
@@ -343,7 +343,7 @@ int marks_say(dunlin_doc *doc, struct container *c, uint32_t from, uint32_t to, 
 
 /* Looks at the characters around `at`, which is below `size`, that have the same marks. */
 static int go_to_span(dunlin_doc *doc, struct container *c, uint32_t at, uint32_t size) {
-  struct marks *m = &c->as.text.marks;
+  struct marks *m = &c->as.text->marks;
   int error = ready_index(doc, c);
   if (error || (m->is_at && at - m->from < m->to - m->from)) return error;
   if (ENV_GROW(doc->env, m->here, m->here_cap, m->key_count)) return DUNLIN_ENOMEM;
@@ -369,7 +369,7 @@ static int text_to_read(dunlin_doc *doc, dunlin_obj text, struct container **c, 
   *c = container_of(doc, text, DUNLIN_TEXT);
   int error = *c ? container_show(doc, text.index) : DUNLIN_EKIND;
   if (error) return error;
-  *size = (*c)->as.text.text.size - (*c)->as.text.text.anchors;
+  *size = (*c)->as.text->text.size - (*c)->as.text->text.anchors;
   error = unit_in(doc, *c, *at, at);
   return !error && *at >= *size ? DUNLIN_ERANGE : error;
 }
@@ -380,9 +380,9 @@ int dunlin_text_span(const dunlin_doc *shown, dunlin_obj text, size_t at, struct
   uint32_t size;
   int error = text_to_read(doc, text, &c, &size, &at);
   if (error) return error;
-  const struct marks *m = &c->as.text.marks;
+  const struct marks *m = &c->as.text->marks;
   struct dunlin_span span = {0, size, 0};
-  if (c->as.text.text.anchors) {
+  if (c->as.text->text.anchors) {
     error = go_to_span(doc, c, (uint32_t)at, size);
     span = (struct dunlin_span){m->from, m->to, m->here_count};
   }
@@ -398,10 +398,10 @@ int dunlin_text_span_mark(const dunlin_doc *shown, dunlin_obj text, size_t at, s
   struct container *c;
   uint32_t size;
   int error = text_to_read(doc, text, &c, &size, &at);
-  if (!error && !c->as.text.text.anchors) error = DUNLIN_ENOENT;
+  if (!error && !c->as.text->text.anchors) error = DUNLIN_ENOENT;
   if (!error) error = go_to_span(doc, c, (uint32_t)at, size);
   if (error) return error;
-  const struct marks *m = &c->as.text.marks;
+  const struct marks *m = &c->as.text->marks;
   if (i >= m->here_count) return DUNLIN_ENOENT;
   const struct mark *mark = &m->all.list[m->runs[m->here[i]].mark];
   *key = mark->key;
@@ -423,9 +423,9 @@ static const struct mark *winner_at(const struct mark_list *marks, struct dunlin
 }
 
 int marks_check(dunlin_doc *doc, struct container *c) {
-  uint32_t size = c->as.text.text.size - c->as.text.text.anchors;
-  const struct marks *m = &c->as.text.marks;
-  if (!c->as.text.text.anchors) return 0;
+  uint32_t size = c->as.text->text.size - c->as.text->text.anchors;
+  const struct marks *m = &c->as.text->marks;
+  if (!c->as.text->text.anchors) return 0;
   for (uint32_t at = 0; at < size; at++) {
     int error = go_to_span(doc, c, at, size);
     if (error) return error;

@@ -52,7 +52,7 @@ static bool has_room(dunlin_doc *doc, struct container *c, const struct change *
 static bool next_text(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id, struct container *c,
                       struct change_row row) {
   struct graph *g = &doc->graph;
-  struct text_state *t = &c->as.text;
+  struct text_state *t = c->as.text;
   struct sequence *s = &t->sequence;
   if (!s->tip_count || s->tips[s->tip_count - 1].lv + 1 != g->lvs) return false; /* its length is not at hand */
   uint32_t size = s->tips[s->tip_count - 1].size, at = column_end(&doc->text);

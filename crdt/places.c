@@ -28,7 +28,7 @@ static int by_lv(const void *a, const void *b) {
 /* The anchors of an earlier version. */
 static int find_earlier(struct places *p) {
   const struct oplog *log = &p->text->log;
-  const struct tracker *t = &p->text->as.text.sequence.walker.tracker;
+  const struct tracker *t = &p->text->as.text->sequence.walker.tracker;
   const struct oplog_row *row = &p->doc->open.row; /* not in the log yet */
   int error = 0;
   for (size_t i = 0; !error && i < log->count; i++) {
@@ -46,7 +46,7 @@ static int find_earlier(struct places *p) {
 }
 
 int places_begin(struct places *p, dunlin_doc *doc, const struct container *text) {
-  const struct text_state *t = &text->as.text;
+  const struct text_state *t = text->as.text;
   p->doc = doc;
   p->text = text;
   p->size = p->entities = void_size(doc, text);
@@ -68,7 +68,7 @@ void places_end(struct places *p) {
 
 uint32_t places_entity(const struct places *p, uint32_t character) {
   if (character >= p->size) return p->entities;
-  if (!p->is_earlier) return text_entity(&p->text->as.text.text, character);
+  if (!p->is_earlier) return text_entity(&p->text->as.text->text, character);
   for (size_t i = 0; i < p->earlier.count && p->earlier.list[i].at <= character; i++) character++;
   return character;
 }
@@ -80,7 +80,7 @@ uint32_t places_behind(const struct places *p, uint32_t character) {
 /* Whether what belongs to the character before it stands at `at`. */
 static bool is_closing(const struct places *p, uint32_t at) {
   struct rope_anchor anchor;
-  if (!p->is_earlier) return text_anchor_at(&p->text->as.text.text, at, &anchor) && !anchor.is_opening;
+  if (!p->is_earlier) return text_anchor_at(&p->text->as.text->text, at, &anchor) && !anchor.is_opening;
   for (size_t i = 0; i < p->earlier.count; i++)
     if (p->earlier.list[i].at == at) return !p->earlier.list[i].anchor.is_opening;
   return false;
@@ -94,7 +94,7 @@ uint32_t places_gap(const struct places *p, uint32_t character) {
 }
 
 static int anchors_between(const struct places *p, uint32_t from, uint32_t to, struct anchor_places *out) {
-  if (!p->is_earlier) return text_each_anchor(&p->text->as.text.text, from, to, note, out);
+  if (!p->is_earlier) return text_each_anchor(&p->text->as.text->text, from, to, note, out);
   int error = 0;
   for (size_t i = 0; !error && i < p->earlier.count; i++) {
     const struct anchor_place *a = &p->earlier.list[i];

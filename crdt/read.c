@@ -91,7 +91,7 @@ static int list_now(const dunlin_doc *shown, dunlin_obj list, const struct list 
   dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* where what is there already shows is no part of the state */
   const struct container *c = container_of(doc, list, DUNLIN_LIST);
   if (!c) return DUNLIN_EKIND;
-  *out = &c->as.list.list;
+  *out = &c->as.list->list;
   return container_show(doc, list.index);
 }
 
@@ -128,7 +128,7 @@ static const struct text *text_now(const dunlin_doc *shown, dunlin_obj text, boo
   dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* where what is there already shows is no part of the state */
   struct container *c = container_of(doc, text, DUNLIN_TEXT);
   *failed = c && container_show(doc, text.index);
-  return c && !*failed ? &c->as.text.text : NULL;
+  return c && !*failed ? &c->as.text->text : NULL;
 }
 
 size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text) {
@@ -161,9 +161,9 @@ int dunlin_text_part(const dunlin_doc *shown, dunlin_obj text, size_t from, size
   if (!error) error = unit_in(doc, c, from, &from);
   if (!error) error = unit_in(doc, c, to, &to);
   if (error) return error;
-  if (from > to || to > c->as.text.text.size - c->as.text.text.anchors) return DUNLIN_ERANGE;
+  if (from > to || to > c->as.text->text.size - c->as.text->text.anchors) return DUNLIN_ERANGE;
   buf_init(&part, doc->env, SIZE_MAX / 2);
-  error = text_each_in(&c->as.text.text, &doc->text, (uint32_t)from, (uint32_t)(to - from), copy_piece, &part);
+  error = text_each_in(&c->as.text->text, &doc->text, (uint32_t)from, (uint32_t)(to - from), copy_piece, &part);
   if (!error) error = part.error;
   if (!error) error = buf_take(&part, out, len);
   buf_free(&part);

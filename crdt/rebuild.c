@@ -67,11 +67,11 @@ int text_rebuild(dunlin_doc *doc, uint32_t container) {
   int error = text_from_history(doc, container, &text);
   if (error) return error;
   watch_replaced(doc, c, &text);
-  text_free(&c->as.text.text);
-  c->as.text.text = text;
-  c->as.text.sequence.shown = doc->graph.lvs;
-  c->as.text.lost = false;
-  walker_stop(&c->as.text.sequence.walker);
+  text_free(&c->as.text->text);
+  c->as.text->text = text;
+  c->as.text->sequence.shown = doc->graph.lvs;
+  c->as.text->lost = false;
+  walker_stop(&c->as.text->sequence.walker);
   return 0;
 }
 

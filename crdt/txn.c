@@ -405,7 +405,7 @@ int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunli
   if (!error) error = list_item(doc, c, index, &op.a);
   if (error) return error;
   uint32_t element = list_element_at(c, op.a);
-  const struct reg *reg = element == LIST_NONE ? NULL : &c->as.list.list.elements[element];
+  const struct reg *reg = element == LIST_NONE ? NULL : &c->as.list->list.elements[element];
   return reg && is_settled_value(doc, reg, &value) ? 0 : perform(doc, &op, NULL);
 }
 
@@ -483,8 +483,8 @@ static struct text *text_in_hand(const dunlin_doc *doc, dunlin_obj text, uint8_t
   if (!doc->open.is_open || doc->txn_error || row->kind != kind || !row->len || doc->open.row_container != text.index)
     return NULL;
   struct container *c = doc->containers[text.index];
-  if (c->kind != DUNLIN_TEXT || doc->watch || c->as.text.sequence.walks || !doc->open.is_local) return NULL;
-  return c->as.text.text.anchors ? NULL : &c->as.text.text; /* which indexes do not count */
+  if (c->kind != DUNLIN_TEXT || doc->watch || c->as.text->sequence.walks || !doc->open.is_local) return NULL;
+  return c->as.text->text.anchors ? NULL : &c->as.text->text; /* which indexes do not count */
 }
 
 /* Typing: what is inserted joins both the row and the edit that waits.  Does nothing and says so when it is not that simple. */

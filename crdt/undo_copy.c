@@ -57,8 +57,8 @@ int undo_copy(dunlin_doc *doc, uint32_t from, uint32_t to) {
   if (error) return txn_fail(doc, error);
   if (c->kind == DUNLIN_MAP) return copy_map(doc, &c->as.map, copy);
   if (is_set(c->kind)) return copy_set(doc, &c->as.map, copy);
-  if (c->kind == DUNLIN_LIST) return copy_list(doc, &c->as.list.list, copy);
-  if (c->kind == DUNLIN_TEXT) return copy_text(doc, &c->as.text.text, copy);
+  if (c->kind == DUNLIN_LIST) return copy_list(doc, &c->as.list->list, copy);
+  if (c->kind == DUNLIN_TEXT) return copy_text(doc, &c->as.text->text, copy);
   if (c->kind == DUNLIN_COUNTER) return dunlin_counter_add(doc, copy, c->as.counter);
   if (is_offer(c->kind) && c->as.offer.count) return dunlin_offer(doc, copy, reg_at(&c->as.offer, 0)->value);
   return 0;

@@ -96,8 +96,8 @@ int undo_note_gone(dunlin_doc *doc, uint32_t container, uint32_t at, uint32_t a,
   *gone = (struct undo_gone){.container = container, .lv = doc->open.lv + doc->open.index, .a = a};
   buf_init(&gone->text, u->env, UINT32_MAX);
   int error;
-  if (c->kind == DUNLIN_LIST) error = take_items(u, &c->as.list.list, at, len, gone);
-  else error = text_take(&c->as.text.text, &doc->text, at, len, &gone->text);
+  if (c->kind == DUNLIN_LIST) error = take_items(u, &c->as.list->list, at, len, gone);
+  else error = text_take(&c->as.text->text, &doc->text, at, len, &gone->text);
   if (!error) error = gone->text.error;
   if (error) {
     gone_free(u->env, gone);
@@ -161,7 +161,7 @@ static int join_gone(dunlin_undo *u, struct undo_change *c) {
 
 static const struct reg *register_of(const dunlin_doc *doc, const struct undo *step) {
   const struct container *c = doc->containers[step->container];
-  if (step->what == UNDO_LIST_WRITE) return &c->as.list.list.elements[step->entry];
+  if (step->what == UNDO_LIST_WRITE) return &c->as.list->list.elements[step->entry];
   return &c->as.map.entries[step->entry].reg;
 }
 

@@ -250,7 +250,7 @@ static int restore_element(dunlin_undo *u, dunlin_obj list, size_t at, const str
 
 static int revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t list, uint32_t at) {
   dunlin_doc *doc = u->doc;
-  const struct list *l = &doc->containers[list]->as.list.list;
+  const struct list *l = &doc->containers[list]->as.list->list;
   const struct reg *reg = &l->elements[list_get(l, at)];
   struct own_writes own;
   uint32_t child;
@@ -266,7 +266,7 @@ static int revert_elements(dunlin_undo *u, const struct undo_step *step, uint32_
   dunlin_doc *doc = u->doc;
   int error = container_show(doc, list);
   if (error) return txn_fail(doc, error);
-  for (uint32_t at = 0; !error && at < doc->containers[list]->as.list.list.size; at++)
+  for (uint32_t at = 0; !error && at < doc->containers[list]->as.list->list.size; at++)
     error = revert_element(u, step, list, at);
   return error;
 }

@@ -502,7 +502,7 @@ static int insert_text(dunlin_undo *u, dunlin_obj text, const struct undo_edit *
 }
 
 static int edit_text(dunlin_undo *u, dunlin_obj text, const struct undo_edit *e) {
-  const struct text *t = &u->doc->containers[text.index]->as.text.text;
+  const struct text *t = &u->doc->containers[text.index]->as.text->text;
   size_t at = e->at - text_anchors_before(t, e->at);
   return e->inserts ? insert_text(u, text, e, at) : dunlin_text_splice(u->doc, text, at, e->len, NULL, 0);
 }
@@ -525,7 +525,7 @@ static int insert_item(dunlin_undo *u, dunlin_obj list, const struct undo_edit *
 /* Whether somebody else has written to the element. */
 static bool is_others(const dunlin_undo *u, const struct undo_step *step, dunlin_obj list, uint32_t at) {
   const dunlin_doc *doc = u->doc;
-  const struct list *l = &doc->containers[list.index]->as.list.list;
+  const struct list *l = &doc->containers[list.index]->as.list->list;
   const struct reg *reg = &l->elements[list_get(l, at)];
   for (uint32_t i = 0; i < reg->count; i++) {
     const struct reg_write *write = reg_at(reg, i);

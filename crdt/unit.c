@@ -15,7 +15,7 @@ static bool counts_scalars(const dunlin_doc *doc, enum dunlin_unit unit) {
 int unit_in(dunlin_doc *doc, struct container *c, size_t at, size_t *character) {
   *character = at;
   if (counts_scalars(doc, doc->unit)) return 0;
-  struct text *text = &c->as.text.text;
+  struct text *text = &c->as.text->text;
   int error = text_flush(text, &doc->text);
   if (error) return error;
   enum rope_unit unit = rope_unit_of(doc->unit);
@@ -25,8 +25,8 @@ int unit_in(dunlin_doc *doc, struct container *c, size_t at, size_t *character) 
 
 int unit_out(dunlin_doc *doc, struct container *c, size_t *at) {
   if (counts_scalars(doc, doc->unit)) return 0;
-  int error = text_flush(&c->as.text.text, &doc->text);
-  if (!error) *at = rope_convert(&c->as.text.text.rope, ROPE_CHARACTERS, rope_unit_of(doc->unit), *at);
+  int error = text_flush(&c->as.text->text, &doc->text);
+  if (!error) *at = rope_convert(&c->as.text->text.rope, ROPE_CHARACTERS, rope_unit_of(doc->unit), *at);
   return error;
 }
 
@@ -43,9 +43,9 @@ int dunlin_text_convert(const dunlin_doc *shown, dunlin_obj text, enum dunlin_un
   struct container *c = container_of(doc, text, DUNLIN_TEXT);
   if ((unsigned)from > DUNLIN_UTF16 || (unsigned)to > DUNLIN_UTF16) return DUNLIN_EINVAL;
   int error = c ? container_show(doc, text.index) : DUNLIN_EKIND;
-  if (!error) error = text_flush(&c->as.text.text, &doc->text);
+  if (!error) error = text_flush(&c->as.text->text, &doc->text);
   if (error) return error;
-  const struct rope *rope = &c->as.text.text.rope;
+  const struct rope *rope = &c->as.text->text.rope;
   size_t character = rope_convert(rope, rope_unit_of(from), ROPE_CHARACTERS, at);
   if (rope_convert(rope, ROPE_CHARACTERS, rope_unit_of(from), character) != at) return DUNLIN_ERANGE;
   *out = rope_convert(rope, ROPE_CHARACTERS, rope_unit_of(to), character);

@@ -45,11 +45,11 @@ static bool differs(const dunlin_doc *doc, const struct container *c) {
 
 uint32_t void_size(const dunlin_doc *doc, const struct container *c) {
   if (!differs(doc, c)) return version_size(doc, c);
-  return c->kind == DUNLIN_LIST ? c->as.list.list.size : c->as.text.text.size;
+  return c->kind == DUNLIN_LIST ? c->as.list->list.size : c->as.text->text.size;
 }
 
 static uint32_t prepare_index(const struct container *c, uint32_t at, bool item) {
-  const struct walker *w = c->kind == DUNLIN_LIST ? &c->as.list.sequence.walker : &c->as.text.sequence.walker;
+  const struct walker *w = c->kind == DUNLIN_LIST ? &c->as.list->sequence.walker : &c->as.text->sequence.walker;
   return tracker_prepare_index(&w->tracker, at, item);
 }
 

@@ -155,7 +155,7 @@ static struct watch_note *note_new(dunlin_doc *doc, uint32_t container, const st
     }
   }
   w->noted[w->noted_count++] = container;
-  if (c->kind == DUNLIN_TEXT) note->marked = c->as.text.text.marked;
+  if (c->kind == DUNLIN_TEXT) note->marked = c->as.text->text.marked;
   return note;
 }
 
@@ -165,12 +165,12 @@ struct watch_note *watch_note_of(dunlin_doc *doc, uint32_t container, const stru
   if (is_new) c->note = note_new(doc, container, state);
   if (!c->note) return NULL;
   if (c->kind == DUNLIN_TEXT) {
-    c->as.text.text.splices = &c->note->splices;
-    c->as.text.text.unit = doc->unit == DUNLIN_UTF8    ? ROPE_UTF8
-                           : doc->unit == DUNLIN_UTF16 ? ROPE_UTF16
-                                                       : ROPE_CHARACTERS;
+    c->as.text->text.splices = &c->note->splices;
+    c->as.text->text.unit = doc->unit == DUNLIN_UTF8    ? ROPE_UTF8
+                            : doc->unit == DUNLIN_UTF16 ? ROPE_UTF16
+                                                        : ROPE_CHARACTERS;
   }
-  if (c->kind == DUNLIN_LIST) c->as.list.list.splices = &c->note->splices;
+  if (c->kind == DUNLIN_LIST) c->as.list->list.splices = &c->note->splices;
   if (is_new) splices_open(&c->note->splices);
   return c->note;
 }
@@ -239,13 +239,13 @@ void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry) {
 void watch_item(dunlin_doc *doc, const struct container *c, uint32_t at, uint32_t element) {
   struct watch *w = doc->watch;
   if (!c->note || !splices_set(&c->note->splices, at, (uint32_t)w->before_count)) return;
-  struct watch_before before = before_of(&c->as.list.list.elements[element]);
+  struct watch_before before = before_of(&c->as.list->list.elements[element]);
   before.item = true;
   if (!note_before(w, before)) w->lost = true; /* then nobody looks at what the splices say */
 }
 
 void watch_replaced(const dunlin_doc *doc, struct container *c, struct text *now) {
-  struct text *before = &c->as.text.text;
+  struct text *before = &c->as.text->text;
   if (!c->note) return;
   now->splices = before->splices;
   now->unit = before->unit;
@@ -270,8 +270,8 @@ void watch_lost(dunlin_doc *doc) {
 /* ---- Forgetting --------------------------------------------------------------------------------------------- */
 
 void watch_note_free(dunlin_doc *doc, struct container *c) {
-  if (c->kind == DUNLIN_TEXT) c->as.text.text.splices = NULL;
-  if (c->kind == DUNLIN_LIST) c->as.list.list.splices = NULL;
+  if (c->kind == DUNLIN_TEXT) c->as.text->text.splices = NULL;
+  if (c->kind == DUNLIN_LIST) c->as.list->list.splices = NULL;
   if (!c->note) return;
   splices_free(&c->note->splices);
   env_free(doc->env, c->note, sizeof *c->note);

@@ -33,7 +33,7 @@ static void note_middle(struct watch_note *note, size_t front, size_t before, si
 }
 
 static void compare_lists(const struct container *c, const struct list *old) {
-  const struct list *list = &c->as.list.list;
+  const struct list *list = &c->as.list->list;
   uint32_t front = 0, back = 0, least = list->size < old->size ? list->size : old->size;
 #define SAME(i, k) same_shown(&list->elements[list_get(list, i)], &old->elements[list_get(old, k)])
   while (front < least && SAME(front, front)) front++;
@@ -58,7 +58,7 @@ static uint32_t count_units(const uint8_t *text, size_t len, enum dunlin_unit un
 
 static int compare_texts(const dunlin_doc *doc, const struct container *c, const dunlin_doc *old_doc,
                          const struct text *old) {
-  const struct text *text = &c->as.text.text;
+  const struct text *text = &c->as.text->text;
   size_t len = text_bytes(text), old_len = text_bytes(old), least = len < old_len ? len : old_len, front = 0, back = 0;
   uint8_t *a = env_alloc(doc->env, len), *b = env_alloc(doc->env, old_len);
   if (a && b) {
@@ -98,7 +98,7 @@ static bool same_marks(const dunlin_doc *a, const dunlin_doc *b, dunlin_obj text
 }
 
 static void compare_marks(const dunlin_doc *doc, struct container *c, const dunlin_doc *old_doc, uint32_t at) {
-  const struct text *text = &c->as.text.text, *old = &old_doc->containers[at]->as.text.text;
+  const struct text *text = &c->as.text->text, *old = &old_doc->containers[at]->as.text->text;
   struct watch_note *note = c->note;
   note->marked = text->marked;
   bool any = text->anchors || old->anchors;
@@ -110,14 +110,14 @@ static int compare_container(dunlin_doc *doc, uint32_t at, dunlin_doc *old_doc) 
   int error = container_show(doc, at);
   c->note = old->note; /* what was noted since the last look stays */
   old->note = NULL;
-  if (c->note && c->kind == DUNLIN_TEXT) c->note->marks |= old->as.text.text.marked != c->note->marked;
+  if (c->note && c->kind == DUNLIN_TEXT) c->note->marks |= old->as.text->text.marked != c->note->marked;
   struct watch_note *note = error ? NULL : watch_note_of(doc, at, old);
   if (!note) return DUNLIN_ENOMEM;
   note->origin |= DUNLIN_ORIGIN_VOID;
   if (has_map(c->kind)) compare_maps(doc, at, &old->as.map);
-  if (c->kind == DUNLIN_LIST) compare_lists(c, &old->as.list.list);
+  if (c->kind == DUNLIN_LIST) compare_lists(c, &old->as.list->list);
   if (c->kind != DUNLIN_TEXT) return 0;
-  error = compare_texts(doc, c, old_doc, &old->as.text.text);
+  error = compare_texts(doc, c, old_doc, &old->as.text->text);
   if (!error) compare_marks(doc, c, old_doc, at);
   return error;
 }

@@ -258,7 +258,7 @@ static void a_list_that_could_not_be_read_is_as_it_was(void **state) {
   test_send(from, doc);
   assert_true(lags(doc));
   const struct container *c = doc->containers[obj_of(doc).index];
-  const struct list *list = &c->as.list.list;
+  const struct list *list = &c->as.list->list;
   size_t before = list->size;
   for (uint64_t n = 1; lags(doc); n++) {
     s.allocations = 0;
@@ -269,7 +269,7 @@ static void a_list_that_could_not_be_read_is_as_it_was(void **state) {
     FAILS(dunlin_list_get(doc, obj_of(doc), 0, &value), DUNLIN_ENOMEM);
     s.fail_at = 0;
     assert_int_equal(list->size, before);
-    OK(list_agrees(list, &doc->graph, &c->log, &doc->voids, &doc->values, c->as.list.sequence.shown));
+    OK(list_agrees(list, &doc->graph, &c->log, &doc->voids, &doc->values, c->as.list->sequence.shown));
   }
   s.fail_at = 0;
   assert_true(failed > 20);

@@ -52,7 +52,7 @@ int program_key_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, s
 }
 
 int program_element_over(dunlin_doc *doc, dunlin_obj list, size_t at, struct rng *rng) {
-  const struct list *l = &doc->containers[list.index]->as.list.list;
+  const struct list *l = &doc->containers[list.index]->as.list->list;
   struct dunlin_value value = any_value(rng);
   uint32_t over[WRITE_NAMES_MAX];
   size_t count = some_writes(&l->elements[list_get(l, (uint32_t)at)], rng, over);
