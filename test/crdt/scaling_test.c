@@ -270,6 +270,55 @@ static void wide_fragments(struct history *h) {
   come_back(h, one);
 }
 
+/* One change that marks [from, to). */
+static void mark(dunlin_doc *doc, size_t from, size_t to, int64_t value) {
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_mark(doc, text_of(doc), from, to, dunlin_key("m"), int_value(value), 0));
+  OK(dunlin_commit(doc, 0, NULL));
+}
+
+/* One author marks every word of a text; then two type into it, the other one having seen none of the marks. */
+static void typing_among_marks(struct history *h) {
+  char *text = repeated(h->n, "word ");
+  begin_with(h, text);
+  free(text);
+  dunlin_doc *one = leave(h), *two = leave(h);
+  for (size_t i = 0; i < h->n; i++) mark(one, 5 * i, 5 * i + 4, (int64_t)i + 1);
+  for (size_t i = 0; i < h->n; i++) {
+    edit(one, 5 * i + 4, 0, "x");
+    edit(two, 6 * i + 4, 0, "y");
+  }
+  come_back(h, one);
+  come_back(h, two);
+}
+
+/* Two authors who mark one word again and again while apart; a third writes backwards at its end meanwhile. */
+static void marking_one_word(struct history *h) {
+  begin_with(h, "a word.");
+  dunlin_doc *one = leave(h), *two = leave(h), *three = leave(h);
+  for (size_t i = 0; i < h->n; i++) {
+    mark(one, 2, 6, (int64_t)i + 1);
+    mark(two, 2, 6, -(int64_t)i - 1);
+    edit(three, 6, 0, "x");
+  }
+  come_back(h, one);
+  come_back(h, two);
+  come_back(h, three);
+}
+
+/* One author types, and marks each character; the other one writes backwards at the same place. */
+static void marking_what_is_typed(struct history *h) {
+  begin_with(h, "()");
+  dunlin_doc *one = leave(h), *two = leave(h);
+  for (size_t i = 0; i < h->n; i++) {
+    edit(one, 1 + i, 0, "x");
+    mark(one, 1 + i, 2 + i, (int64_t)i + 1);
+    edit(two, 1, 0, "y");
+  }
+  come_back(h, one);
+  come_back(h, two);
+}
+
 static void list_in_turns(struct history *h) {
   write_in_turns(h, false);
 }
@@ -292,6 +341,9 @@ static const struct shape shapes[] = {
     {"wide fragments", wide_fragments, 4000, true},
     {"list in turns", list_in_turns, 4000},
     {"list and map in turns", list_and_map_in_turns, 4000},
+    {"typing among marks", typing_among_marks, 500},
+    {"marking one word", marking_one_word, 500},
+    {"marking what is typed", marking_what_is_typed, 1000},
 };
 
 /* ---- Measuring ---------------------------------------------------------------------------------------------- */

@@ -173,6 +173,8 @@ static void write_apart(dunlin_doc *doc, int side) {
   dunlin_list_set(doc, list, 1, (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = side + 0.5});
   dunlin_list_insert_child(doc, list, 2, side ? DUNLIN_TEXT : DUNLIN_MAP);
   dunlin_text_splice(doc, text, 2, 1, side ? "right" : "left", side ? 5 : 4);
+  dunlin_text_mark(doc, text, 1, 4, dunlin_key("m"), (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = side},
+                   side ? 0 : DUNLIN_GROWS_AT_START | DUNLIN_GROWS_AT_END);
   dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("s"), (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = side});
   map = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("m"), DUNLIN_MAP);
   dunlin_map_put(doc, map, dunlin_key("x"), (struct dunlin_value){.kind = DUNLIN_BYTES, .as.string = {"\0\1", 2}});

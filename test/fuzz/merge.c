@@ -84,7 +84,11 @@ static void edit_text(dunlin_doc *doc, dunlin_obj text, struct fuzz_in *in) {
   static const char *const words[] = {"", "x", "yz", "\xc3\xa9t\xc3\xa9", "\xf0\x9f\xa6\x86", "hello"};
   size_t size = dunlin_text_size(doc, text), at = fuzz_below(in, size + 1), remove = fuzz_below(in, size - at + 1);
   const char *word = words[fuzz_below(in, 6)];
-  dunlin_text_splice(doc, text, at, remove, word, strlen(word));
+  uint8_t what = fuzz_byte(in);
+  if (what % 4) dunlin_text_splice(doc, text, at, remove, word, strlen(word));
+  else
+    dunlin_text_mark(doc, text, at, at + remove, (struct dunlin_bytes){keys[what / 4 % 4], 1}, any_value(in),
+                     what / 16 % 4u);
 }
 
 /* One transaction, on the current version or on that of an earlier change.  Writes fail for their depth alone. */

@@ -71,6 +71,15 @@ static void edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   }
 }
 
+static void mark_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
+  static const char *const names[] = {"bold", "link", "note"};
+  char scratch[64];
+  size_t size = dunlin_text_size(doc, text), from = rng_below(rng, size + 1), to = from + rng_below(rng, 20);
+  const char *name = names[rng_below(rng, 3)];
+  unsigned grows = (unsigned)rng_below(rng, 4);
+  dunlin_text_mark(doc, text, from, to < size ? to : size, dunlin_key(name), any_value(rng, scratch), grows);
+}
+
 static void edit_text(dunlin_doc *doc, dunlin_obj text, struct rng *rng) {
   static const char *const words[] = {"the ", "tide ", "\xc3\xa9t\xc3\xa9 ", "\xf0\x9f\xa6\x86", SIM_MARKER, "\n", "a"};
   size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1), remove = 0;
@@ -85,13 +94,14 @@ static void edit_counter(dunlin_doc *doc, dunlin_obj counter, struct rng *rng) {
 }
 
 static void edit_something(dunlin_doc *doc, struct rng *rng) {
-  switch (rng_below(rng, 8)) {
+  switch (rng_below(rng, 9)) {
     case 0: edit_map(doc, DUNLIN_ROOT, rng); break;
     case 1:
     case 2: edit_map(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("map"), DUNLIN_MAP), rng); break;
     case 3:
     case 4: edit_list(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST), rng); break;
     case 5: edit_counter(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("count"), DUNLIN_COUNTER), rng); break;
+    case 6: mark_text(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT), rng); break;
     default: edit_text(doc, dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT), rng);
   }
 }
