@@ -17,6 +17,7 @@ void tracker_free(struct tracker *t) {
   ENV_FREE_ARRAY(t->env, t->index, t->index_cap);
   ENV_FREE_ARRAY(t->env, t->entries, t->entry_cap);
   tracker_moves_free(t);
+  tracker_chain_free(t);
   tracker_init(t, t->env, t->before, t->wins, t->ctx);
 }
 
@@ -205,6 +206,7 @@ static void split_leaf(struct tracker *t, uint32_t at) {
 int tracker_reset(struct tracker *t, uint32_t first_ord) {
   if (ENV_GROW(t->env, t->leaves, t->leaf_cap, 4) || ENV_GROW(t->env, t->nodes, t->node_cap, 4)) return DUNLIN_ENOMEM;
   tracker_moves_free(t);
+  if (t->link_count) tracker_chain_reset(t);
   t->leaf_count = t->node_count = t->height = 1;
   t->root = 0;
   t->first_ord = first_ord;
@@ -401,24 +403,16 @@ static const struct tracker_span *span_or_end(const struct tracker *t, struct pl
 /* A closing anchor is not in the way of what is inserted behind it, unless something in the version hangs on it: its left origin is
  * taken instead. */
 static uint32_t left_origin(const struct tracker *t, uint32_t left, uint32_t next_left) {
-  while (left < TRACKER_BASE && left != next_left) {
-    struct place p = find_item(t, left);
-    const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
-    if (s->right != TRACKER_BEHIND) break;
-    left = tracker_left_of(s, p.offset);
-  }
-  return left;
+  if (left >= TRACKER_BASE || left == next_left) return left;
+  struct place p = find_item(t, left);
+  if (!tracker_is_closing(tracker_span_at(t, p))) return left;
+  return tracker_chain_has(t, left, next_left, false) ? next_left : tracker_chain_root(t, left, false);
 }
 
 /* Likewise an opening anchor for what is inserted before it. */
 static uint32_t right_origin(const struct tracker *t, const struct tracker_span *next, uint32_t offset) {
   if (!next) return TRACKER_NONE;
-  uint32_t right = next->id + offset;
-  while (tracker_is_opening(next)) {
-    right = next->right;
-    next = tracker_span_at(t, find_item(t, right));
-  }
-  return right;
+  return tracker_is_opening(next) ? tracker_chain_root(t, next->id, true) : next->id + offset;
 }
 
 uint32_t tracker_put(struct tracker *t, uint32_t ord, uint32_t at, uint32_t len, uint32_t state) {
@@ -438,6 +432,7 @@ static uint32_t put_closing(struct tracker *t, uint32_t ord, uint32_t at, uint32
   struct tracker_span span = {.id = ord, .len = 1, .right = TRACKER_BEHIND, .state = state};
   struct place p = find_gap(t, at, &span.left), to = next_inserted(t, p);
   if (to.leaf != p.leaf || to.slot != p.slot) p = tracker_order(t, p, to, span.left, span.right, &span);
+  tracker_chain_add(t, &span, false);
   put_span(t, p, span);
   return p.effect;
 }
@@ -476,6 +471,7 @@ static uint32_t put_opening(struct tracker *t, uint32_t ord, uint32_t at, uint32
     tracker_count_before(t, p, &now, &p.effect);
     p = tracker_order(t, p, to, span.left, span.right, &span);
   }
+  tracker_chain_add(t, &span, true);
   put_span(t, p, span);
   return p.effect;
 }

@@ -58,6 +58,13 @@ struct tracker_stretch {
   uint32_t value, step;
 };
 
+struct tracker_link {
+  uint32_t ord;  /* TRACKER_NONE: free */
+  uint32_t root; /* what the last of the chain hangs on, which is no such anchor */
+  uint32_t depth;
+  uint32_t jump; /* one further down the chain, and so many that two or three such steps go twice as far */
+};
+
 struct tracker {
   const struct dunlin_env *env;
   struct tracker_leaf *leaves;
@@ -78,6 +85,9 @@ struct tracker {
   bool (*wins)(void *ctx, uint32_t ord, uint32_t other);
   void *ctx;
   struct tracker_moves *moves; /* NULL: nothing was moved */
+  /* Of each anchor that hangs on one of its own sort: a hash table by its number.  No honest program makes these.  tracker_chain.c */
+  struct tracker_link *links;
+  size_t link_count, link_cap;
 };
 
 void tracker_init(struct tracker *tracker, const struct dunlin_env *env,
@@ -96,6 +106,7 @@ uint32_t tracker_insert(struct tracker *tracker, uint32_t ord, uint32_t at, uint
 
 /* Likewise an anchor of a mark, which keeps to the item behind it (`opening`) or to the one before it: there it stays, whatever others
  * insert between the two. */
+int tracker_reserve_anchor(struct tracker *tracker, uint32_t ord_end); /* first; DUNLIN_ENOMEM or 0 */
 uint32_t tracker_insert_anchor(struct tracker *tracker, uint32_t ord, uint32_t at, bool opening, bool gone);
 
 /* Operations ord .. ord + len - 1 delete the `len` items from index `at` of the prepare version on, upwards or (`backward`) the last

@@ -65,12 +65,16 @@ static bool sibling_before(const struct tracker *t, const struct newcomer *x, co
 
 /* Whether an item is among the anchors from `from` on, each of which hangs on the next, up to the origin. */
 static bool is_passed(const struct tracker *t, uint32_t from, uint32_t origin, uint32_t item, bool opening) {
-  while (from != origin && from != item) {
-    struct place p = tracker_find_item(t, from);
-    const struct tracker_span *s = tracker_span_at(t, p);
-    from = opening ? s->right : tracker_left_of(s, p.offset);
-  }
-  return from != origin;
+  return from != origin && item != origin && tracker_chain_has(t, from, item, opening) &&
+         !tracker_chain_has(t, origin, item, opening);
+}
+
+/* The last anchor of a chain that the author of the newcomer had not seen either, and if it is none the span itself.  Only there can
+ * one be a sibling of the newcomer: its parent is in the version. */
+static const struct tracker_span *last_unseen(const struct tracker *t, const struct tracker_span *s) {
+  bool opening = tracker_is_opening(s);
+  if (!opening && !tracker_is_closing(s)) return s;
+  return tracker_span_at(t, tracker_find_item(t, tracker_chain_unseen(t, s->id, opening)));
 }
 
 /* Whether a span between the newcomer's origins comes before it. */
@@ -81,7 +85,7 @@ static bool goes_before(const struct tracker *t, const struct newcomer *x, const
     uint32_t parent = is_left ? s->right : s->left;
     const struct tracker_span *above = parent == TRACKER_NONE ? NULL : tracker_span_at(t, tracker_find_item(t, parent));
     if (above && !tracker_prepare_state(above)) {
-      s = above;
+      s = last_unseen(t, above);
       continue;
     }
     /* What hangs on an anchor that was passed over goes with it. */

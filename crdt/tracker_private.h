@@ -61,6 +61,22 @@ uint32_t tracker_index_run(const struct tracker *tracker, uint32_t ord, uint32_t
 struct place tracker_order(const struct tracker *tracker, struct place from, struct place to, uint32_t behind,
                            uint32_t next, const struct tracker_span *span);
 
+/* ---- tracker_chain.c ---------------------------------------------------------------------------------------- */
+
+static inline bool tracker_is_closing(const struct tracker_span *span) {
+  return span->right == TRACKER_BEHIND;
+}
+/* Notes what an anchor hangs on: its left origin, or (`opening`) its right one. */
+void tracker_chain_add(struct tracker *tracker, const struct tracker_span *anchor, bool opening);
+/* What the chain of an anchor hangs on at last. */
+uint32_t tracker_chain_root(const struct tracker *tracker, uint32_t anchor, bool opening);
+/* Whether `item` is the anchor or one that it hangs on, of its own sort. */
+bool tracker_chain_has(const struct tracker *tracker, uint32_t anchor, uint32_t item, bool opening);
+/* The last anchor on the way from this one, which is not inserted at the prepare version, that is not either. */
+uint32_t tracker_chain_unseen(const struct tracker *tracker, uint32_t anchor, bool opening);
+void tracker_chain_free(struct tracker *tracker);
+void tracker_chain_reset(struct tracker *tracker);
+
 /* ---- tracker_move.c, all for an item whose span is MOVED ---------------------------------------------------- */
 
 void tracker_moves_free(struct tracker *tracker);

@@ -151,6 +151,8 @@ int walker_go(struct walker *w, const uint32_t *version, size_t count) {
 
 static int apply_insert(struct walker *w, const struct op_run *run, struct op_piece piece, bool is_void,
                         const struct walker_sink *sink) {
+  int error = op_is_anchor(run->kind) ? tracker_reserve_anchor(&w->tracker, piece.ord + piece.len) : 0;
+  if (error) return error;
   uint32_t pos = op_is_anchor(run->kind)
                      ? tracker_insert_anchor(&w->tracker, piece.ord, piece.a, op_is_opening(run->kind), is_void)
                      : tracker_insert(&w->tracker, piece.ord, piece.a, piece.len, is_void);
