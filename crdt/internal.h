@@ -431,7 +431,11 @@ int text_rebuild(dunlin_doc *doc, uint32_t container);
 
 /* The character at a position of the text, which shows all, in the document's unit.  DUNLIN_ERANGE: beyond the end, or inside of one;
  * DUNLIN_ENOMEM.  And the other way. */
-int unit_in(dunlin_doc *doc, struct container *text, size_t at, size_t *character);
+int unit_convert(dunlin_doc *doc, struct container *text, size_t at, size_t *character);
+static inline int unit_in(dunlin_doc *doc, struct container *text, size_t at, size_t *character) {
+  *character = at;
+  return doc->unit == DUNLIN_SCALARS ? 0 : unit_convert(doc, text, at, character);
+}
 int unit_out(dunlin_doc *doc, struct container *text, size_t *at);
 
 /* ---- places.c ----------------------------------------------------------------------------------------------- */

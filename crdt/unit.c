@@ -12,8 +12,7 @@ static bool counts_scalars(const dunlin_doc *doc, enum dunlin_unit unit) {
   return unit == DUNLIN_SCALARS || !doc->text_wide || earlier;
 }
 
-int unit_in(dunlin_doc *doc, struct container *c, size_t at, size_t *character) {
-  *character = at;
+int unit_convert(dunlin_doc *doc, struct container *c, size_t at, size_t *character) {
   if (counts_scalars(doc, doc->unit)) return 0;
   struct text *text = &c->as.text->text;
   int error = text_flush(text, &doc->text);
