@@ -271,7 +271,7 @@ static bool items_agree(dunlin_doc *doc, uint32_t change, const struct dunlin_id
   uint32_t start = graph_start(&doc->graph, change), end = graph_start(&doc->graph, change + 1);
   for (; *next < doc->maker_count && doc->makers[*next].lv < end; ++*next) {
     const struct container *c = doc->containers[doc->makers[*next].container];
-    if (doc->containers[c->parent]->kind != DUNLIN_LIST) continue;
+    if (c->provisional || doc->containers[c->parent]->kind != DUNLIN_LIST) continue;
     struct container_id own = item_child_id(doc, id, doc->makers[*next].lv - start, c->kind);
     if (memcmp(&own, &c->id, sizeof own)) return false;
   }

@@ -79,7 +79,12 @@ class Agreement(unittest.TestCase):
         for seed in seeds(10):
             random = Random(seed)
             text = ''.join(vectors.unparse(f'seed {seed}: {i}', hostile.DOCUMENT, author.deltas(random)) for i in range(5))
-            self.agree(library('apply', text=text))
+            written = library('apply', text=text)
+            self.agree(written)
+            cases = [(vector.name, file, vector) for vector in written for _, file in vector.files]
+            for found, (_, _, vector) in zip(self.load([case[:2] for case in cases]), cases, strict=True):
+                with self.subTest(found.name):
+                    self.assertIn(found.lines[-1], vector.lines)  # the hash
 
     def load(self, cases):
         """Both sides on files: pairs of a name and bytes.  The vectors as the library has them."""
