@@ -249,6 +249,7 @@ static void a_full_queue_keeps_nobody_out(void **state) {
   assert_true(s.peak < DUNLIN_MAX_PENDING * 5 / 4);
   assert_int_equal(give(doc, &changes[1]).left_out, 1); /* there is no room to let it wait, but it can come again */
   for (size_t i = 0; i < chain; i++) assert_int_equal(give(doc, &changes[i]).applied, 1);
+  free_all(changes, chain);
   dunlin_doc_free(doc);
   assert_int_equal(s.live, 0);
 }

@@ -381,6 +381,7 @@ static const double most = BAR * BAR * BAR * BAR;
 
 /* What is over in a few milliseconds is no threat, and says little. */
 static bool within(const double *small, const double *large) {
+  if (test_is_sanitized) return true; /* it is the sanitizer that is measured then */
   for (int i = 0; i < STEPS; i++)
     if (large[i] > small[i] * most && large[i] > 5e-3) return false;
   return true;

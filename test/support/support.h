@@ -35,17 +35,23 @@ static inline uint64_t seed_first(void) {
   if (seed) return strtoull(seed, NULL, 10);
   return first ? strtoull(first, NULL, 10) : 1;
 }
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { test_is_sanitized = true };
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { test_is_sanitized = true };
+#else
+enum { test_is_sanitized = false };
+#endif
+#else
+enum { test_is_sanitized = false };
+#endif
+
 /* Under the sanitizers a tenth of the usual number. */
 static inline uint64_t seed_count(uint64_t usual) {
   const char *runs = getenv("TEST_RUNS");
   if (getenv("TEST_SEED")) return 1;
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-  usual = usual < 1000 ? usual : usual / 10;
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  usual = usual < 1000 ? usual : usual / 10;
-#endif
-#endif
+  if (test_is_sanitized && usual >= 1000) usual /= 10;
   return runs ? strtoull(runs, NULL, 10) : usual;
 }
 
