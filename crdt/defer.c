@@ -80,6 +80,12 @@ static size_t tip_at(const struct sequence *s, uint32_t lv) {
   return s->tip_count;
 }
 
+/* The last operation; LV_NONE. */
+static inline uint32_t newest_operation(const struct oplog *log) {
+  const struct op_run *last = log->count ? &log->runs[log->count - 1] : NULL;
+  return last ? last->lv + last->len - 1 : LV_NONE;
+}
+
 /* The last operation at or before `lv`; LV_NONE. */
 static uint32_t last_operation(const struct oplog *log, uint32_t lv) {
   size_t i = oplog_from(log, lv);
@@ -95,7 +101,11 @@ bool tip_find(const dunlin_doc *doc, struct container *c) {
   const struct graph *g = &doc->graph;
   s->tip = s->tip_count;
   if (g->open.parent_count != 1 || !s->tip_count) return false;
-  uint32_t lv = g->open.parents[0], last = last_operation(&c->log, LV_LIMIT);
+  uint32_t lv = g->open.parents[0], last = newest_operation(&c->log);
+  if (s->tips[s->tip_count - 1].lv == lv) { /* somebody goes on */
+    s->tip = s->tip_count - 1;
+    return true;
+  }
   bool all_seen = g->open.builds_on_all || last == LV_NONE || last < g->open.critical;
   s->tip = tip_at(s, lv);
   for (int left = all_seen ? 1 : most; left && s->tip == s->tip_count; left--) {
@@ -112,7 +122,7 @@ bool tip_find(const dunlin_doc *doc, struct container *c) {
 }
 
 bool tip_behind(const struct container *c, const struct sequence *s) {
-  return s->tips[s->tip].behind || last_operation(&c->log, LV_LIMIT) > s->tips[s->tip].lv;
+  return s->tips[s->tip].behind || newest_operation(&c->log) > s->tips[s->tip].lv;
 }
 
 int tip_reserve(dunlin_doc *doc, struct sequence *s) {
@@ -121,7 +131,7 @@ int tip_reserve(dunlin_doc *doc, struct sequence *s) {
 
 void tip_note(const dunlin_doc *doc, struct container *c, uint32_t size) {
   struct sequence *s = sequence_of(c);
-  uint32_t last = last_operation(&c->log, LV_LIMIT);
+  uint32_t last = newest_operation(&c->log);
   if (last == LV_NONE || last < doc->open.lv) return; /* it was only looked at */
   if (s->tip < s->tip_count) {
     s->tips[s->tip] = s->tips[s->tip_count - 1]; /* the tip moves on, and to the end, where it is found next time */
