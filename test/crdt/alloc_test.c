@@ -63,7 +63,7 @@ static void exchange(dunlin_doc **docs, int count) {
 
 static void record(struct history *h) {
   struct rng rng = rng_of(11);
-  dunlin_doc *docs[replicas_max];
+  dunlin_doc *docs[replicas_max] = {NULL};
   for (int i = 0; i < h->replicas; i++) docs[i] = test_doc((uint8_t)(1 + i));
   for (int i = 0; i < h->steps; i++) {
     dunlin_doc *doc = docs[i % h->replicas];
