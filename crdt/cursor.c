@@ -114,12 +114,7 @@ int dunlin_cursor_make(const dunlin_doc *shown, dunlin_obj obj, size_t at, enum 
 
 static int find_version(dunlin_doc *doc, const struct dunlin_cursor *cursor, uint32_t *version) {
   int error = cursor->count <= DUNLIN_CURSOR_HEADS && (unsigned)cursor->side <= DUNLIN_RIGHT ? 0 : DUNLIN_EINVAL;
-  for (uint32_t i = 0; !error && i < cursor->count; i++) {
-    uint32_t change;
-    error = names_find(doc, &cursor->heads[i], &change);
-    if (!error && change == IDMAP_NONE) error = DUNLIN_ENOENT;
-    if (!error) version[i] = graph_start(&doc->graph, change + 1) - 1;
-  }
+  for (uint32_t i = 0; !error && i < cursor->count; i++) error = names_find_last(doc, &cursor->heads[i], &version[i]);
   return error;
 }
 

@@ -397,10 +397,9 @@ static int changes_since(dunlin_doc *doc, const struct dunlin_id *since, size_t 
   size_t known = 0;
   if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, count)) return DUNLIN_ENOMEM;
   for (size_t i = 0; i < count; i++) {
-    uint32_t change;
-    int error = names_find(doc, &since[i], &change);
-    if (error) return error;
-    if (change != IDMAP_NONE) doc->scratch[known++] = graph_start(&doc->graph, change + 1) - 1;
+    int error = names_find_last(doc, &since[i], &doc->scratch[known]);
+    if (error && error != DUNLIN_ENOENT) return error;
+    known += !error;
   }
   int error = docfile_need(doc, doc->scratch, known);
   if (error) return error;

@@ -345,6 +345,14 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
   return all_find(doc, id, change);
 }
 
+int names_find_last(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *lv) {
+  uint32_t change;
+  int error = names_find(doc, id, &change);
+  if (error || change == IDMAP_NONE) return error ? error : DUNLIN_ENOENT;
+  *lv = graph_start(&doc->graph, change + 1) - 1;
+  return 0;
+}
+
 /* How many of the runs of an actor that has not forked begin at or before a number. */
 static size_t runs_from(const struct graph *g, const struct graph_actor *a, uint64_t number) {
   size_t low = 0, high = a->run_count;

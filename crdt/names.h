@@ -52,6 +52,8 @@ int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out);
 int names_actor_last(dunlin_doc *doc, uint32_t actor, struct dunlin_id *out);
 /* The change of that id, IDMAP_NONE when there is none. DUNLIN_ENOMEM. */
 int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change);
+/* The same by the local version of its last operation.  DUNLIN_ENOENT: there is none. */
+int names_find_last(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *lv);
 /* Whether that change of that actor is there.  DUNLIN_ENOMEM. */
 int names_known(dunlin_doc *doc, uint32_t actor, uint64_t number, const struct dunlin_id *id, bool *known);
 /* Keeps what must be kept when the open change becomes part of the graph.  DUNLIN_ENOMEM. */

@@ -38,14 +38,14 @@ static int edit_text(const dunlin_doc *doc, struct text *text, const struct chan
   return error;
 }
 
-/* Whether there is memory for all of it.  The text's bytes are in their column then. */
-static bool has_room(dunlin_doc *doc, struct container *c, const struct change *change) {
-  uint32_t end = column_end(&doc->text);
+/* Whether there is memory for all but a register; what the change brings is in its column then. */
+static bool has_room(dunlin_doc *doc, struct container *c, struct column *column, const void *data, size_t len) {
+  uint32_t end = column_end(column);
   if (graph_reserve_next(&doc->graph) || names_reserve_one(doc)) return false;
   if (ENV_GROW(doc->env, c->log.runs, c->log.cap, c->log.count + 1)) return false;
-  buf_append(&doc->text.buf, change->text.data, change->text.len);
-  if (!doc->text.buf.error) return true;
-  column_truncate(&doc->text, end);
+  buf_append(&column->buf, data, len);
+  if (!column->buf.error) return true;
+  column_truncate(column, end);
   return false;
 }
 
@@ -61,7 +61,7 @@ static bool next_text(dunlin_doc *doc, const struct change *change, const struct
       row.len > LV_LIMIT / 4 - size)
     return false;
   if (!waits && (g->head_count > 1 || t->lost || s->shown != g->lvs)) return false;
-  if (!has_room(doc, c, change)) return false;
+  if (!has_room(doc, c, &doc->text, change->text.data, change->text.len)) return false;
   if (!waits && edit_text(doc, &t->text, &row, at, (uint32_t)change->text.len)) {
     column_truncate(&doc->text, at);
     return false;
@@ -105,17 +105,6 @@ static uint32_t seen_by_last(void *ctx, uint32_t lv) {
   return by->seen;
 }
 
-/* Whether there is memory for all but the register.  The values are in their column then. */
-static bool has_room_to_set(dunlin_doc *doc, struct container *c, const struct change *change) {
-  uint32_t end = column_end(&doc->values);
-  if (graph_reserve_next(&doc->graph) || names_reserve_one(doc)) return false;
-  if (ENV_GROW(doc->env, c->log.runs, c->log.cap, c->log.count + 1)) return false;
-  buf_append(&doc->values.buf, change->values.at, (size_t)(change->values_end - change->values.at));
-  if (!doc->values.buf.error) return true;
-  column_truncate(&doc->values, end);
-  return false;
-}
-
 static bool next_set(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id, struct container *c,
                      struct change_row row) {
   struct graph *g = &doc->graph;
@@ -128,7 +117,8 @@ static bool next_set(dunlin_doc *doc, const struct change *change, const struct 
   struct reg *reg = &map->entries[entry].reg;
   struct last_saw by = {g, LV_NONE, LV_NONE};
   if (!knows_seen(&by, reg)) return false;
-  if (!has_room_to_set(doc, c, change)) return false;
+  size_t len = (size_t)(change->values_end - change->values.at);
+  if (!has_room(doc, c, &doc->values, change->values.at, len)) return false;
   graph_as_next(g, change->number, id); /* to be compared with the others */
   struct reg_undo undo;
   bool was = reg->count;

@@ -45,10 +45,9 @@ int dunlin_begin_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count
   if (ENV_GROW(doc->env, doc->scratch, doc->scratch_cap, count)) return DUNLIN_ENOMEM;
   size_t distinct = 0;
   for (size_t i = 0; i < count; i++) {
-    uint32_t change;
-    int error_found = names_find(doc, &heads[i], &change);
-    if (error_found || change == IDMAP_NONE) return error_found ? error_found : DUNLIN_ENOENT;
-    uint32_t last = graph_start(&doc->graph, change + 1) - 1;
+    uint32_t last;
+    error = names_find_last(doc, &heads[i], &last);
+    if (error) return error;
     bool repeated = false;
     for (size_t k = 0; k < distinct; k++) repeated |= doc->scratch[k] == last;
     if (!repeated) doc->scratch[distinct++] = last;

@@ -9,10 +9,9 @@
 
 static int find(dunlin_doc *doc, const struct dunlin_id *heads, size_t count, struct lv_set *out) {
   for (size_t i = 0; i < count; i++) {
-    uint32_t change;
-    int error = names_find(doc, &heads[i], &change);
-    if (error || change == IDMAP_NONE) return error ? error : DUNLIN_ENOENT;
-    uint32_t last = graph_start(&doc->graph, change + 1) - 1;
+    uint32_t last;
+    int error = names_find_last(doc, &heads[i], &last);
+    if (error) return error;
     if (ENV_GROW(doc->env, out->lvs, out->cap, out->count + 1)) return DUNLIN_ENOMEM;
     out->lvs[out->count++] = last;
   }
