@@ -18,10 +18,6 @@ static dunlin_obj child(const dunlin_doc *doc, const char *key) {
   return value.as.obj; /* a wrong kind shows at the first write */
 }
 
-static struct dunlin_value string_value(const char *text) {
-  return (struct dunlin_value){.kind = DUNLIN_STRING, .as.string = {text, strlen(text)}};
-}
-
 int edits_set_up(dunlin_doc *doc, const struct trace *trace) {
   static const char *const birds[] = {"dunlin", "knot",  "sanderling", "turnstone",
                                       "ruff",   "stint", "curlew",     "whimbrel"};
@@ -36,7 +32,7 @@ int edits_set_up(dunlin_doc *doc, const struct trace *trace) {
   dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("count"), DUNLIN_COUNTER);
   if (trace->start_len) dunlin_text_splice(doc, text, 0, 0, trace->start, trace->start_len);
   dunlin_text_splice(doc, more, 0, 0, notes, sizeof notes - 1);
-  for (size_t i = 0; i < sizeof birds / sizeof *birds; i++) dunlin_list_insert(doc, list, i, string_value(birds[i]));
+  for (size_t i = 0; i < sizeof birds / sizeof *birds; i++) dunlin_list_insert(doc, list, i, dunlin_string(birds[i]));
   rc = dunlin_commit(doc, 0, NULL);
   return rc < 0 ? rc : 0;
 }
@@ -55,8 +51,8 @@ static void edit_list(dunlin_doc *doc, const char *words, uint64_t *shared, uint
   size_t size = dunlin_list_size(doc, list);
   unsigned kind = draw(shared, 5);
   size_t at = draw(shared, 2) ? draw(shared, size < 8 ? size : 8) : draw(own, size);
-  if (size < 4 || kind < 2) dunlin_list_insert(doc, list, at, string_value(words));
-  else if (kind == 2) dunlin_list_set(doc, list, at, string_value(words));
+  if (size < 4 || kind < 2) dunlin_list_insert(doc, list, at, dunlin_string(words));
+  else if (kind == 2) dunlin_list_set(doc, list, at, dunlin_string(words));
   else if (kind == 3) dunlin_list_move(doc, list, at, draw(own, size));
   else dunlin_list_delete(doc, list, at, 1);
 }
@@ -66,7 +62,7 @@ static void edit_keys(dunlin_doc *doc, const char *words, uint64_t *shared, uint
   char key[16];
   int len = snprintf(key, sizeof key, "key %u", draw(shared, 6));
   if (draw(own, 5) == 0) dunlin_map_delete(doc, keys, (struct dunlin_bytes){key, (size_t)len});
-  else dunlin_map_put(doc, keys, (struct dunlin_bytes){key, (size_t)len}, string_value(words));
+  else dunlin_map_put(doc, keys, (struct dunlin_bytes){key, (size_t)len}, dunlin_string(words));
 }
 
 int edits_make(dunlin_doc *doc, unsigned device, unsigned k, unsigned seed, const char *marker) {
@@ -83,7 +79,7 @@ int edits_make(dunlin_doc *doc, unsigned device, unsigned k, unsigned seed, cons
   }
   if (k == 0) {
     snprintf(words, sizeof words, "%s by device %c", marker, 'a' + (int)device);
-    dunlin_map_put(doc, child(doc, "keys"), dunlin_key(marker), string_value(words));
+    dunlin_map_put(doc, child(doc, "keys"), dunlin_key(marker), dunlin_string(words));
   }
   /* Never 0, so every edit makes a change and the number of changes tells how far a device has come. */
   dunlin_counter_add(doc, child(doc, "count"), (int64_t)draw(&own, 100) + 1);

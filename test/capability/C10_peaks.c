@@ -3,10 +3,6 @@
 
 #include "test/support/support.h"
 
-static struct dunlin_value real_value(double v) {
-  return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = v};
-}
-
 /* The peak of a day, each with its own key. */
 static dunlin_obj day(dunlin_doc *doc, const char *date) {
   dunlin_obj days = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("peaks"), DUNLIN_MAP);
@@ -15,7 +11,7 @@ static dunlin_obj day(dunlin_doc *doc, const char *date) {
 
 static int offer(dunlin_doc *doc, const char *date, double v) {
   OK(dunlin_begin(doc));
-  OK(dunlin_offer(doc, day(doc, date), real_value(v)));
+  OK(dunlin_offer(doc, day(doc, date), dunlin_float(v)));
   int changes = dunlin_commit(doc, 0, NULL);
   OK(changes);
   return changes;
@@ -88,7 +84,7 @@ static void a_min_shows_the_lowest(void **state) {
   dunlin_obj best = dunlin_map_child(a, DUNLIN_ROOT, dunlin_key("best time"), DUNLIN_MIN);
   OK(dunlin_offer(a, best, int_value(90)));
   OK(dunlin_offer(a, best, int_value(81)));
-  OK(dunlin_offer(a, best, real_value(81.5)));
+  OK(dunlin_offer(a, best, dunlin_float(81.5)));
   OK(dunlin_offered(a, best, &value));
   assert_int_equal(value.as.integer, 81);
   assert_int_equal(dunlin_commit(a, 0, NULL), 1);
@@ -98,7 +94,7 @@ static void a_min_shows_the_lowest(void **state) {
 static void only_what_has_an_order_can_be_offered(void **state) {
   dunlin_doc *a = test_doc(1);
   const struct dunlin_value wrong[] = {
-      str_value("high"), {.kind = DUNLIN_NULL}, {.kind = DUNLIN_BOOL}, real_value(0.0)};
+      str_value("high"), {.kind = DUNLIN_NULL}, {.kind = DUNLIN_BOOL}, dunlin_float(0.0)};
   (void)state;
   for (size_t i = 0; i < 4; i++) {
     struct dunlin_value value = wrong[i];

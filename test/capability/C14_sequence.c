@@ -55,10 +55,9 @@ static void random_edits_end_equal(void **state) {
       OK(dunlin_commit(docs[d], 0, NULL));
       if (rng_chance(&rng, 1, 100)) test_send(docs[rng_below(&rng, devices)], docs[d]);
     }
-    sync_all(docs, devices);
-    for (size_t d = 0; d < devices; d++) assert_same_doc(docs[0], docs[d]);
+    end_equal(docs, devices);
     assert_true(dunlin_list_size(docs[0], lists[0]) > 0);
-    for (size_t d = 0; d < devices; d++) dunlin_doc_free(docs[d]);
+    free_docs(docs, devices);
   }
 }
 

@@ -64,12 +64,9 @@ static void random_moves_lose_nothing(void **state) {
       move(docs[d], lists[d], rng_below(&rng, photos), rng_below(&rng, photos));
       if (rng_chance(&rng, 1, 100)) test_send(docs[rng_below(&rng, devices)], docs[d]);
     }
-    sync_all(docs, devices);
-    for (size_t d = 0; d < devices; d++) {
-      assert_each_once(docs[d], lists[d], photos);
-      assert_same_doc(docs[0], docs[d]);
-    }
-    for (size_t d = 0; d < devices; d++) dunlin_doc_free(docs[d]);
+    end_equal(docs, devices);
+    for (size_t d = 0; d < devices; d++) assert_each_once(docs[d], lists[d], photos);
+    free_docs(docs, devices);
   }
 }
 

@@ -52,4 +52,13 @@ static inline void sync_all(dunlin_doc **docs, size_t count) {
   for (size_t i = 0; i + 1 < count; i++) test_sync(docs[i], docs[count - 1]);
 }
 
+/* Everybody gets everything and shows the same. */
+static inline void end_equal(dunlin_doc **docs, size_t count) {
+  sync_all(docs, count);
+  for (size_t i = 1; i < count; i++) assert_same_doc(docs[0], docs[i]);
+}
+static inline void free_docs(dunlin_doc **docs, size_t count) {
+  for (size_t i = 0; i < count; i++) dunlin_doc_free(docs[i]);
+}
+
 #endif

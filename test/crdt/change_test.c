@@ -1,7 +1,5 @@
 /* Changes and deltas as bytes: canonical or refused, by everyone alike; refused changes change nothing. */
-#include "crdt/change.h"
-
-#include "test/support/support.h"
+#include "test/support/changes.h"
 
 static int keep_bytes(void *ctx, const struct dunlin_id *id, struct dunlin_bytes change) {
   struct buf *out = ctx;
@@ -139,20 +137,6 @@ static void bombs(void **state) {
 
 /* ---- Deltas ------------------------------------------------------------------------------------------------- */
 
-struct collected {
-  struct change_id_bytes changes[512];
-  size_t count;
-};
-
-static int collect(void *ctx, const struct change_id_bytes *change) {
-  struct collected *c = ctx;
-  void *copy = malloc(change->bytes.len);
-  assert_true(copy && c->count < 512);
-  memcpy(copy, change->bytes.data, change->bytes.len);
-  c->changes[c->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
-  return 0;
-}
-
 /* A history with merges, far parents and several actors. */
 static dunlin_doc *history(struct rng *rng) {
   dunlin_doc *docs[3] = {test_doc(1), test_doc(2), test_doc(3)};
@@ -173,30 +157,28 @@ static void delta_gives_back_every_byte(void **state) {
   struct rng rng = rng_of(5);
   struct dunlin_id id = test_id(1);
   dunlin_doc *doc = history(&rng);
-  struct collected *first = calloc(1, sizeof *first), *again = calloc(1, sizeof *again);
+  struct pieces first = {0}, again = {0};
   void *delta;
   size_t len;
   struct buf rewritten;
   buf_init(&rewritten, dunlin_env_default(), 1 << 24);
   OK(dunlin_doc_delta(doc, NULL, 0, &delta, &len));
-  OK(delta_read(NULL, &id, delta, len, collect, first));
-  OK(delta_write(&rewritten, first->changes, first->count));
+  OK(delta_read(NULL, &id, delta, len, keep_piece, &first));
+  OK(delta_write(&rewritten, first.changes, first.count));
   assert_int_equal(rewritten.len, len);
   assert_memory_equal(rewritten.data, delta, len);
-  OK(delta_read(NULL, &id, rewritten.data, rewritten.len, collect, again));
-  assert_int_equal(first->count, dunlin_doc_changes(doc));
-  for (size_t i = 0; i < first->count; i++) {
+  OK(delta_read(NULL, &id, rewritten.data, rewritten.len, keep_piece, &again));
+  assert_int_equal(first.count, dunlin_doc_changes(doc));
+  for (size_t i = 0; i < first.count; i++) {
     struct dunlin_change_info info;
     OK(dunlin_doc_change_at(doc, i, &info));
-    assert_memory_equal(&info.id, &first->changes[i].id, sizeof info.id);
-    assert_memory_equal(&info.id, &again->changes[i].id, sizeof info.id);
-    free((void *)(uintptr_t)first->changes[i].bytes.data);
-    free((void *)(uintptr_t)again->changes[i].bytes.data);
+    assert_memory_equal(&info.id, &first.changes[i].id, sizeof info.id);
+    assert_memory_equal(&info.id, &again.changes[i].id, sizeof info.id);
   }
+  pieces_free(&first);
+  pieces_free(&again);
   dunlin_free(NULL, delta, len);
   buf_free(&rewritten);
-  free(first);
-  free(again);
   dunlin_doc_free(doc);
 }
 
@@ -243,13 +225,8 @@ static void damaged_delta(void **state) {
 /* ---- Valid form, invalid meaning ---------------------------------------------------------------------------- */
 
 /* A delta of one hand-made change of actor 7. */
-static void apply_raw(dunlin_doc *doc, struct dunlin_bytes canonical, struct dunlin_applied *applied) {
-  struct change_id_bytes change = {.bytes = canonical};
-  struct buf delta;
-  buf_init(&delta, dunlin_env_default(), 1 << 20);
-  OK(delta_write(&delta, &change, 1));
-  OK(dunlin_doc_apply(doc, delta.data, delta.len, applied));
-  buf_free(&delta);
+static struct dunlin_applied apply_canonical(dunlin_doc *doc, struct dunlin_bytes canonical) {
+  return give_change(doc, &(struct change_id_bytes){.bytes = canonical});
 }
 
 static void poisoned_changes(void **state) {
@@ -276,10 +253,10 @@ static void poisoned_changes(void **state) {
     test_send(a, b);
     OK(dunlin_doc_hash(a, &before));
     for (int twice = 0; twice < 2; twice++) {
-      apply_raw(a, cases[i].bytes, &applied);
+      applied = apply_canonical(a, cases[i].bytes);
       if (applied.refused != 1) fail_msg("%s: not refused", cases[i].what);
     }
-    apply_raw(b, cases[i].bytes, &applied);
+    applied = apply_canonical(b, cases[i].bytes);
     assert_int_equal(applied.refused, 1);
     OK(dunlin_doc_hash(a, &after));
     assert_memory_equal(&before, &after, sizeof before);
@@ -300,7 +277,7 @@ static void unknown_operation_is_kept(void **state) {
   test_send(a, b);
   static const struct dunlin_bytes newer =
       BYTES(CHANGE("\x96", "\x00", CONTAINERS, "\x93\x72\x00\x01", "\xa0\x92\xa1k\x01"));
-  apply_raw(a, newer, &applied);
+  applied = apply_canonical(a, newer);
   assert_int_equal(applied.applied, 1);
   OK(dunlin_begin(a));
   FAILS(dunlin_map_put(a, DUNLIN_ROOT, dunlin_key("x"), int_value(1)), DUNLIN_ENEWER);

@@ -1,7 +1,7 @@
 /* Whatever the order, repetition, batching or path by which changes come, documents end equal. */
 #include "test/crdt/program.h"
 
-#include "crdt/change.h"
+#include "test/support/changes.h"
 
 /* ---- Every causal order of a few concurrent changes --------------------------------------------------------- */
 
@@ -143,44 +143,13 @@ static void every_delivery_order(void **state) {
 
 /* ---- Random runs -------------------------------------------------------------------------------------------- */
 
-/* A delta in random pieces: each change alone, shuffled, some twice. */
-struct pieces {
-  struct change_id_bytes changes[4096];
-  size_t count;
-};
-
-static int keep_piece(void *ctx, const struct change_id_bytes *change) {
-  struct pieces *p = ctx;
-  void *copy = malloc(change->bytes.len);
-  assert_true(copy && p->count < sizeof p->changes / sizeof *p->changes);
-  memcpy(copy, change->bytes.data, change->bytes.len);
-  p->changes[p->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
-  return 0;
-}
-
+/* Each change alone, in any order, some of them twice. */
 static void deliver_shuffled(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
-  struct pieces *p = calloc(1, sizeof *p);
-  struct dunlin_id id = test_id(1);
-  void *delta;
-  size_t len;
-  OK(dunlin_doc_delta(from, NULL, 0, &delta, &len));
-  OK(delta_read(NULL, &id, delta, len, keep_piece, p));
-  dunlin_free(NULL, delta, len);
-  for (size_t i = p->count; i > 1; i--) {
-    size_t k = rng_below(rng, i);
-    struct change_id_bytes swap = p->changes[k];
-    p->changes[k] = p->changes[i - 1];
-    p->changes[i - 1] = swap;
-  }
-  for (size_t i = 0; i < p->count; i++) {
-    struct buf one;
-    buf_init(&one, dunlin_env_default(), 1 << 20);
-    OK(delta_write(&one, &p->changes[i], 1));
-    for (size_t times = 1 + !rng_below(rng, 5); times; times--) OK(dunlin_doc_apply(to, one.data, one.len, NULL));
-    buf_free(&one);
-  }
-  for (size_t i = 0; i < p->count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
-  free(p);
+  struct pieces p = pieces_of(from);
+  pieces_shuffle(&p, rng);
+  for (size_t i = 0; i < p.count; i++)
+    for (size_t times = 1 + !rng_below(rng, 5); times; times--) give_change(to, &p.changes[i]);
+  pieces_free(&p);
 }
 
 static void exchange(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {

@@ -12,6 +12,7 @@
 #include "crdt/doc.h"
 #include "crdt/docfile.h"
 #include "crdt/internal.h"
+#include "test/support/docfile.h"
 
 enum { input_max = 1 << 16 };
 enum { DELTAS, DOCUMENTS, PLAIN, kinds_of_input, HISTORIES = kinds_of_input, tallies };
@@ -152,25 +153,10 @@ static void try_delta(struct tally *t, struct seeded *memory, dunlin_doc *doc, c
   OK(doc_check(doc, false));
 }
 
-/* What the header of a document's compact form says that its sections hold. */
-static size_t declared(const struct input *in) {
-  const size_t magic = sizeof DOCFILE_MAGIC - 1;
-  if (in->len < magic) return 0;
-  struct mp_reader r = mp_reader_of(in->bytes + magic, in->len - magic);
-  size_t sum = 0;
-  mp_read_uint(&r, UINT64_MAX);
-  mp_read_bin(&r, SIZE_MAX);
-  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
-    sum += (size_t)mp_read_uint(&r, DOCFILE_SECTION_MAX);
-    mp_read_uint(&r, DOCFILE_SECTION_MAX);
-  }
-  return r.error ? 0 : sum;
-}
-
 static void try_document(struct tally *t, struct seeded *memory, const struct input *in) {
   struct dunlin_actor actor = {{91}};
   dunlin_doc *doc = NULL;
-  size_t raw = declared(in), live = measure(memory);
+  size_t raw = docfile_declared(in->bytes, in->len), live = measure(memory);
   if (raw < in->len) raw = in->len;
   uint8_t *bytes = exact_copy(in);
   int error = dunlin_doc_load(&memory->env, bytes, in->len, &actor, &doc);

@@ -1,7 +1,7 @@
 /* Texts and lists that lag behind: what comes from others is judged when it comes, exactly, though it shows only when somebody reads. */
 #include "crdt/internal.h"
 #include "test/fault/seeded.h"
-#include "test/support/support.h"
+#include "test/support/changes.h"
 
 enum { kinds = 2 };
 static const enum dunlin_kind both[kinds] = {DUNLIN_TEXT, DUNLIN_LIST};
@@ -77,30 +77,23 @@ struct write {
 /* Takes in a change by somebody new, of that one row, on the author's last one; whether it was accepted. */
 static bool accepts(dunlin_doc *doc, const dunlin_doc *author, struct write row, uint8_t actor) {
   const struct dunlin_actor name = {{actor, 1}};
-  struct dunlin_applied applied;
-  struct buf change, delta;
-  size_t heads;
+  struct buf change;
+  size_t count;
+  const struct dunlin_id *heads = dunlin_doc_heads(author, &count);
   buf_init(&change, dunlin_env_default(), 1 << 16);
-  buf_init(&delta, dunlin_env_default(), 1 << 16);
-  mp_write_array(&change, row.kind & OP_VALUES ? 6 : row.kind & OP_TEXT ? 5 : 4);
-  mp_write_bin_head(&change, sizeof(struct dunlin_id) + sizeof name);
-  buf_append(&change, dunlin_doc_heads(author, &heads)->bytes, sizeof(struct dunlin_id));
-  buf_append(&change, name.bytes, sizeof name);
-  mp_write_uint(&change, 0);
-  mp_write_bin(&change, doc->containers[obj_of(doc).index]->id.bytes, sizeof(struct container_id));
+  write_head(&change,
+             row.kind & OP_VALUES ? 6
+             : row.kind & OP_TEXT ? 5
+                                  : 4,
+             heads, 1, &name, 0, &doc->containers[obj_of(doc).index]->id);
   mp_write_array(&change, 3);
-  mp_write_uint(&change, row.kind);
-  mp_write_uint(&change, row.at);
-  mp_write_uint(&change, row.len);
+  write_row(&change, row.kind, row.at, row.len);
   if (row.kind & (OP_TEXT | OP_VALUES)) mp_write_str(&change, "x", row.kind == OP_TEXT_INSERT);
   if (row.kind & OP_VALUES) mp_write_array(&change, 1);
   if (row.kind & OP_VALUES) mp_write_int(&change, row.value);
-  struct change_id_bytes one = {.bytes = {change.data, change.len}};
-  one.id = change_id(dunlin_env_default(), &doc->id, one.bytes);
-  OK(delta_write(&delta, &one, 1));
-  OK(dunlin_doc_apply(doc, delta.data, delta.len, &applied));
+  struct change_id_bytes one = named(&change);
+  struct dunlin_applied applied = give_change(doc, &one);
   assert_int_equal(applied.applied + applied.refused, 1);
-  buf_free(&delta);
   buf_free(&change);
   return applied.applied;
 }

@@ -5,10 +5,11 @@
  * depth, and documents that got the changes in other ways are equal. */
 #include "test/crdt/program.h"
 
-#include "crdt/internal.h"
 #include "test/oracle/support.h"
+#include "test/support/changes.h"
+#include "test/support/raw.h"
 
-enum { replicas_max = 5, heads_max = 64, changes_max = 1024 };
+enum { replicas_max = 5, heads_max = 64 };
 
 struct replica {
   dunlin_doc *doc;
@@ -114,34 +115,19 @@ static void mark_text(struct run *run, dunlin_doc *doc, dunlin_obj text, size_t 
                       (unsigned)rng_below(&run->rng, 4)));
 }
 
-/* One operation as it is in a change: its index counts anchors, which the calls for applications never do. */
-static void write_raw(dunlin_doc *doc, dunlin_obj text, uint8_t kind, uint32_t at) {
-  struct op op = {.kind = kind, .container = text.index, .a = at, .len = 1, .at = column_end(&doc->values)};
-  uint32_t made;
-  if (op_starts_mark(kind)) {
-    mp_write_str(&doc->values.buf, "b", 1);
-    mp_write_uint(&doc->values.buf, 7);
-  } else if (kind == OP_TEXT_INSERT) {
-    op.at = column_end(&doc->text);
-    op.bytes = 1;
-    buf_append(&doc->text.buf, "!", 1);
-  }
-  OK(apply_op(doc, &op, &made));
-}
-
 /* Anchors that hang on anchors, and characters between anchors of one character: nobody has reason to write that, but anybody can. */
 static void write_between_anchors(struct run *run, dunlin_doc *doc, dunlin_obj text) {
   uint32_t size = version_size(doc, doc->containers[text.index]);
   uint32_t hot = size < 3 ? size : 3,
            at = (uint32_t)rng_below(&run->rng, rng_chance(&run->rng, 2, 3) ? hot + 1 : size + 1);
   if (rng_chance(&run->rng, 1, 3)) {
-    write_raw(doc, text, OP_TEXT_INSERT, at);
+    apply_raw(doc, text, OP_TEXT_INSERT, at);
   } else if (size && rng_chance(&run->rng, 1, 8)) {
-    write_raw(doc, text, OP_DELETE, at == size ? 0 : at);
+    apply_raw(doc, text, OP_DELETE, at == size ? 0 : at);
   } else {
-    write_raw(doc, text, rng_chance(&run->rng, 1, 2) ? OP_MARK_START : OP_MARK_START_GROWS, at);
+    apply_raw(doc, text, rng_chance(&run->rng, 1, 2) ? OP_MARK_START : OP_MARK_START_GROWS, at);
     at += 1 + (uint32_t)rng_below(&run->rng, size - at < 2 ? size - at + 1 : 2);
-    write_raw(doc, text, rng_chance(&run->rng, 1, 2) ? OP_MARK_END : OP_MARK_END_GROWS, at);
+    apply_raw(doc, text, rng_chance(&run->rng, 1, 2) ? OP_MARK_END : OP_MARK_END_GROWS, at);
   }
 }
 
@@ -250,9 +236,7 @@ static void write_refused_rows(struct buf *out, struct run *run, bool text) {
     mp_write_uint(out, 0);
     mp_write_uint(out, 1);
   }
-  mp_write_uint(out, OP_DELETE);
-  mp_write_uint(out, 1000000);
-  mp_write_uint(out, 1);
+  write_row(out, OP_DELETE, 1000000, 1);
   mp_write_str(out, "refused", text ? good : 0);
   if (!text) mp_write_array(out, good);
   for (size_t i = 0; !text && i < good; i++) mp_write_uint(out, 5);
@@ -269,16 +253,9 @@ static bool make_refused(struct run *run, dunlin_doc *doc, struct buf *delta) {
   OK(dunlin_doc_change_at(doc, changes - 1 - rng_below(&run->rng, changes < 8 ? changes : 8), &info));
   struct buf change;
   buf_init(&change, dunlin_env_default(), 1 << 16);
-  mp_write_array(&change, v.kind == DUNLIN_TEXT ? 5 : 6);
-  mp_write_bin_head(&change, 32 + sizeof actor);
-  buf_append(&change, info.id.bytes, 32);
-  buf_append(&change, actor.bytes, sizeof actor);
-  mp_write_uint(&change, 0);
-  mp_write_bin_head(&change, sizeof(struct container_id));
-  buf_append(&change, doc->containers[v.as.obj.index]->id.bytes, sizeof(struct container_id));
+  write_head(&change, v.kind == DUNLIN_TEXT ? 5 : 6, &info.id, 1, &actor, 0, &doc->containers[v.as.obj.index]->id);
   write_refused_rows(&change, run, v.kind == DUNLIN_TEXT);
-  struct change_id_bytes one = {.bytes = {change.data, change.len}};
-  one.id = change_id(dunlin_env_default(), &doc->id, one.bytes);
+  struct change_id_bytes one = named(&change);
   OK(delta_write(delta, &one, 1));
   buf_free(&change);
   return true;
@@ -337,71 +314,32 @@ static void deletions_that_meet_late_are_one_row(void **state) {
 
 /* ---- Ways to get changes ----------------------------------------------------------------------------------------- */
 
-struct pieces {
-  struct change_id_bytes changes[changes_max];
-  size_t count;
-};
-
-static int keep_piece(void *ctx, const struct change_id_bytes *change) {
-  struct pieces *p = ctx;
-  void *copy = malloc(change->bytes.len);
-  assert_true(copy && p->count < changes_max);
-  memcpy(copy, change->bytes.data, change->bytes.len);
-  p->changes[p->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
-  return 0;
-}
-
 /* What `from` has and `to` has not. */
-static struct pieces *cut(dunlin_doc *from, dunlin_doc *to) {
-  struct pieces *p = calloc(1, sizeof *p);
-  struct dunlin_id id = test_id(1);
-  void *delta;
-  size_t len, count;
+static struct pieces cut(const dunlin_doc *from, const dunlin_doc *to) {
+  size_t count;
   const struct dunlin_id *heads = dunlin_doc_heads(to, &count);
-  assert_non_null(p);
-  OK(dunlin_doc_delta(from, heads, count, &delta, &len));
-  OK(delta_read(NULL, &id, delta, len, keep_piece, p));
-  dunlin_free(NULL, delta, len);
-  return p;
-}
-
-static void pieces_free(struct pieces *p) {
-  for (size_t i = 0; i < p->count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
-  free(p);
-}
-
-static void apply_pieces(dunlin_doc *to, const struct change_id_bytes *changes, size_t count) {
-  struct buf delta;
-  buf_init(&delta, dunlin_env_default(), 1 << 24);
-  OK(delta_write(&delta, changes, count));
-  OK(dunlin_doc_apply(to, delta.data, delta.len, NULL));
-  buf_free(&delta);
+  return pieces_since(from, heads, count);
 }
 
 /* Each alone, in any order, some of them twice. */
 static void send_shuffled(struct run *run, dunlin_doc *from, dunlin_doc *to) {
-  struct pieces *p = cut(from, to);
-  for (size_t i = p->count; i > 1; i--) {
-    size_t k = rng_below(&run->rng, i);
-    struct change_id_bytes swap = p->changes[k];
-    p->changes[k] = p->changes[i - 1];
-    p->changes[i - 1] = swap;
-  }
-  for (size_t i = 0; i < p->count; i++)
-    for (size_t times = 1 + !rng_below(&run->rng, 5); times; times--) apply_pieces(to, &p->changes[i], 1);
-  pieces_free(p);
+  struct pieces p = cut(from, to);
+  pieces_shuffle(&p, &run->rng);
+  for (size_t i = 0; i < p.count; i++)
+    for (size_t times = 1 + !rng_below(&run->rng, 5); times; times--) give_change(to, &p.changes[i]);
+  pieces_free(&p);
 }
 
 /* In batches, some of which overlap the one before. */
 static void send_batches(struct run *run, dunlin_doc *from, dunlin_doc *to) {
-  struct pieces *p = cut(from, to);
-  for (size_t at = 0, count; at < p->count; at += count) {
+  struct pieces p = cut(from, to);
+  for (size_t at = 0, count; at < p.count; at += count) {
     count = 1 + rng_below(&run->rng, 8);
-    if (count > p->count - at) count = p->count - at;
+    if (count > p.count - at) count = p.count - at;
     size_t again = rng_below(&run->rng, at < 3 ? at + 1 : 3);
-    apply_pieces(to, &p->changes[at - again], count + again);
+    give_changes(to, &p.changes[at - again], count + again);
   }
-  pieces_free(p);
+  pieces_free(&p);
 }
 
 static void send(struct run *run, dunlin_doc *from, dunlin_doc *to) {

@@ -8,9 +8,7 @@
  *
  * The *left origin* is the visible character before the place of insertion, or the start.  The *right origin* is what
  * comes after the left origin in the author's list, deleted characters included, or the end. */
-#include "crdt/change.h"
-
-#include "test/support/support.h"
+#include "test/support/changes.h"
 
 enum { max_elements = 600, max_changes = 256, max_typed = 12, max_replicas = 5, start = 0, end = max_elements };
 enum { words = (max_changes + 63) / 64 };
@@ -396,63 +394,31 @@ static void edit(struct history *h, dunlin_doc *doc, size_t deletions, struct rn
 
 /* ---- Delivery ----------------------------------------------------------------------------------------------- */
 
-struct pieces {
-  struct change_id_bytes changes[max_changes];
-  size_t count;
-};
-
-static int keep_piece(void *ctx, const struct change_id_bytes *change) {
-  struct pieces *p = ctx;
-  void *copy = malloc(change->bytes.len);
-  assert_true(copy && p->count < max_changes);
-  memcpy(copy, change->bytes.data, change->bytes.len);
-  p->changes[p->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
-  return 0;
-}
-
 /* The changes that a replica gives out are those that it has. */
-static void take_apart(const dunlin_doc *from, struct pieces *p) {
-  struct dunlin_id id = test_id(1);
+static struct pieces take_apart(const dunlin_doc *from) {
+  struct pieces p = pieces_of(from);
   struct dunlin_change_info info;
-  void *delta;
-  size_t len;
-  p->count = 0;
-  OK(dunlin_doc_delta(from, NULL, 0, &delta, &len));
-  OK(delta_read(NULL, &id, delta, len, keep_piece, p));
-  dunlin_free(NULL, delta, len);
-  assert_int_equal(p->count, dunlin_doc_changes(from));
-  for (size_t i = 0; i < p->count; i++) OK(dunlin_doc_find_change(from, &p->changes[i].id, &info));
-}
-
-static void free_pieces(struct pieces *p) {
-  for (size_t i = 0; i < p->count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
-}
-
-static void send_pieces(dunlin_doc *to, const struct change_id_bytes *changes, size_t count) {
-  struct buf delta;
-  buf_init(&delta, dunlin_env_default(), 1 << 20);
-  OK(delta_write(&delta, changes, count));
-  OK(dunlin_doc_apply(to, delta.data, delta.len, NULL));
-  buf_free(&delta);
+  assert_int_equal(p.count, dunlin_doc_changes(from));
+  for (size_t i = 0; i < p.count; i++) OK(dunlin_doc_find_change(from, &p.changes[i].id, &info));
+  return p;
 }
 
 /* Everything, or a part of it: the oldest changes, or some here and there that may have to wait for their parents. */
 static void deliver(dunlin_doc *from, dunlin_doc *to, struct rng *rng) {
-  struct pieces p;
   if (rng_chance(rng, 1, 3)) {
     test_send(from, to);
     return;
   }
-  take_apart(from, &p);
+  struct pieces p = take_apart(from);
   if (rng_chance(rng, 2, 3)) {
-    send_pieces(to, p.changes, rng_below(rng, p.count + 1));
+    give_changes(to, p.changes, rng_below(rng, p.count + 1));
   } else {
     for (size_t i = 0; i < p.count; i++) {
       size_t k = rng_below(rng, p.count);
-      if (rng_chance(rng, 1, 2)) send_pieces(to, &p.changes[k], 1);
+      if (rng_chance(rng, 1, 2)) give_change(to, &p.changes[k]);
     }
   }
-  free_pieces(&p);
+  pieces_free(&p);
 }
 
 /* ---- Histories ---------------------------------------------------------------------------------------------- */

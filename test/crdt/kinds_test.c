@@ -220,46 +220,39 @@ static void as_many_as_can_be_named(void **state) {
 
 /* ---- Max, min, first ------------------------------------------------------------------------------------------ */
 
-static struct dunlin_value real(double v) {
-  return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = v};
-}
-static struct dunlin_value time_of(int64_t us) {
-  return (struct dunlin_value){.kind = DUNLIN_TIME, .as.time = us};
-}
-
 /* From the lowest to the highest, by the numbers themselves: no float stands for an int that it is not. */
 static void numbers_are_compared_exactly(void **state) {
   (void)state;
-  const struct dunlin_value order[] = {real(-HUGE_VAL),
-                                       real(-0x1.8p63),
+  const struct dunlin_value order[] = {dunlin_float(-HUGE_VAL),
+                                       dunlin_float(-0x1.8p63),
                                        int_value(INT64_MIN),
-                                       real(-0x1p63),
+                                       dunlin_float(-0x1p63),
                                        int_value(-INT64_MAX),
                                        int_value(-2),
-                                       real(-2),
-                                       real(-1.5),
+                                       dunlin_float(-2),
+                                       dunlin_float(-1.5),
                                        int_value(-1),
-                                       real(-1),
-                                       real(-0x1p-1074),
+                                       dunlin_float(-1),
+                                       dunlin_float(-0x1p-1074),
                                        int_value(0),
-                                       real(-0.0),
-                                       real(0.0),
-                                       real(0x1p-1074),
+                                       dunlin_float(-0.0),
+                                       dunlin_float(0.0),
+                                       dunlin_float(0x1p-1074),
                                        int_value(1),
-                                       real(1),
-                                       real(1.5),
+                                       dunlin_float(1),
+                                       dunlin_float(1.5),
                                        int_value(2),
                                        int_value((1ll << 53) - 1),
                                        int_value(1ll << 53),
-                                       real(0x1p53),
+                                       dunlin_float(0x1p53),
                                        int_value((1ll << 53) + 1),
-                                       real(0x1.0000000000001p53),
+                                       dunlin_float(0x1.0000000000001p53),
                                        int_value(INT64_MAX),
-                                       real(0x1p63),
-                                       real(HUGE_VAL),
-                                       time_of(INT64_MIN),
-                                       time_of(0),
-                                       time_of(INT64_MAX)};
+                                       dunlin_float(0x1p63),
+                                       dunlin_float(HUGE_VAL),
+                                       dunlin_time(INT64_MIN),
+                                       dunlin_time(0),
+                                       dunlin_time(INT64_MAX)};
   enum { count = sizeof order / sizeof *order };
   for (size_t i = 0; i < count; i++)
     for (size_t k = 0; k < count; k++) {
@@ -352,31 +345,17 @@ static void apply_offer_by_hand(dunlin_doc *doc, dunlin_obj obj, int64_t value) 
   size_t count;
   const struct dunlin_id *heads = dunlin_doc_heads(doc, &count);
   struct dunlin_actor actor = {{77}};
-  struct dunlin_applied applied;
-  struct buf change, delta;
-  assert_int_equal(count, 1);
+  struct buf change;
   buf_init(&change, dunlin_env_default(), 1 << 16);
-  buf_init(&delta, dunlin_env_default(), 1 << 16);
-  mp_write_array(&change, 6);
-  mp_write_bin_head(&change, sizeof *heads + sizeof actor);
-  buf_append(&change, heads->bytes, sizeof *heads);
-  buf_append(&change, actor.bytes, sizeof actor);
-  mp_write_uint(&change, 0);
-  mp_write_bin(&change, doc->containers[obj.index]->id.bytes, sizeof(struct container_id));
+  write_head(&change, 6, heads, count, &actor, 0, &doc->containers[obj.index]->id);
   mp_write_array(&change, 3);
-  mp_write_uint(&change, OP_OFFER);
-  mp_write_uint(&change, 0);
-  mp_write_uint(&change, 1);
+  write_row(&change, OP_OFFER, 0, 1);
   mp_write_str(&change, "", 0);
   mp_write_array(&change, 1);
   mp_write_int(&change, value);
-  struct change_id_bytes one = {.bytes = {change.data, change.len}};
-  one.id = change_id(dunlin_env_default(), &doc->id, one.bytes);
-  OK(delta_write(&delta, &one, 1));
-  OK(dunlin_doc_apply(doc, delta.data, delta.len, &applied));
-  assert_int_equal(applied.applied, 1);
+  struct change_id_bytes one = named(&change);
+  assert_int_equal(give_change(doc, &one).applied, 1);
   buf_free(&change);
-  buf_free(&delta);
 }
 
 /* What has been seen stays the first, also where its place in the history has not been read. */

@@ -2,13 +2,14 @@
  * repeats and loses what they send and is split in two now and then, while changes become void and cease to be.  They must end
  * equal, by whatever way the history comes; and one seed gives one trace, to the byte. */
 #include "test/crdt/program.h"
+#include "test/support/changes.h"
 
 #include <unistd.h>
 
 #include "crdt/change.h"
 #include "crdt/internal.h"
 
-enum { replicas_max = 5, least_operations = 200, letters_max = 64, heads_max = 16, pieces_max = 4096, void_max = 64 };
+enum { replicas_max = 5, least_operations = 200, letters_max = 64, heads_max = 16, void_max = 64 };
 
 /* A delta on its way to a replica. */
 struct letter {
@@ -138,29 +139,11 @@ static void step(struct run *run) {
 
 /* ---- Every way to a history -------------------------------------------------------------------------------------- */
 
-struct pieces {
-  struct change_id_bytes changes[pieces_max];
-  size_t count;
-};
-
-static int keep_piece(void *ctx, const struct change_id_bytes *change) {
-  struct pieces *p = ctx;
-  void *copy = malloc(change->bytes.len);
-  assert_true(copy && p->count < pieces_max);
-  memcpy(copy, change->bytes.data, change->bytes.len);
-  p->changes[p->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
-  return 0;
-}
-
 static void import_pieces(const struct pieces *p, dunlin_doc *to, struct rng *rng, size_t most) {
   for (size_t at = 0, count; at < p->count; at += count) {
-    struct buf delta;
     count = 1 + rng_below(rng, most);
     if (count > p->count - at) count = p->count - at;
-    buf_init(&delta, dunlin_env_default(), 1 << 24);
-    OK(delta_write(&delta, &p->changes[at], count));
-    OK(dunlin_doc_apply(to, delta.data, delta.len, NULL));
-    buf_free(&delta);
+    give_changes(to, &p->changes[at], count);
   }
 }
 
@@ -188,19 +171,16 @@ static void check_ways(const dunlin_doc *doc, struct rng *rng) {
   static const char *const names[] = {"single deltas",    "batches",     "one delta",
                                       "a saved document", "a file read", "a file read again"};
   dunlin_doc *ways[6];
-  struct pieces *p = calloc(1, sizeof *p);
-  struct dunlin_id id = test_id(1);
+  struct pieces p = pieces_of(doc);
   void *delta;
   size_t len;
-  assert_non_null(p);
-  OK(dunlin_doc_delta(doc, NULL, 0, &delta, &len));
-  OK(delta_read(NULL, &id, delta, len, keep_piece, p));
   for (uint8_t i = 0; i < 3; i++) {
     ways[i] = test_doc((uint8_t)(50 + i));
     OK(dunlin_doc_set_void(ways[i], doc->void_ids, doc->void_count));
   }
-  import_pieces(p, ways[0], rng, 1);
-  import_pieces(p, ways[1], rng, 16);
+  import_pieces(&p, ways[0], rng, 1);
+  import_pieces(&p, ways[1], rng, 16);
+  OK(dunlin_doc_delta(doc, NULL, 0, &delta, &len));
   OK(dunlin_doc_apply(ways[2], delta, len, NULL));
   dunlin_free(NULL, delta, len);
   ways[3] = saved_and_loaded(doc, 53);
@@ -212,8 +192,7 @@ static void check_ways(const dunlin_doc *doc, struct rng *rng) {
     assert_got_there(names[i], ways[i], doc);
     dunlin_doc_free(ways[i]);
   }
-  for (size_t i = 0; i < p->count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
-  free(p);
+  pieces_free(&p);
 }
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */

@@ -14,7 +14,8 @@ struct fleet {
 static struct dunlin_value any_value(struct rng *rng) {
   static const char *const words[] = {"", "a", "\xc3\xa9", "forty bytes, which no register has room for"};
   if (rng_chance(rng, 1, 3)) return str_value(words[rng_below(rng, 4)]);
-  return int_value((int64_t)rng_next(rng) >> rng_below(rng, 64));
+  int64_t number = (int64_t)rng_next(rng);
+  return int_value(number >> rng_below(rng, 64));
 }
 
 static void put(dunlin_doc *doc, dunlin_obj map, struct rng *rng) {

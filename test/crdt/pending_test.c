@@ -1,7 +1,7 @@
 /* Changes that wait for their parents: they come in when these do, are refused when these are, are bounded in memory, and survive
  * every failed allocation. */
 #include "test/fault/seeded.h"
-#include "test/support/support.h"
+#include "test/support/changes.h"
 
 #include "crdt/doc.h"
 #include "crdt/internal.h"
@@ -20,23 +20,12 @@ struct by_hand {
 
 static struct change_id_bytes made(const struct by_hand *c) {
   static const struct container_id root = {{DUNLIN_MAP}};
-  struct change_id_bytes out = {.parsed = NULL};
-  struct dunlin_id doc = test_id(1);
   struct dunlin_actor actor = {{c->actor}};
   struct buf bytes;
-  void *data;
-  size_t len;
   buf_init(&bytes, dunlin_env_default(), 1 << 20);
-  mp_write_array(&bytes, 6);
-  mp_write_bin_head(&bytes, 32 * c->parent_count + (c->actor ? 16 : 0));
-  buf_append(&bytes, c->parents, 32 * c->parent_count);
-  if (c->actor) buf_append(&bytes, &actor, sizeof actor);
-  mp_write_uint(&bytes, c->number);
-  mp_write_bin(&bytes, &root, sizeof root);
+  write_head(&bytes, 6, c->parents, c->parent_count, c->actor ? &actor : NULL, c->number, &root);
   mp_write_array(&bytes, 3);
-  mp_write_uint(&bytes, c->bad ? OP_COUNTER_ADD : OP_MAP_SET);
-  mp_write_uint(&bytes, 0);
-  mp_write_uint(&bytes, 1);
+  write_row(&bytes, c->bad ? OP_COUNTER_ADD : OP_MAP_SET, 0, 1);
   mp_write_str(&bytes, NULL, 0);
   mp_write_array(&bytes, c->bad ? 1 : 2);
   if (!c->bad) mp_write_str(&bytes, "k", 1);
@@ -45,10 +34,7 @@ static struct change_id_bytes made(const struct by_hand *c) {
   if (c->filler) mp_write_bin(&bytes, filler, c->filler);
   else mp_write_int(&bytes, 1);
   free(filler);
-  OK(buf_take(&bytes, &data, &len));
-  out.bytes = (struct dunlin_bytes){data, len};
-  out.id = change_id(dunlin_env_default(), &doc, out.bytes);
-  return out;
+  return take_named(&bytes);
 }
 
 static struct dunlin_applied give_as(dunlin_doc *doc, const struct change_id_bytes *change,
@@ -64,10 +50,6 @@ static struct dunlin_applied give_as(dunlin_doc *doc, const struct change_id_byt
 }
 static struct dunlin_applied give(dunlin_doc *doc, const struct change_id_bytes *change) {
   return give_as(doc, change, NULL);
-}
-
-static void free_all(struct change_id_bytes *changes, size_t count) {
-  for (size_t i = 0; i < count; i++) free((void *)(uintptr_t)changes[i].bytes.data);
 }
 
 /* `count` changes in a row; the first is invalid when `bad`. */
@@ -99,7 +81,7 @@ static void what_waits_for_a_refused_change_is_refused(void **state) {
   doc = test_doc(1);
   for (size_t i = 0; i < chain; i++) assert_int_equal(give(doc, &changes[i]).refused, 1);
   dunlin_doc_free(doc);
-  free_all(changes, chain);
+  free_changes(changes, chain);
 }
 
 static int by_id(const void *a, const void *b) {
@@ -126,7 +108,7 @@ static void one_refused_parent_is_enough(void **state) {
     assert_int_equal(dunlin_doc_pending(doc), 0);
     assert_int_equal(dunlin_doc_changes(doc), 2);
     dunlin_doc_free(doc);
-    free_all(changes, 5);
+    free_changes(changes, 5);
   }
 }
 
@@ -147,7 +129,7 @@ static void a_wrong_author_condemns_nobody(void **state) {
   assert_int_equal(applied.applied, chain);
   assert_int_equal(applied.pending, 0);
   dunlin_doc_free(doc);
-  free_all(changes, chain);
+  free_changes(changes, chain);
 }
 
 /* More than are remembered: the first are forgotten, the last are not. */
@@ -210,7 +192,7 @@ static void a_failed_allocation_loses_no_change_that_waits(void **state) {
     while (fail_at(at, for_good, changes, count)) at++;
     assert_true(at > 10);
   }
-  free_all(changes, count);
+  free_changes(changes, count);
 }
 
 static void a_full_queue_keeps_nobody_out(void **state) {
@@ -229,27 +211,21 @@ static void a_full_queue_keeps_nobody_out(void **state) {
     orphan =
         made(&(struct by_hand){.parents = {{{i, 1, 2}}}, .parent_count = 1, .actor = 50, .number = 1, .filler = large});
     left_out += give(doc, &orphan).left_out;
-    free_all(&orphan, 1);
+    free_changes(&orphan, 1);
   }
   for (uint32_t i = 0; i < 1000000; i++) {
     struct by_hand c = {.parent_count = 1, .actor = 51, .number = 1};
     memcpy(c.parents[0].bytes, &i, sizeof i);
     orphan = made(&c);
-    struct dunlin_applied result;
-    struct buf delta;
-    buf_init(&delta, dunlin_env_default(), 1 << 20);
-    OK(delta_write(&delta, &orphan, 1));
-    OK(dunlin_doc_apply(doc, delta.data, delta.len, &result));
-    left_out += result.left_out;
-    buf_free(&delta);
-    free_all(&orphan, 1);
+    left_out += give_change(doc, &orphan).left_out;
+    free_changes(&orphan, 1);
   }
   assert_int_equal(left_out + dunlin_doc_pending(doc), parentless + 1000000);
   assert_true(left_out > parentless / 2);
   assert_true(s.peak < DUNLIN_MAX_PENDING * 5 / 4);
   assert_int_equal(give(doc, &changes[1]).left_out, 1); /* there is no room to let it wait, but it can come again */
   for (size_t i = 0; i < chain; i++) assert_int_equal(give(doc, &changes[i]).applied, 1);
-  free_all(changes, chain);
+  free_changes(changes, chain);
   dunlin_doc_free(doc);
   assert_int_equal(s.live, 0);
 }

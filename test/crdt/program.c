@@ -140,11 +140,12 @@ static int edit_set(dunlin_doc *doc, dunlin_obj set, struct rng *rng) {
   return removes ? dunlin_set_remove(doc, set, value) : dunlin_set_add(doc, set, value);
 }
 
-int program_offer(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
+int program_amount(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
   switch (dunlin_obj_kind(doc, obj)) {
     case DUNLIN_MAX:
     case DUNLIN_MIN: return dunlin_offer(doc, obj, any_number(rng));
     case DUNLIN_FIRST: return dunlin_offer(doc, obj, any_value(rng));
+    case DUNLIN_COUNTER: return dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3);
     default: return edit_set(doc, obj, rng);
   }
 }
@@ -154,8 +155,7 @@ static int edit_any(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
     case DUNLIN_MAP: return edit_map(doc, obj, rng);
     case DUNLIN_LIST: return edit_list(doc, obj, rng);
     case DUNLIN_TEXT: return edit_text(doc, obj, rng);
-    case DUNLIN_COUNTER: return dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3);
-    default: return program_offer(doc, obj, rng);
+    default: return program_amount(doc, obj, rng);
   }
 }
 

@@ -6,11 +6,10 @@
  * and 16 n, four doublings, where caches and arrays that grow by halves do not tip the balance.  TEST_SHAPE=name: that one alone. */
 #include <time.h>
 
-#include "crdt/change.h"
 #include "crdt/doc.h"
 #include "crdt/idmap.h"
 #include "test/fault/seeded.h"
-#include "test/support/support.h"
+#include "test/support/changes.h"
 
 #define BAR 2.3
 
@@ -70,22 +69,13 @@ static void make_child(struct by_hand *c, uint64_t container, enum dunlin_kind k
 
 /* Ends the change, which is on `container`, and gives its id. */
 static struct dunlin_id end_on(struct script *s, struct by_hand *c, const struct container_id *container) {
-  struct dunlin_id doc = test_id(1);
+  struct dunlin_actor actor = {{0}};
+  uint32_t mixed = c->actor * 2654435769u;
   struct buf bytes;
-  void *data;
-  size_t len;
   buf_init(&bytes, dunlin_env_default(), 1 << 24);
-  mp_write_array(&bytes, c->value_count ? 6 : 4);
-  mp_write_bin_head(&bytes, 32 * c->parent_count + (c->actor ? 16 : 0));
-  buf_append(&bytes, c->parents, 32 * c->parent_count);
-  if (c->actor) {
-    struct dunlin_actor actor = {{0}};
-    uint32_t mixed = c->actor * 2654435769u;
-    memcpy(actor.bytes, &mixed, sizeof mixed);
-    buf_append(&bytes, &actor, sizeof actor);
-  }
-  mp_write_uint(&bytes, c->number);
-  mp_write_bin(&bytes, container, sizeof *container);
+  memcpy(actor.bytes, &mixed, sizeof mixed);
+  write_head(&bytes, c->value_count ? 6 : 4, c->parents, c->parent_count, c->actor ? &actor : NULL, c->number,
+             container);
   mp_write_array(&bytes, 3 * c->row_count);
   buf_append(&bytes, c->rows.data, c->rows.len);
   if (c->value_count) {
@@ -95,17 +85,13 @@ static struct dunlin_id end_on(struct script *s, struct by_hand *c, const struct
   }
   buf_free(&c->rows);
   buf_free(&c->values);
-  OK(buf_take(&bytes, &data, &len));
   if (s->count == s->cap) {
     s->cap = s->cap ? 2 * s->cap : 16;
     s->changes = realloc(s->changes, s->cap * sizeof *s->changes);
     assert_non_null(s->changes);
   }
-  struct change_id_bytes *out = &s->changes[s->count++];
-  out->bytes = (struct dunlin_bytes){data, len};
-  out->parsed = NULL;
-  out->id = change_id(dunlin_env_default(), &doc, out->bytes);
-  return out->id;
+  s->changes[s->count] = take_named(&bytes);
+  return s->changes[s->count++].id;
 }
 
 static const struct container_id root = {{DUNLIN_MAP}};

@@ -9,9 +9,8 @@
 #include <malloc.h>
 #endif
 
-#include "crdt/internal.h"
 #include "test/fault/seeded.h"
-#include "test/support/support.h"
+#include "test/support/raw.h"
 
 static const double bar = 2.3;
 
@@ -319,35 +318,20 @@ static void marking_what_is_typed(struct history *h) {
   come_back(h, two);
 }
 
-/* One operation as it is in a change; its index counts anchors. */
-static void write_raw(dunlin_doc *doc, uint8_t kind, uint32_t at) {
-  struct op op = {.kind = kind, .container = text_of(doc).index, .a = at, .len = 1, .at = column_end(&doc->values)};
-  uint32_t made;
-  if (op_starts_mark(kind)) {
-    mp_write_str(&doc->values.buf, "m", 1);
-    mp_write_uint(&doc->values.buf, 7);
-  } else if (kind == OP_TEXT_INSERT) {
-    op.at = column_end(&doc->text);
-    op.bytes = 1;
-    buf_append(&doc->text.buf, "!", 1);
-  }
-  OK(apply_op(doc, &op, &made));
-}
-
 /* What no program writes: an author hangs each anchor on the one before, and types behind all of them; two others type there too. */
 static void anchors_on_anchors(struct history *h) {
   begin_with(h, "()");
   dunlin_doc *one = leave(h), *two = leave(h), *three = leave(h);
   for (uint32_t i = 0; i < h->n; i++) {
     OK(dunlin_begin(one));
-    write_raw(one, OP_MARK_START_GROWS, 1 + 2 * i);
-    write_raw(one, OP_MARK_END, 2 + 2 * i);
+    apply_raw(one, text_of(one), OP_MARK_START_GROWS, 1 + 2 * i);
+    apply_raw(one, text_of(one), OP_MARK_END, 2 + 2 * i);
     OK(dunlin_commit(one, 0, NULL));
     edit(two, 1, 0, "x");
   }
   for (uint32_t i = 0; i < h->n; i++) {
     OK(dunlin_begin(one));
-    write_raw(one, OP_TEXT_INSERT, 1 + 2 * (uint32_t)h->n);
+    apply_raw(one, text_of(one), OP_TEXT_INSERT, 1 + 2 * (uint32_t)h->n);
     OK(dunlin_commit(one, 0, NULL));
     edit(three, 1, 0, "y");
   }

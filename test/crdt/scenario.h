@@ -3,9 +3,7 @@
 #ifndef TEST_CRDT_SCENARIO_H
 #define TEST_CRDT_SCENARIO_H
 
-#include "crdt/change.h"
-
-#include "test/support/support.h"
+#include "test/support/changes.h"
 
 /* ---- Short ways to edit and to look ------------------------------------------------------------------------- */
 
@@ -138,15 +136,6 @@ struct parts {
   size_t count;
 };
 
-static inline int keep_part(void *ctx, const struct change_id_bytes *change) {
-  struct parts *p = ctx;
-  void *copy = malloc(change->bytes.len);
-  assert_true(copy && p->count < max_parts);
-  memcpy(copy, change->bytes.data, change->bytes.len);
-  p->changes[p->count++] = (struct change_id_bytes){change->id, {copy, change->bytes.len}};
-  return 0;
-}
-
 static inline int has_that(void *doc, const struct change_id_bytes *change) {
   struct dunlin_change_info info;
   return dunlin_doc_find_change(doc, &change->id, &info);
@@ -163,32 +152,17 @@ static inline void gives_out_what_it_has(dunlin_doc *doc) {
 }
 
 static inline struct parts take_apart(const dunlin_doc *doc) {
-  struct parts p = {.count = 0};
-  struct dunlin_id id = test_id(1), parent;
-  void *delta;
-  size_t len;
-  OK(dunlin_doc_delta(doc, NULL, 0, &delta, &len));
-  OK(delta_read(NULL, &id, delta, len, keep_part, &p));
-  dunlin_free(NULL, delta, len);
+  struct pieces all = pieces_of(doc);
+  struct parts p = {.count = all.count};
+  struct dunlin_id parent;
+  assert_true(all.count <= max_parts);
+  memcpy(p.changes, all.changes, all.count * sizeof *all.changes);
+  free(all.changes);
   for (size_t i = 0; i < p.count; i++)
     for (size_t k = 0; !dunlin_doc_parent(doc, &p.changes[i].id, k, &parent); k++)
       for (size_t older = 0; older < i; older++)
         if (!memcmp(&p.changes[older].id, &parent, sizeof parent)) p.needs[i] |= 1u << older;
   return p;
-}
-
-static inline void free_parts(struct parts *p) {
-  for (size_t i = 0; i < p->count; i++) free((void *)(uintptr_t)p->changes[i].bytes.data);
-}
-
-static inline struct dunlin_applied apply_one(dunlin_doc *doc, const struct change_id_bytes *change) {
-  struct buf delta;
-  struct dunlin_applied applied;
-  buf_init(&delta, dunlin_env_default(), 1 << 20);
-  OK(delta_write(&delta, change, 1));
-  OK(dunlin_doc_apply(doc, delta.data, delta.len, &applied));
-  buf_free(&delta);
-  return applied;
 }
 
 struct search {
@@ -206,7 +180,7 @@ static inline void try_order(struct search *s) {
   dunlin_doc *doc = test_doc(99);
   size_t refused = 0;
   for (size_t i = 0; i < s->parts->count; i++) {
-    struct dunlin_applied applied = apply_one(doc, &s->parts->changes[s->order[i]]);
+    struct dunlin_applied applied = give_change(doc, &s->parts->changes[s->order[i]]);
     refused += applied.refused;
     if (s->causal) assert_int_equal(applied.applied, 1);
   }
@@ -253,7 +227,7 @@ static inline void all_end_with(dunlin_doc *docs[], size_t count, size_t orders,
   assert_same_doc(whole, docs[0]);
   expect(whole, what);
   dunlin_doc_free(whole);
-  free_parts(&parts);
+  free_changes(parts.changes, parts.count);
 }
 
 /* Three replicas with actors in that order of ids, all with what the first has made. */

@@ -23,42 +23,29 @@ struct by_hand {
 static const struct container_id root_id = {{DUNLIN_MAP}};
 
 static struct change_id_bytes write_change(const struct by_hand *c) {
-  struct change_id_bytes out;
-  struct dunlin_id doc = test_id(1);
   struct dunlin_actor actor = {{c->actor}};
-  struct buf bytes, refs;
-  void *data;
-  size_t len;
+  struct buf bytes;
   buf_init(&bytes, dunlin_env_default(), 1 << 20);
-  buf_init(&refs, dunlin_env_default(), 64);
-  if (c->parent) buf_append(&refs, c->parent, sizeof *c->parent);
-  if (c->actor) buf_append(&refs, &actor, sizeof actor);
-  mp_write_array(&bytes, c->value_count ? 6 : c->text ? 5 : 4);
-  mp_write_bin(&bytes, refs.data, refs.len);
-  mp_write_uint(&bytes, c->number);
-  mp_write_bin(&bytes, &c->container, sizeof c->container);
+  write_head(&bytes,
+             c->value_count ? 6
+             : c->text      ? 5
+                            : 4,
+             c->parent, c->parent ? 1 : 0, c->actor ? &actor : NULL, c->number, &c->container);
   mp_write_array(&bytes, 3 * c->row_count);
-  for (size_t i = 0; i < c->row_count; i++) {
-    mp_write_uint(&bytes, c->rows[i].kind | c->rows[i].container << OP_KIND_BITS);
-    mp_write_uint(&bytes, c->rows[i].a);
-    mp_write_uint(&bytes, c->rows[i].len);
-  }
+  for (size_t i = 0; i < c->row_count; i++)
+    write_row(&bytes, c->rows[i].kind | c->rows[i].container << OP_KIND_BITS, c->rows[i].a, c->rows[i].len);
   if (c->text || c->value_count) mp_write_str(&bytes, c->text, c->text ? strlen(c->text) : 0);
   if (c->value_count) {
     mp_write_array(&bytes, c->value_count);
     buf_append(&bytes, c->values.data, c->values.len);
   }
-  OK(buf_take(&bytes, &data, &len));
-  out.bytes = (struct dunlin_bytes){data, len};
-  out.id = change_id(dunlin_env_default(), &doc, out.bytes);
-  buf_free(&refs);
-  return out;
+  return take_named(&bytes);
 }
 
 static struct dunlin_applied apply_by_hand(dunlin_doc *doc, const struct by_hand *c) {
   struct change_id_bytes change = write_change(c);
-  struct dunlin_applied applied = apply_one(doc, &change);
-  free((void *)(uintptr_t)change.bytes.data);
+  struct dunlin_applied applied = give_change(doc, &change);
+  free_changes(&change, 1);
   return applied;
 }
 
@@ -68,7 +55,7 @@ static struct dunlin_bytes spoiled_delta(const struct by_hand *c, struct dunlin_
   struct buf delta;
   buf_init(&delta, dunlin_env_default(), 1 << 20);
   OK(delta_write(&delta, &change, 1));
-  free((void *)(uintptr_t)change.bytes.data);
+  free_changes(&change, 1);
   const uint8_t *found = memmem(delta.data, delta.len, from.data, from.len);
   assert_non_null(found);
   size_t before = (size_t)(found - delta.data), after = delta.len - before - from.len;
@@ -202,7 +189,7 @@ static void non_canonical_delta(void **state) {
   struct judges j = {.docs = {test_doc(50), test_doc(51), test_doc(52)}};
   void *data;
   size_t len, head, payload;
-  apply_one(j.docs[1], &parts.changes[0]);
+  give_change(j.docs[1], &parts.changes[0]);
   test_send(doc, j.docs[2]);
   OK(dunlin_doc_delta(doc, NULL, 0, &data, &len));
   const uint8_t *delta = data;
@@ -220,7 +207,7 @@ static void non_canonical_delta(void **state) {
     assert_same_doc(j.docs[i], doc);
   }
   dunlin_free(NULL, data, len);
-  free_parts(&parts);
+  free_changes(parts.changes, parts.count);
   free_all(j.docs);
   dunlin_doc_free(doc);
 }
@@ -416,7 +403,7 @@ static void run_length_bomb(void **state) {
   }
   OK(delta_write(&delta, two, 2));
   refuse_cheaply("two long changes", (struct dunlin_bytes){delta.data, delta.len});
-  for (size_t i = 0; i < 2; i++) free((void *)(uintptr_t)two[i].bytes.data);
+  free_changes(two, 2);
   buf_free(&delta);
 }
 
@@ -585,7 +572,7 @@ static void poisoned_change(void **state) {
     change.container = cases[i].in_list ? p.list : p.text;
     try_poison(cases[i].what, &p, change);
   }
-  free_parts(&p.honest);
+  free_changes(p.honest.changes, p.honest.count);
   free_all(p.docs);
 }
 

@@ -115,8 +115,7 @@ static int edit_any(dunlin_doc *doc, dunlin_obj obj, struct rng *rng) {
     case DUNLIN_MAP: return edit_map(doc, obj, rng);
     case DUNLIN_LIST: return edit_list(doc, obj, rng);
     case DUNLIN_TEXT: return edit_text(doc, obj, rng);
-    case DUNLIN_COUNTER: return dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 7) - 3);
-    default: return program_offer(doc, obj, rng);
+    default: return program_amount(doc, obj, rng);
   }
 }
 
@@ -397,31 +396,18 @@ static void the_latest_actor_writes_on(void **state) {
 static struct dunlin_id give_written(dunlin_doc *doc, const struct dunlin_id *parent, const struct container_id *text,
                                      bool valid, const struct dunlin_id *set, struct dunlin_applied *applied) {
   struct dunlin_actor actor = {{9}};
-  struct dunlin_id id = test_id(1);
-  struct buf bytes, delta;
+  struct buf bytes;
   buf_init(&bytes, dunlin_env_default(), 1 << 20);
-  buf_init(&delta, dunlin_env_default(), 1 << 20);
-  mp_write_array(&bytes, 5);
-  mp_write_bin_head(&bytes, sizeof *parent + sizeof actor);
-  buf_append(&bytes, parent->bytes, sizeof *parent);
-  buf_append(&bytes, actor.bytes, sizeof actor);
-  mp_write_uint(&bytes, 0);
-  mp_write_bin(&bytes, text->bytes, sizeof *text);
+  write_head(&bytes, 5, parent, 1, &actor, 0, text);
   mp_write_array(&bytes, valid ? 3 : 6);
-  for (int i = 0; i < (valid ? 1 : 2); i++) {
-    mp_write_uint(&bytes, i ? OP_DELETE : OP_TEXT_INSERT);
-    mp_write_uint(&bytes, i ? 1000 : 0);
-    mp_write_uint(&bytes, 2);
-  }
+  write_row(&bytes, OP_TEXT_INSERT, 0, 2);
+  if (!valid) write_row(&bytes, OP_DELETE, 1000, 2);
   mp_write_str(&bytes, "??", 2);
-  struct change_id_bytes change = {.bytes = {bytes.data, bytes.len}};
-  change.id = change_id(dunlin_env_default(), &id, change.bytes);
+  struct change_id_bytes change = named(&bytes);
   if (!set) OK(dunlin_doc_set_void(doc, &change.id, 1));
   else OK(dunlin_doc_set_void(doc, set, 1));
-  OK(delta_write(&delta, &change, 1));
-  OK(dunlin_doc_apply(doc, delta.data, delta.len, applied));
+  *applied = give_change(doc, &change);
   buf_free(&bytes);
-  buf_free(&delta);
   return change.id;
 }
 

@@ -285,15 +285,11 @@ static dunlin_doc *counting(void) {
   return trio_join(t);
 }
 
-static struct dunlin_value real(double v) {
-  return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = v};
-}
-
 /* A max, a min and a first that three offer to while apart. */
 static dunlin_doc *offering_together(void) {
   struct trio t = trio_new();
   dunlin_doc *docs[] = {t.a, t.b, t.c};
-  const struct dunlin_value values[] = {int_value(2), real(2), real(-0.0)};
+  const struct dunlin_value values[] = {int_value(2), dunlin_float(2), dunlin_float(-0.0)};
   for (size_t i = 0; i < 3; i++) {
     OK(dunlin_begin(docs[i]));
     OK(dunlin_offer(docs[i], child(docs[i], "max", DUNLIN_MAX), values[i]));

@@ -6,22 +6,7 @@
 #include "crdt/doc.h"
 #include "crdt/docfile.h"
 #include "test/fuzz/fuzz_doc.h"
-
-/* What the header says that the sections hold. */
-static size_t declared(const uint8_t *data, size_t size) {
-  const size_t magic = sizeof DOCFILE_MAGIC - 1;
-  struct mp_reader r = mp_reader_of(data, size);
-  size_t sum = 0;
-  if (size < magic) return 0;
-  r.at += magic;
-  mp_read_uint(&r, UINT64_MAX);
-  mp_read_bin(&r, SIZE_MAX);
-  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
-    sum += (size_t)mp_read_uint(&r, DOCFILE_SECTION_MAX);
-    mp_read_uint(&r, DOCFILE_SECTION_MAX);
-  }
-  return r.error ? 0 : sum;
-}
+#include "test/support/docfile.h"
 
 static dunlin_doc *opened(const struct dunlin_env *env, const void *data, size_t len) {
   struct dunlin_actor actor = {{9}};
@@ -72,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   seeded_init(&memory, 1);
   dunlin_doc *doc = opened(&memory.env, data, size);
   /* A container is some hundred bytes, and takes four in the file. */
-  CHECK(memory.peak <= FUZZ_MEMORY + 256 * declared(data, size));
+  CHECK(memory.peak <= FUZZ_MEMORY + 256 * docfile_declared(data, size));
   if (doc) {
     write_to(doc);
     if (is_whole(&memory.env, doc)) {

@@ -1,8 +1,8 @@
 /* The oracle against the library on random programs, and what void changes do in it. */
 #include "test/crdt/program.h"
 
-#include "crdt/change.h"
 #include "test/oracle/support.h"
+#include "test/support/changes.h"
 
 /* ---- Replicas, each with an oracle that follows it --------------------------------------------------------------- */
 
@@ -201,12 +201,6 @@ struct spoiling {
   size_t count;
 };
 
-static struct change_id_bytes named(const struct buf *change) {
-  struct dunlin_id doc = test_id(1);
-  struct dunlin_bytes bytes = {change->data, change->len};
-  return (struct change_id_bytes){change_id(dunlin_env_default(), &doc, bytes), bytes};
-}
-
 /* The change with one more row, a deletion far out of range, as a delta: all before that is to be taken back. */
 static void spoil(const struct change_id_bytes *given, struct buf *delta) {
   struct change change;
@@ -220,11 +214,8 @@ static void spoil(const struct change_id_bytes *given, struct buf *delta) {
   mp_write_bin(&spoiled, change.containers, change.container_count * sizeof *change.containers);
   mp_write_array(&spoiled, 3 * (change.row_count + 1));
   buf_append(&spoiled, change.rows.at, (size_t)(rest - change.rows.at));
-  mp_write_uint(&spoiled, OP_DELETE);
-  mp_write_uint(&spoiled, 1000000);
-  mp_write_uint(&spoiled, 1);
+  write_row(&spoiled, OP_DELETE, 1000000, 1);
   buf_append(&spoiled, rest, (size_t)(end - rest));
-  OK(spoiled.error);
   struct change_id_bytes one = named(&spoiled);
   OK(delta_write(delta, &one, 1));
   buf_free(&spoiled);
@@ -278,19 +269,13 @@ static struct change_id_bytes make_child(struct buf *out, const struct dunlin_id
                                          const struct container_id *map, uint32_t generation) {
   struct dunlin_actor actor = {{7}};
   buf_clear(out);
-  mp_write_array(out, 6);
-  mp_write_bin(out, parent ? (const void *)parent : &actor, parent ? sizeof *parent : sizeof actor);
-  mp_write_uint(out, number);
-  mp_write_bin(out, map, sizeof *map);
+  write_head(out, 6, parent, parent ? 1 : 0, parent ? NULL : &actor, number, map);
   mp_write_array(out, 3);
-  mp_write_uint(out, OP_MAP_CHILD);
-  mp_write_uint(out, DUNLIN_MAP);
-  mp_write_uint(out, 1);
+  write_row(out, OP_MAP_CHILD, DUNLIN_MAP, 1);
   mp_write_str(out, "", 0);
   mp_write_array(out, 2);
   mp_write_str(out, "m", 1);
   mp_write_uint(out, generation);
-  OK(out->error);
   return named(out);
 }
 
@@ -427,7 +412,6 @@ static struct change_id_bytes write_change(struct buf *out, const struct dunlin_
     if (rows[i].kind == OP_MAP_CHILD) mp_write_str(out, "k", 1);
     if (rows[i].kind & OP_VALUES) mp_write_uint(out, rows[i].kind == OP_MAP_CHILD ? 0 : DUNLIN_COUNTER);
   }
-  OK(out->error);
   return named(out);
 }
 
@@ -679,7 +663,6 @@ static struct change_id_bytes make_up(const struct pool *p, const dunlin_doc *do
   write_rows(change, rng, out);
   buf_append(out, rest, (size_t)(end - rest));
   buf_free(&bin);
-  OK(out->error);
   return named(out);
 }
 

@@ -60,7 +60,8 @@ static int key_order(const void *a, const void *b) {
   return order ? order : (x.len > y.len) - (x.len < y.len);
 }
 
-static void write_map(const struct oracle *o, const struct oracle_container *c, struct buf *out) {
+/* Maps and sets: what shows, in byte order.  The keys of sets are values already, written whole. */
+static void write_entries(const struct oracle *o, const struct oracle_container *c, struct buf *out) {
   const struct oracle_entry **sorted = calloc(c->entry_count + 1, sizeof *sorted);
   if (!sorted) abort();
   size_t count = 0;
@@ -69,22 +70,8 @@ static void write_map(const struct oracle *o, const struct oracle_container *c, 
   qsort(sorted, count, sizeof *sorted, key_order);
   mp_write_array(out, count);
   for (size_t i = 0; i < count; i++) {
-    mp_write_str(out, sorted[i]->key.data, sorted[i]->key.len);
-    write_register(o, &sorted[i]->reg, out);
-  }
-  free(sorted);
-}
-
-static void write_set(const struct oracle *o, const struct oracle_container *c, struct buf *out) {
-  const struct oracle_entry **sorted = calloc(c->entry_count + 1, sizeof *sorted);
-  if (!sorted) abort();
-  size_t count = 0;
-  for (size_t i = 0; i < c->entry_count; i++)
-    if (live_count(o, &c->entries[i].reg)) sorted[count++] = &c->entries[i];
-  qsort(sorted, count, sizeof *sorted, key_order);
-  mp_write_array(out, count);
-  for (size_t i = 0; i < count; i++) {
-    buf_append(out, sorted[i]->key.data, sorted[i]->key.len);
+    if (c->kind == DUNLIN_MAP) mp_write_str(out, sorted[i]->key.data, sorted[i]->key.len);
+    else buf_append(out, sorted[i]->key.data, sorted[i]->key.len);
     write_register(o, &sorted[i]->reg, out);
   }
   free(sorted);
@@ -200,7 +187,7 @@ static void write_container(const struct oracle *o, uint32_t container, struct b
     return;
   }
   switch (c->kind) {
-    case DUNLIN_MAP: write_map(o, c, out); break;
+    case DUNLIN_MAP: write_entries(o, c, out); break;
     case DUNLIN_LIST: write_list(o, &c->seq, out); break;
     case DUNLIN_TEXT: write_text(o, &c->seq, out); break;
     case DUNLIN_COUNTER: mp_write_int(out, total(o, &c->sum)); break;
@@ -208,7 +195,7 @@ static void write_container(const struct oracle *o, uint32_t container, struct b
     case DUNLIN_MIN:
     case DUNLIN_FIRST: write_offered(o, c, out); break;
     case DUNLIN_SET:
-    case DUNLIN_GROWING_SET: write_set(o, c, out); break;
+    case DUNLIN_GROWING_SET: write_entries(o, c, out); break;
     default: abort(); /* what an unknown operation made is in no register */
   }
 }

@@ -5,24 +5,18 @@
 
 #define KEY(s) (s), sizeof(s) - 1
 
-static struct dunlin_value text_value(const char *text, size_t len) {
-  return (struct dunlin_value){.kind = DUNLIN_STRING, .as.string = {text, len}};
-}
-
 /* Here and below one number is drawn after the other, in statements of their own: else the compiler says what a seed means. */
 static struct dunlin_value any_value(struct rng *rng, char scratch[64]) {
   int64_t number;
   switch (rng_below(rng, 6)) {
-    case 0: return (struct dunlin_value){.kind = DUNLIN_NULL};
-    case 1: return (struct dunlin_value){.kind = DUNLIN_BOOL, .as.boolean = rng_chance(rng, 1, 2)};
-    case 2:
-      number = (int64_t)rng_next(rng);
-      return (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = number >> rng_below(rng, 63)};
-    case 3: return (struct dunlin_value){.kind = DUNLIN_FLOAT, .as.real = (double)rng_below(rng, 1000) / 8};
-    case 4: return (struct dunlin_value){.kind = DUNLIN_TIME, .as.time = (int64_t)rng_next(rng) >> 16};
+    case 0: return dunlin_null();
+    case 1: return dunlin_bool(rng_chance(rng, 1, 2));
+    case 2: number = (int64_t)rng_next(rng); return dunlin_int(number >> rng_below(rng, 63));
+    case 3: return dunlin_float((double)rng_below(rng, 1000) / 8);
+    case 4: return dunlin_time((int64_t)rng_next(rng) >> 16);
     default: {
       int len = snprintf(scratch, 64, "%s %zu", SIM_MARKER, rng_below(rng, 100000));
-      return text_value(scratch, (size_t)len);
+      return dunlin_string_len(scratch, (size_t)len);
     }
   }
 }

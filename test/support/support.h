@@ -68,10 +68,10 @@ static inline dunlin_doc *test_doc(uint8_t actor) {
 }
 
 static inline struct dunlin_value int_value(int64_t v) {
-  return (struct dunlin_value){.kind = DUNLIN_INT, .as.integer = v};
+  return dunlin_int(v);
 }
 static inline struct dunlin_value str_value(const char *s) {
-  return (struct dunlin_value){.kind = DUNLIN_STRING, .as.string = {s, strlen(s)}};
+  return dunlin_string(s);
 }
 #define KEY(s) (s), strlen(s)
 
