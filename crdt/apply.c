@@ -601,15 +601,21 @@ int close_row(dunlin_doc *doc) {
   return 0;
 }
 
-static int add_to_row(dunlin_doc *doc, const struct op *op, bool idle) {
+int row_add(dunlin_doc *doc, uint32_t container, const struct oplog_row *add) {
   struct oplog_row *row = &doc->open.row;
-  if (row->len && doc->open.row_container == op->container && row->kind == op->kind) do {
-      if (rows_join(op->kind, &row->a, &row->len, op->a, op->len)) return 0;
-    } while (join_back(doc));
-  int error = close_row(doc);
+  bool joins = false;
+  if (row->len && doc->open.row_container == container && row->kind == add->kind) do
+      joins = rows_join(add->kind, &row->a, &row->len, add->a, add->len);
+    while (!joins && join_back(doc));
+  int error = joins ? 0 : close_row(doc);
   if (error) return error;
-  *row = (struct oplog_row){op->kind, idle, open_lv(doc), op->a, op->len, op->at};
-  doc->open.row_container = op->container;
+  if (!joins) {
+    *row = *add;
+    row->lv = open_lv(doc);
+    doc->open.row_container = container;
+  }
+  doc->open.index += add->len;
+  doc->open.calls++;
   return 0;
 }
 
@@ -624,12 +630,10 @@ int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
     return DUNLIN_ENOMEM;
   bool idle = false;
   error = dispatch(doc, op, made, &idle);
-  if (!error) error = add_to_row(doc, op, idle);
-  if (error) return error;
-  if (op->kind & OP_CREATES) doc->open.made[doc->open.made_count++] = *made;
-  doc->open.index += op->len;
-  doc->open.calls++;
-  return 0;
+  struct oplog_row row = {.kind = op->kind, .idle = idle, .a = op->a, .len = op->len, .at = op->at};
+  if (!error) error = row_add(doc, op->container, &row);
+  if (!error && op->kind & OP_CREATES) doc->open.made[doc->open.made_count++] = *made;
+  return error;
 }
 
 /* ---- The open change ---------------------------------------------------------------------------------------- */
@@ -643,6 +647,7 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
   o->is_open = true;
   o->is_local = o->is_void = o->is_prepared = false;
   o->is_given = id;
+  o->plain = NULL;
   if (id) doc->graph.open.id = *id;
   o->lv = doc->graph.lvs;
   o->index = o->calls = o->row.len = 0;
@@ -700,6 +705,7 @@ void open_change_revert(dunlin_doc *doc) {
   doc->maker_count = o->maker_count;
   graph_abandon(&doc->graph);
   o->is_open = false;
+  o->plain = NULL;
 }
 
 void settle_walker(const dunlin_doc *doc, struct walker *w, bool walks) {
@@ -742,5 +748,6 @@ int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id) {
   }
   o->undo_count = 0;
   o->is_open = false;
+  o->plain = NULL;
   return 0;
 }

@@ -129,6 +129,7 @@ struct open_change {
   uint64_t stamp;       /* the touched ones have it */
   struct oplog_row row; /* may still grow; pushed on its container's log when it is over; `len` 0: none */
   uint32_t row_container;
+  struct text *plain; /* the text that the row is on, when edits go on to concern just these two (txn.c); NULL */
   struct undo *undos;
   size_t undo_count, undo_cap;
   uint32_t *made; /* containers of its creating operations, in order */
@@ -232,6 +233,8 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
 /* Applies one operation to it, and gives the container that it made or touched.  DUNLIN_ERANGE, DUNLIN_EKIND, DUNLIN_ENOENT,
  * DUNLIN_ELIMIT: invalid; DUNLIN_ENOMEM.  After an error the whole change is to be reverted. */
 int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made);
+/* Adds an operation that has been applied to the rows; its LV is found here. */
+int row_add(dunlin_doc *doc, uint32_t container, const struct oplog_row *row);
 /* Ends the row that the last operations made. */
 int close_row(dunlin_doc *doc);
 /* Takes the whole open change back. */

@@ -157,6 +157,7 @@ void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, void *ctx) 
 /* ---- Operations --------------------------------------------------------------------------------------------- */
 
 int txn_fail(dunlin_doc *doc, int error) {
+  doc->open.plain = NULL;
   if (!doc->txn_error) doc->txn_error = error;
   return error;
 }
@@ -195,6 +196,7 @@ static void write_values(struct buf *values, const struct op *op) {
 
 static int perform(dunlin_doc *doc, struct op *op, dunlin_obj *made) {
   uint32_t container = 0;
+  doc->open.plain = NULL;
   if (op->kind & OP_VALUES) {
     op->at = column_end(&doc->values);
     write_values(&doc->values.buf, op);
@@ -475,31 +477,32 @@ int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
 
 /* ---- Text and counters -------------------------------------------------------------------------------------- */
 
-/* The text, when the open transaction's last row is on it and may go on without anything else to do; NULL. */
-static struct text *text_in_hand(const dunlin_doc *doc, dunlin_obj text, uint8_t kind) {
-  if (doc->text_wide && doc->unit != DUNLIN_SCALARS) return NULL;
-  const struct oplog_row *row = &doc->open.row;
-  if (!doc->open.is_open || doc->txn_error || row->kind != kind || !row->len || doc->open.row_container != text.index)
-    return NULL;
-  struct container *c = doc->containers[text.index];
-  if (c->kind != DUNLIN_TEXT || doc->watch || c->as.text->sequence.walks || !doc->open.is_local) return NULL;
-  return c->as.text->text.anchors ? NULL : &c->as.text->text; /* which indexes do not count */
+/* There is text that is not ASCII from now on: units differ. */
+static void note_wide(dunlin_doc *doc) {
+  doc->text_wide = true;
+  if (doc->unit != DUNLIN_SCALARS) doc->open.plain = NULL;
 }
 
 /* Typing: what is inserted joins both the row and the edit that waits.  Does nothing and says so when it is not that simple. */
 static bool type_on(dunlin_doc *doc, dunlin_obj text, size_t index, const char *utf8, size_t len) {
-  struct text *t = text_in_hand(doc, text, OP_TEXT_INSERT);
+  struct text *t = doc->open.plain;
   struct oplog_row *row = &doc->open.row;
   struct buf *column = &doc->text.buf;
   enum { most = 64 };
-  if (!t || !len || !utf8 || len > most || index != row->a + row->len || len > column->cap - column->len) return false;
-  if (t->last.what != TEXT_INSERT || index != t->last.pos + t->last.len ||
-      t->last.at + t->last.bytes != column_end(&doc->text) || doc->open.index > DUNLIN_MAX_DELTA_OPS - most)
+  if (!t || doc->open.row_container != text.index || row->kind != OP_TEXT_INSERT || index != row->a + row->len)
     return false;
+  if (t->last.what != TEXT_INSERT || !len || !utf8 || len > most || len > column->cap - column->len ||
+      doc->open.index > DUNLIN_MAX_DELTA_OPS - most)
+    return false; /* an edit that waits, and is of the row's kind, ends where the row and the column do */
+  uint8_t *to = column->data + column->len;
   size_t scalars = 1;
-  if ((len > 1 || (uint8_t)*utf8 > 0x7f) && !utf8_valid(utf8, len, &scalars)) return false;
-  doc->text_wide |= scalars != len;
-  for (size_t i = 0; i < len; i++) column->data[column->len + i] = (uint8_t)utf8[i];
+  if (len > 1 || (uint8_t)*utf8 > 0x7f) {
+    if (!utf8_valid(utf8, len, &scalars)) return false;
+    if (scalars != len) note_wide(doc);
+    memcpy(to, utf8, len);
+  } else {
+    *to = (uint8_t)*utf8;
+  }
   column->len += len;
   t->last.len += (uint32_t)scalars;
   t->last.bytes += (uint32_t)len;
@@ -511,16 +514,58 @@ static bool type_on(dunlin_doc *doc, dunlin_obj text, size_t index, const char *
 
 /* Deleting on, forwards or backwards, likewise. */
 static bool delete_on(dunlin_doc *doc, dunlin_obj text, size_t index, size_t count) {
-  struct text *t = text_in_hand(doc, text, OP_DELETE);
+  struct text *t = doc->open.plain;
   struct oplog_row *row = &doc->open.row;
-  if (!t || !count || index > t->size || count > t->size - index || count > DUNLIN_MAX_DELTA_OPS - doc->open.index)
-    return false;
+  if (!t || doc->open.row_container != text.index || row->kind != OP_DELETE) return false;
+  if (index > t->size || count > t->size - index || count > DUNLIN_MAX_DELTA_OPS - doc->open.index) return false;
   if (index != row->a && index + count != row->a) return false;
   if (doc->undo) return false;                                                   /* what goes has to be kept */
   if (text_erase(t, &doc->text, (uint32_t)index, (uint32_t)count)) return false; /* nothing has changed */
   rows_join(OP_DELETE, &row->a, &row->len, (uint32_t)index, (uint32_t)count);
   doc->open.index += (uint32_t)count;
   return true;
+}
+
+/* Whether an edit of the text, which the open transaction has touched, changes nothing but row and text. */
+static bool is_plain(const dunlin_doc *doc, const struct container *c) {
+  const struct text_state *t = c->as.text;
+  return !t->sequence.walks && !t->has_marks && !c->unknown.count && c->void_from == LV_NONE && !doc->watch &&
+         (!doc->text_wide || doc->unit == DUNLIN_SCALARS);
+}
+
+static int delete_plain(dunlin_doc *doc, struct text *t, uint32_t container, uint32_t at, uint32_t len) {
+  if (len > DUNLIN_MAX_DELTA_OPS - doc->open.index) return DUNLIN_ELIMIT;
+  int error = doc->undo ? undo_note_gone(doc, container, at, at, len) : 0;
+  if (!error) error = text_erase(t, &doc->text, at, len);
+  return error ? error : row_add(doc, container, &(struct oplog_row){.kind = OP_DELETE, .a = at, .len = len});
+}
+
+static int insert_plain(dunlin_doc *doc, struct text *t, uint32_t container, uint32_t at, struct dunlin_bytes utf8,
+                        uint32_t scalars) {
+  uint32_t column = column_end(&doc->text);
+  if (scalars > DUNLIN_MAX_DELTA_OPS - doc->open.index || scalars > LV_LIMIT / 4 - t->size) return DUNLIN_ELIMIT;
+  buf_append(&doc->text.buf, utf8.data, utf8.len);
+  int error = doc->text.buf.error;
+  if (!error) error = text_insert(t, &doc->text, at, scalars, column, (uint32_t)utf8.len);
+  if (error) return error;
+  return row_add(doc, container, &(struct oplog_row){.kind = OP_TEXT_INSERT, .a = at, .len = scalars, .at = column});
+}
+
+/* An edit of such a text somewhere else than the last one. */
+static int splice_plain(dunlin_doc *doc, struct text *t, uint32_t container, size_t index, size_t remove,
+                        struct dunlin_bytes utf8) {
+  size_t scalars = 0;
+  int error = 0;
+  if (index > t->size || remove > t->size - index) error = DUNLIN_ERANGE;
+  else if (utf8.len && !utf8.data) error = DUNLIN_EINVAL;
+  else if (utf8.len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
+  else if (!utf8_valid(utf8.data, utf8.len, &scalars)) error = DUNLIN_EUTF8;
+  if (!error && remove) error = delete_plain(doc, t, container, (uint32_t)index, (uint32_t)remove);
+  if (!error && scalars) error = insert_plain(doc, t, container, (uint32_t)index, utf8, (uint32_t)scalars);
+  if (error) return txn_fail(doc, error);
+  if (remove || scalars) doc->open.plain = t;
+  if (scalars != utf8.len) note_wide(doc);
+  return 0;
 }
 
 struct text_delete {
@@ -542,7 +587,7 @@ static int insert_text(dunlin_doc *doc, const struct places *p, dunlin_obj text,
                   .len = (uint32_t)scalars,
                   .at = column_end(&doc->text),
                   .bytes = (uint32_t)utf8.len};
-  doc->text_wide |= scalars != utf8.len;
+  if (scalars != utf8.len) note_wide(doc);
   buf_append(&doc->text.buf, utf8.data, utf8.len);
   if (doc->text.buf.error) return txn_fail(doc, doc->text.buf.error);
   return perform(doc, &op, NULL);
@@ -557,13 +602,12 @@ static int text_prepare(dunlin_doc *doc, dunlin_obj text, struct container **c) 
   return error ? txn_fail(doc, error) : 0;
 }
 
-int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8, size_t len) {
-  if (remove ? !len && delete_on(doc, text, index, remove) : type_on(doc, text, index, utf8, len)) return 0;
-  struct container *c;
+/* An edit of a text that has been touched, whatever else has to be done. */
+static int splice(dunlin_doc *doc, struct container *c, dunlin_obj text, size_t index, size_t remove,
+                  struct dunlin_bytes utf8) {
   struct places places;
   size_t scalars = 0, end = 0;
-  int error = text_prepare(doc, text, &c);
-  if (error) return error;
+  int error;
   if (remove > SIZE_MAX - index) return txn_fail(doc, DUNLIN_ERANGE);
   error = unit_in(doc, c, index + remove, &end);
   if (!error) error = unit_in(doc, c, index, &index);
@@ -572,21 +616,32 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
   error = places_begin(&places, doc, c);
   if (!error) {
     if (index > places.size || remove > places.size - index) error = DUNLIN_ERANGE;
-    else if (len && !utf8) error = DUNLIN_EINVAL;
-    else if (len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
-    else if (!utf8_valid(utf8, len, &scalars)) error = DUNLIN_EUTF8;
+    else if (utf8.len && !utf8.data) error = DUNLIN_EINVAL;
+    else if (utf8.len > DUNLIN_MAX_CHANGE) error = DUNLIN_ELIMIT;
+    else if (!utf8_valid(utf8.data, utf8.len, &scalars)) error = DUNLIN_EUTF8;
   }
   if (!error && remove) {
     struct text_delete gone = {doc, c, {.kind = OP_DELETE, .container = text.index}};
     error = places_each_gone(&places, (uint32_t)index, (uint32_t)(index + remove), delete_part, &gone);
     places_end(&places);
-    if (!error && len) error = places_begin(&places, doc, c);
+    if (!error && utf8.len) error = places_begin(&places, doc, c);
   }
-  if (!error && len) error = insert_text(doc, &places, text, index, (struct dunlin_bytes){utf8, len}, scalars);
+  if (!error && utf8.len) error = insert_text(doc, &places, text, index, utf8, scalars);
   places_end(&places);
   return error ? txn_fail(doc, error) : 0;
 }
 
+int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8, size_t len) {
+  if (remove ? !len && delete_on(doc, text, index, remove) : type_on(doc, text, index, utf8, len)) return 0;
+  struct dunlin_bytes bytes = {utf8, len};
+  if (doc->open.plain && doc->open.row_container == text.index)
+    return splice_plain(doc, doc->open.plain, text.index, index, remove, bytes);
+  struct container *c;
+  int error = text_prepare(doc, text, &c);
+  if (error) return error;
+  if (is_plain(doc, c)) return splice_plain(doc, &c->as.text->text, text.index, index, remove, bytes);
+  return splice(doc, c, text, index, remove, bytes);
+}
 /* The index of the change for an anchor before or behind character `at`: before or behind it whatever else is there. */
 static uint32_t anchor_index(const struct places *p, size_t at, bool is_opening) {
   if (!is_opening) return void_gap(p->doc, p->text, places_behind(p, (uint32_t)at));
