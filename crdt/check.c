@@ -229,7 +229,7 @@ static int check_tables(const struct names *n, const struct dunlin_id *ids) {
   for (size_t i = 0; i < n->all_slots; i++) {
     const struct names_entry *e = &n->all[i];
     if (e->change == UINT32_MAX) continue;
-    if (e->change >= n->done || memcmp(&e->tag, ids[e->change].bytes, sizeof e->tag)) return DUNLIN_ECORRUPT;
+    if (e->change >= n->done || e->tag != names_tag(n, &ids[e->change])) return DUNLIN_ECORRUPT;
     all++;
   }
   return all == n->all_used && (!n->all || all == n->done) ? 0 : DUNLIN_ECORRUPT;

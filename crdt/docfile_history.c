@@ -675,7 +675,7 @@ static int states_agree(const struct history *h) {
 
 static int begin(struct history *h) {
   dunlin_doc *doc = h->doc;
-  graph_init(&h->graph, doc->env);
+  graph_init(&h->graph, doc->env, doc->seed);
   h->graph.id_of = doc->graph.id_of;
   h->graph.ctx = doc->graph.ctx;
   buf_init(&h->text.buf, doc->env, UINT32_MAX);

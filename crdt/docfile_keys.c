@@ -16,7 +16,7 @@ static size_t shared_with(struct dunlin_bytes a, struct dunlin_bytes b) {
 }
 
 static size_t slot_of(const struct keys_out *k, struct dunlin_bytes key) {
-  size_t at = (size_t)map_hash(k->seed, key) & (k->slot_cap - 1);
+  size_t at = (size_t)mix_bytes(k->seed, key.data, key.len) & (k->slot_cap - 1);
   while (k->slots[at] && !same(k->list[k->slots[at] - 1], key)) at = (at + 1) & (k->slot_cap - 1);
   return at;
 }

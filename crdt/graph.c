@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-void graph_init(struct graph *graph, const struct dunlin_env *env) {
-  *graph = (struct graph){.env = env, .unseen_at = LV_NONE};
+void graph_init(struct graph *graph, const struct dunlin_env *env, uint64_t seed) {
+  *graph = (struct graph){.env = env, .unseen_at = LV_NONE, .actor_ids.seed = seed};
 }
 
 void lv_ranges_free(struct lv_ranges *ranges, const struct dunlin_env *env) {

@@ -115,7 +115,8 @@ struct graph_op {
   uint32_t change, actor, number, lamport;
 };
 
-void graph_init(struct graph *graph, const struct dunlin_env *env);
+/* `seed`: random, of the table of actors. */
+void graph_init(struct graph *graph, const struct dunlin_env *env, uint64_t seed);
 void graph_free(struct graph *graph);
 
 /* The number of an actor, added when it is new; IDMAP_NONE when out of memory. */

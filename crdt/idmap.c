@@ -1,17 +1,15 @@
 #include "crdt/idmap.h"
 
-#include <string.h>
+#include "crdt/mix.h"
 
 void idmap_free(struct idmap *map, const struct dunlin_env *env) {
   ENV_FREE_ARRAY(env, map->slots, map->cap);
-  *map = (struct idmap){0};
+  *map = (struct idmap){.seed = map->seed};
 }
 
 /* The slot that holds `id`, or the free one where it would go.  There is always a free one. */
 static size_t find(const struct idmap *map, const struct dunlin_id *id) {
-  uint64_t h;
-  memcpy(&h, id->bytes, sizeof h);
-  size_t at = (size_t)h & (map->cap - 1);
+  size_t at = (size_t)mix_bytes(map->seed, id->bytes, sizeof id->bytes) & (map->cap - 1);
   while (map->slots[at].value != IDMAP_NONE && id_compare(&map->slots[at].id, id) != 0) at = (at + 1) & (map->cap - 1);
   return at;
 }

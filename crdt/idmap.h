@@ -1,4 +1,4 @@
-/* A hash table from 32-byte ids to numbers.  Ids are hashes already, so their own bytes place them. */
+/* A hash table from 32-byte ids to numbers.  Ids may be chosen by others, so that a secret seed places them. */
 #ifndef CRDT_IDMAP_H
 #define CRDT_IDMAP_H
 
@@ -12,6 +12,7 @@ struct idmap {
     uint32_t value; /* IDMAP_NONE: free */
   } * slots;
   size_t cap, used; /* cap: 0 or a power of two */
+  uint64_t seed;    /* the owner sets it while the table is empty; idmap_free() leaves it */
 };
 
 void idmap_free(struct idmap *map, const struct dunlin_env *env);

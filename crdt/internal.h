@@ -189,7 +189,7 @@ struct dunlin_doc {
   struct dunlin_id id;
   uint32_t actor;        /* in the graph */
   enum dunlin_unit unit; /* of positions in texts */
-  uint64_t seed;         /* of the maps' hashes */
+  uint64_t seed;         /* random, of all hash tables */
   uint64_t stamp;        /* counts changes made, taken in and written out */
   struct graph graph;
   struct names names;
@@ -339,7 +339,7 @@ int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const stru
 
 /* ---- pending.c ---------------------------------------------------------------------------------------------- */
 
-void pending_init(struct pending_queue *queue);
+void pending_init(struct pending_queue *queue, uint64_t seed);
 void pending_free(struct pending_queue *queue, const struct dunlin_env *env);
 /* Keeps a change until `missing` is there.  DUNLIN_ELIMIT: too much waits already; DUNLIN_ENOMEM. */
 int pending_add(dunlin_doc *doc, const struct change_id_bytes *change, const struct dunlin_actor *author,

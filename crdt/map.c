@@ -25,6 +25,10 @@ static bool same_key(struct dunlin_bytes a, struct dunlin_bytes b) {
   return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));
 }
 
+static uint64_t hash_of(const struct map *map, struct dunlin_bytes key) {
+  return mix_bytes(map->seed, key.data, key.len);
+}
+
 static uint32_t tag_of(uint64_t hash) {
   return (uint32_t)(hash >> 32);
 }
@@ -47,7 +51,7 @@ static void put_slot(struct map *map, uint64_t hash, uint32_t entry) {
 
 struct map_entry *map_find(const struct map *map, struct dunlin_bytes key) {
   if (!map->slot_cap) return NULL;
-  uint32_t entry = find_slot(map, key, map_hash(map->seed, key))->entry;
+  uint32_t entry = find_slot(map, key, hash_of(map, key))->entry;
   return entry ? &map->entries[entry - 1] : NULL;
 }
 
@@ -59,7 +63,7 @@ static int grow_slots(struct map *map, size_t need) {
   ENV_FREE_ARRAY(map->env, map->slots, map->slot_cap);
   map->slots = slots;
   map->slot_cap = cap;
-  for (size_t i = 0; i < map->count; i++) put_slot(map, map_hash(map->seed, map->entries[i].key), (uint32_t)i);
+  for (size_t i = 0; i < map->count; i++) put_slot(map, hash_of(map, map->entries[i].key), (uint32_t)i);
   return 0;
 }
 
@@ -100,7 +104,7 @@ uint32_t map_append(struct map *map, struct dunlin_bytes key) {
   uint8_t *copy = key_room(map, key.len);
   if (!copy) return UINT32_MAX;
   if (key.len) memcpy(copy, key.data, key.len);
-  put_slot(map, map_hash(map->seed, key), (uint32_t)map->count);
+  put_slot(map, hash_of(map, key), (uint32_t)map->count);
   map->entries[map->count] = (struct map_entry){.key = {copy, key.len}, .generation = -1};
   return (uint32_t)map->count++;
 }

@@ -2,6 +2,7 @@
 #ifndef CRDT_MAP_H
 #define CRDT_MAP_H
 
+#include "crdt/mix.h"
 #include "crdt/register.h"
 
 struct map_entry {
@@ -9,25 +10,6 @@ struct map_entry {
   struct reg reg;
   int64_t generation; /* the highest of any child ever created at this key; -1 */
 };
-
-/* From a secret seed, so that an attacker does not see which keys collide; eight bytes at a time, each step one to one. */
-static inline uint64_t map_hash(uint64_t seed, struct dunlin_bytes key) {
-  const uint8_t *p = key.data;
-  uint64_t h = seed ^ key.len * 0x9e3779b97f4a7c15u;
-  for (size_t left = key.len; left;) {
-    uint64_t word = 0;
-    size_t len = left < sizeof word ? left : sizeof word;
-    if (len == sizeof word) __builtin_memcpy(&word, p, sizeof word);
-    else
-      for (size_t i = 0; i < len; i++) word = word << 8 | p[i];
-    h = (h ^ word) * 0xff51afd7ed558ccdu;
-    h ^= h >> 32;
-    p += len;
-    left -= len;
-  }
-  h *= 0xc4ceb9fe1a85ec53u;
-  return h ^ h >> 29;
-}
 
 /* Byte order. */
 static inline int key_compare(struct dunlin_bytes a, struct dunlin_bytes b) {
@@ -50,7 +32,7 @@ struct map_block {
 
 struct map {
   const struct dunlin_env *env;
-  uint64_t seed;             /* of the hash, so that nobody can prepare keys that collide */
+  uint64_t seed;             /* of the hash */
   struct map_entry *entries; /* never removed: `generation` outlives the key */
   size_t count, cap;
   uint32_t last; /* the entry that was asked for last */

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "crdt/docfile.h"
+#include "crdt/mix.h"
 
-void names_init(struct names *n, const struct dunlin_env *env) {
-  *n = (struct names){.memo.change = UINT32_MAX};
+void names_init(struct names *n, const struct dunlin_env *env, uint64_t seed) {
+  *n = (struct names){.memo.change = UINT32_MAX, .seed = seed};
   buf_init(&n->bytes, env, SIZE_MAX / 2);
 }
 
@@ -20,10 +21,14 @@ void names_free(struct names *n) {
   buf_free(&n->bytes);
 }
 
-static uint32_t tag_of(const struct dunlin_id *id) {
-  uint32_t tag;
-  memcpy(&tag, id->bytes, sizeof tag);
-  return tag;
+uint32_t names_tag(const struct names *n, const struct dunlin_id *id) {
+  uint64_t word;
+  memcpy(&word, id->bytes, sizeof word);
+  return (uint32_t)mix_word(n->seed, word);
+}
+
+static bool same_id(const struct dunlin_id *a, const struct dunlin_id *b) {
+  return a->bytes[0] == b->bytes[0] && !id_compare(a, b);
 }
 
 static uint32_t mix(uint32_t change) {
@@ -34,7 +39,7 @@ static uint32_t mix(uint32_t change) {
 /* ---- Those that are kept ------------------------------------------------------------------------------------ */
 
 static size_t slot_of_id(const struct names *n, const struct dunlin_id *id) {
-  size_t at = tag_of(id) & (n->slots - 1);
+  size_t at = names_tag(n, id) & (n->slots - 1);
   while (n->by_id[at] && id_compare(&n->kept[n->by_id[at] - 1].id, id)) at = (at + 1) & (n->slots - 1);
   return at;
 }
@@ -88,9 +93,9 @@ static const struct dunlin_id *kept_id(const struct names *n, uint32_t change) {
 /* ---- All of them -------------------------------------------------------------------------------------------- */
 
 static void all_put(struct names *n, const struct dunlin_id *id, uint32_t change) {
-  size_t at = tag_of(id) & (n->all_slots - 1);
+  size_t at = names_tag(n, id) & (n->all_slots - 1);
   while (n->all[at].change != UINT32_MAX) at = (at + 1) & (n->all_slots - 1);
-  n->all[at] = (struct names_entry){tag_of(id), change};
+  n->all[at] = (struct names_entry){names_tag(n, id), change};
   n->all_used++;
 }
 
@@ -128,10 +133,10 @@ static int all_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *chang
     int error = all_build(doc);
     if (error) return error;
   }
-  for (size_t at = tag_of(id) & (n->all_slots - 1); n->all[at].change != UINT32_MAX;
+  for (size_t at = names_tag(n, id) & (n->all_slots - 1); n->all[at].change != UINT32_MAX;
        at = (at + 1) & (n->all_slots - 1)) {
     struct dunlin_id own;
-    if (n->all[at].tag != tag_of(id)) continue;
+    if (n->all[at].tag != names_tag(n, id)) continue;
     int error = names_id(doc, n->all[at].change, &own);
     if (error) return error;
     if (!id_compare(&own, id)) {
@@ -307,7 +312,7 @@ int names_whole(dunlin_doc *doc) {
   int error = docfile_load(doc);
   if (error) return error;
   old = *n;
-  names_init(n, doc->env);
+  names_init(n, doc->env, doc->seed);
   error = hash_all(doc);
   for (size_t i = 0; !error && i < old.count; i++) {
     struct dunlin_id id;
@@ -333,7 +338,7 @@ int names_find(dunlin_doc *doc, const struct dunlin_id *id, uint32_t *change) {
   if (error || !n->done) return error;
   for (uint32_t at = n->done; at-- > n->base && n->done - at <= NAMES_RECENT;) {
     const struct dunlin_id *own = recent_id(n, at);
-    if (tag_of(own) != tag_of(id) || id_compare(own, id)) continue;
+    if (!same_id(own, id)) continue;
     *change = at;
     return 0;
   }

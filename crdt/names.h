@@ -33,18 +33,22 @@ struct names {
   struct buf bytes; /* a change that is being hashed */
   struct names_entry {
     uint32_t tag, change;
-  } * all; /* open addressing by the id's first bytes; change UINT32_MAX is free */
+  } * all; /* open addressing; change UINT32_MAX is free */
   size_t all_slots, all_used;
-  int error; /* an id that was needed could not be found out, for want of memory */
+  uint64_t seed; /* of the tables: changes can be made until their ids begin alike */
+  int error;     /* an id that was needed could not be found out, for want of memory */
 };
 
-void names_init(struct names *names, const struct dunlin_env *env);
+void names_init(struct names *names, const struct dunlin_env *env, uint64_t seed);
 void names_free(struct names *names);
 /* The document has just been opened: these are the ids of its heads, in order. DUNLIN_ENOMEM. */
 int names_begin(dunlin_doc *doc, const uint8_t *ids);
 /* Finds out the ids of the changes that came from a file.  DUNLIN_ECORRUPT: they do not lead to the heads that it had;
  * DUNLIN_ENOMEM. */
 int names_whole(dunlin_doc *doc);
+
+/* What its places in the tables follow from. */
+uint32_t names_tag(const struct names *names, const struct dunlin_id *id);
 
 /* The id of a change.  DUNLIN_ENOMEM. */
 int names_id(dunlin_doc *doc, uint32_t change, struct dunlin_id *out);

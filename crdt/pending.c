@@ -12,8 +12,9 @@
  * at times just over half that. */
 #define PENDING_COST (sizeof(struct pending) + 4 * sizeof(struct idmap_slot))
 
-void pending_init(struct pending_queue *q) {
+void pending_init(struct pending_queue *q, uint64_t seed) {
   *q = (struct pending_queue){.free = IDMAP_NONE, .ready = IDMAP_NONE, .ready_last = IDMAP_NONE};
+  q->waiting.seed = q->places.seed = q->refused.seed = seed;
 }
 
 void pending_free(struct pending_queue *q, const struct dunlin_env *env) {
