@@ -68,6 +68,15 @@ uint32_t graph_run_at(const struct graph *g, uint32_t lv) {
   return (uint32_t)low;
 }
 
+uint32_t graph_run_near(const struct graph *g, uint32_t lv, uint32_t hint) {
+  uint32_t at = hint, step = 1, last = (uint32_t)g->run_count - 1;
+  if (hint > last || g->runs[hint].lv > lv) return graph_run_at(g, lv);
+  for (; step <= last - at && g->runs[at + step].lv <= lv; step *= 2) at += step;
+  for (; step; step /= 2)
+    if (step <= last - at && g->runs[at + step].lv <= lv) at += step;
+  return at;
+}
+
 uint32_t graph_run_of(const struct graph *g, uint32_t change) {
   size_t low = 0, high = g->run_count;
   if (high && g->runs[high - 1].change <= change) return (uint32_t)(high - 1);

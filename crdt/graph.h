@@ -174,6 +174,8 @@ void lv_ranges_free(struct lv_ranges *ranges, const struct dunlin_env *env);
 
 /* The run that holds an LV or a change of the graph. */
 uint32_t graph_run_at(const struct graph *graph, uint32_t lv);
+uint32_t graph_run_near(const struct graph *graph, uint32_t lv,
+                        uint32_t hint); /* soon when it is not far behind the hint */
 uint32_t graph_run_of(const struct graph *graph, uint32_t change);
 /* The first LV of a change; that of the change after the last one is graph->lvs. */
 uint32_t graph_start(const struct graph *graph, uint32_t change);

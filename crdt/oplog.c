@@ -78,6 +78,18 @@ size_t oplog_from(const struct oplog *log, uint32_t lv) {
   return low;
 }
 
+size_t oplog_near(const struct oplog *log, uint32_t lv, size_t hint) {
+  size_t low = hint, step = 1; /* runs before `low` end at or before lv */
+  if (hint > log->count || (hint && log->runs[hint - 1].lv + log->runs[hint - 1].len > lv)) return oplog_from(log, lv);
+  while (step <= log->count - low && log->runs[low + step - 1].lv + log->runs[low + step - 1].len <= lv) {
+    low += step;
+    step *= 2;
+  }
+  for (; step; step /= 2)
+    if (step <= log->count - low && log->runs[low + step - 1].lv + log->runs[low + step - 1].len <= lv) low += step;
+  return low;
+}
+
 size_t oplog_by_ord(const struct oplog *log, uint32_t ord) {
   size_t low = 0, high = log->count;
   while (high - low > 1) {

@@ -54,6 +54,8 @@ int oplog_push(struct oplog *log, const struct dunlin_env *env, const struct opl
 void oplog_take_back(struct oplog *log, uint32_t len);
 /* The first run that reaches beyond `lv`; log->count when there is none. */
 size_t oplog_from(const struct oplog *log, uint32_t lv);
+/* The same in a time that depends on how far it is behind `hint`, which may be any number. */
+size_t oplog_near(const struct oplog *log, uint32_t lv, size_t hint);
 /* The run that has operation `ord` of the container; there must be one. */
 size_t oplog_by_ord(const struct oplog *log, uint32_t ord);
 void oplog_free(struct oplog *log, const struct dunlin_env *env);

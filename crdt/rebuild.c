@@ -5,6 +5,7 @@ struct rebuild {
   dunlin_doc *doc;
   struct container *container;
   struct text text;
+  size_t op; /* the run of the log up to which it is made */
 };
 
 static int insert(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len) {
@@ -23,8 +24,10 @@ static int erase(void *ctx, uint32_t pos, uint32_t len) {
 static int take_sequential(struct rebuild *r, uint32_t from, uint32_t to) {
   const struct oplog *log = &r->container->log;
   int error = 0;
-  for (size_t i = oplog_from(log, from); !error && i < log->count && log->runs[i].lv < to; i++) {
+  r->op = oplog_near(log, from, r->op);
+  for (size_t i = r->op; !error && i < log->count && log->runs[i].lv < to; i++) {
     const struct op_run *run = &log->runs[i];
+    r->op = i;
     struct op_piece piece = op_piece(run, from, to);
     if (run->idle) continue;
     error = run->kind == OP_DELETE ? erase(r, piece.a, piece.len) : insert(r, piece.a, run, piece.skipped, piece.len);
@@ -34,8 +37,8 @@ static int take_sequential(struct rebuild *r, uint32_t from, uint32_t to) {
 
 static int take_concurrent(struct rebuild *r, struct walker *w, uint32_t from, uint32_t to) {
   struct walker_sink sink = {.ctx = r, .insert = insert, .erase = erase};
-  size_t first = oplog_from(&r->container->log, from);
-  if (first == r->container->log.count || r->container->log.runs[first].lv >= to) return 0;
+  r->op = oplog_near(&r->container->log, from, r->op);
+  if (r->op == r->container->log.count || r->container->log.runs[r->op].lv >= to) return 0;
   int error = walker_start(w, from);
   return error ? error : walker_replay(w, to, &sink);
 }

@@ -18,115 +18,166 @@ static uint32_t run_end(const struct graph *g, uint32_t run) {
   return run + 1 < g->run_count ? g->runs[run + 1].lv : g->lvs;
 }
 
-/* Whether a run of the graph begins at `lv`; run `below` and those from there on begin behind it. */
-static bool begins_run(const struct graph *g, uint32_t below, uint32_t lv) {
+/* The part that is planned. */
+struct part {
+  const struct graph *graph;
+  uint32_t base, from, to; /* local versions */
+  uint32_t first, last;    /* runs of the graph */
+  uint32_t most;           /* no less than the parents of all these */
+  uint32_t edges, cuts;    /* parents in the part; places where a run is cut */
+  uint32_t first_edge,
+      child; /* where the pieces' parents begin in plan->numbers; how many children have a place there */
+};
+
+/* The run that holds `lv`, which is in the part and before run `below`. */
+static uint32_t run_before(const struct part *part, uint32_t below, uint32_t lv) {
   enum { near = 6 };
-  for (uint32_t i = 1; i <= near && i <= below; i++)
-    if (g->runs[below - i].lv <= lv) return g->runs[below - i].lv == lv;
-  return g->runs[graph_run_at(g, lv)].lv == lv;
+  const struct graph_run *runs = part->graph->runs;
+  uint32_t low = part->first, high = below;
+  for (int i = 0; i < near && high > low; i++)
+    if (runs[--high].lv <= lv) return high;
+  while (high - low > 1) {
+    uint32_t mid = (low + high) / 2;
+    if (runs[mid].lv <= lv) low = mid;
+    else high = mid;
+  }
+  return low;
 }
 
-/* Where a parent lies inside a run of the part: the run is cut behind it.  The places, sorted, in plan->numbers. */
-static int find_cuts(struct walk_plan *plan, const struct graph *g, uint32_t from, uint32_t first, uint32_t last,
-                     size_t *cuts) {
-  *cuts = 0;
-  for (uint32_t run = first; run <= last; run++) {
-    const struct graph_run *r = &g->runs[run];
-    if (r->lv < from) continue; /* goes on with what is before the part */
-    if (ENV_GROW(g->env, plan->numbers, plan->number_cap, *cuts + r->parent_count)) return DUNLIN_ENOMEM;
+/* Finds the runs in which the parents of the others lie: plan->numbers, one after the other; and where a parent lies inside its run, which
+ * is cut behind it: behind part->most of them, sorted. */
+static int find_cuts(struct walk_plan *plan, const struct graph *g, struct part *part) {
+  const struct graph_run *runs = g->runs, *end = &runs[part->last];
+  part->most = end->parents + end->parent_count - runs[part->first].parents;
+  if (ENV_GROW(g->env, plan->numbers, plan->number_cap, 2 * (size_t)part->most)) return DUNLIN_ENOMEM;
+  uint32_t *cuts = plan->numbers + part->most, latest = 0;
+  bool sorted = true;
+  for (uint32_t run = part->first; run <= part->last; run++) {
+    const struct graph_run *r = &runs[run];
+    if (r->lv < part->from) continue; /* goes on with what is before the part */
     for (uint32_t i = 0; i < r->parent_count; i++) {
-      uint32_t behind = g->parents[r->parents + i] + 1;
-      if (behind > from && behind < r->lv && !begins_run(g, run, behind)) plan->numbers[(*cuts)++] = behind;
+      uint32_t lv = g->parents[r->parents + i];
+      plan->has_outside |= lv < part->from && lv >= part->base;
+      if (lv < part->from) continue;
+      uint32_t parent = run_before(part, run, lv);
+      plan->numbers[part->edges++] = parent;
+      if (runs[parent + 1].lv == lv + 1) continue;
+      sorted &= latest <= lv;
+      latest = lv;
+      cuts[part->cuts++] = lv + 1;
     }
   }
-  bool sorted = true;
-  for (size_t i = 1; i < *cuts && sorted; i++) sorted = plan->numbers[i - 1] <= plan->numbers[i];
-  if (!sorted) qsort(plan->numbers, *cuts, sizeof *plan->numbers, by_number);
+  if (!sorted) qsort(cuts, part->cuts, sizeof *cuts, by_number);
   return 0;
 }
 
-static int cut_pieces(struct walk_plan *plan, const struct graph *g, const struct oplog *log, uint32_t from,
-                      uint32_t to) {
-  uint32_t first = graph_run_at(g, from), last = graph_run_at(g, to - 1);
-  size_t cuts, cut = 0, op = oplog_from(log, from);
-  int error = find_cuts(plan, g, from, first, last, &cuts);
-  if (error) return error;
-  if (ENV_GROW(g->env, plan->pieces, plan->cap, cuts + (last - first) + 1)) return DUNLIN_ENOMEM;
+/* Room for all that is noted of the pieces, once it is known how many there are at most. */
+static int make_room(struct walk_plan *plan, const struct dunlin_env *env, struct part *part) {
+  size_t pieces = (size_t)part->cuts + (part->last - part->first) + 1, edges = (size_t)part->edges + part->cuts;
+  if (edges < part->most) edges = part->most;
+  if (ENV_GROW(env, plan->pieces, plan->cap, pieces) ||
+      ENV_GROW(env, plan->numbers, plan->number_cap, 2 * edges + 4 * pieces + 1))
+    return DUNLIN_ENOMEM;
+  part->first_edge = (uint32_t)edges;
+  plan->ready = plan->numbers + 2 * edges;
+  plan->frontier = plan->ready + pieces;
+  plan->left = plan->frontier + pieces + 1;
+  plan->entered = plan->left + pieces;
+  return 0;
+}
+
+/* Makes the pieces; plan->ready: the last one of each run, until pieces become ready. */
+static void cut_pieces(struct walk_plan *plan, const struct graph *g, const struct oplog *log,
+                       const struct part *part) {
+  const uint32_t *cut = plan->numbers + part->most, *cuts_end = cut + part->cuts;
+  size_t op = oplog_near(log, part->from, plan->op);
   plan->count = 0;
-  for (uint32_t run = first; run <= last; run++) {
-    uint32_t at = g->runs[run].lv > from ? g->runs[run].lv : from, end = run_end(g, run) < to ? run_end(g, run) : to;
+  for (uint32_t run = part->first; run <= part->last; run++) {
+    uint32_t at = g->runs[run].lv > part->from ? g->runs[run].lv : part->from, end = run_end(g, run);
+    if (end > part->to) end = part->to;
     while (at < end) {
-      while (cut < cuts && plan->numbers[cut] <= at) cut++;
-      uint32_t stop = cut < cuts && plan->numbers[cut] < end ? plan->numbers[cut] : end;
-      while (op < log->count && log->runs[op].lv + log->runs[op].len <= at) op++;
-      plan->pieces[plan->count++] = (struct walk_plan_piece){.from = at, .to = stop, .run = run, .op = (uint32_t)op};
+      while (cut < cuts_end && *cut <= at) cut++;
+      uint32_t stop = cut < cuts_end && *cut < end ? *cut : end;
+      size_t first = op;
+      while (op < log->count && log->runs[op].lv < stop) op++;
+      plan->pieces[plan->count++] =
+          (struct walk_plan_piece){.from = at, .to = stop, .run = run, .op = (uint32_t)first, .op_end = (uint32_t)op};
+      if (op > first && log->runs[op - 1].lv + log->runs[op - 1].len > stop) op--; /* goes on in the next piece */
       at = stop;
     }
+    plan->ready[run - part->first] = (uint32_t)plan->count - 1;
   }
-  return 0;
+  plan->op = op;
 }
 
-/* The piece that ends behind `lv`. */
-static uint32_t piece_ending(const struct walk_plan *plan, size_t below, uint32_t lv) {
-  enum { near = 6 };
-  size_t low = 0, high = below;
-  for (size_t i = 1; i <= near && i <= below; i++)
-    if (plan->pieces[below - i].from <= lv) return (uint32_t)(below - i);
+/* The piece of run `run` that ends behind `lv`. */
+static uint32_t piece_ending(const struct walk_plan *plan, uint32_t run, uint32_t lv) {
+  uint32_t high = plan->ready[run], low = run ? plan->ready[run - 1] + 1 : 0;
+  if (plan->pieces[high].to == lv + 1) return high;
   while (high - low > 1) {
-    size_t mid = (low + high) / 2;
+    uint32_t mid = (low + high) / 2;
     if (plan->pieces[mid].from <= lv) low = mid;
     else high = mid;
   }
-  return (uint32_t)low;
+  return low;
 }
 
-/* Notes the parents of each piece in plan->numbers, which has room. */
-static uint32_t link_parents(struct walk_plan *plan, const struct graph *g, uint32_t base, uint32_t from) {
-  uint32_t edges = 0, one;
-  for (size_t i = 0; i < plan->count; i++) {
-    struct walk_plan_piece *p = &plan->pieces[i];
-    size_t count;
-    const uint32_t *list = graph_parents_at(g, p->run, p->from, &one, &count);
-    p->parents = edges;
-    for (size_t k = 0; k < count; k++) {
-      plan->has_outside |= list[k] < from && list[k] >= base;
-      if (list[k] < from) continue;
-      uint32_t parent = piece_ending(plan, i, list[k]);
-      plan->numbers[edges++] = parent;
-      plan->pieces[parent].child_count++;
-      p->waits++;
+/* Notes the parents of a piece; `edge` of those of runs have been noted before. */
+static void link_parents(struct walk_plan *plan, const struct part *part, struct walk_plan_piece *p, uint32_t *edge) {
+  const struct graph *g = part->graph;
+  const struct graph_run *r = &g->runs[p->run];
+  uint32_t *out = plan->numbers + p->parents, count = 0;
+  if (r->lv == p->from) {
+    for (uint32_t k = 0; k < r->parent_count; k++) {
+      uint32_t lv = g->parents[r->parents + k];
+      if (lv >= part->from) out[count++] = piece_ending(plan, plan->numbers[(*edge)++] - part->first, lv);
     }
-    p->parent_count = p->waits;
+  } else if (p->from > part->from) {
+    out[count++] = (uint32_t)(p - plan->pieces) - 1;
+  } else {
+    plan->has_outside |= p->from > part->base;
   }
-  return edges;
+  for (uint32_t k = 0; k < count; k++) plan->pieces[out[k]].child_count++;
+  p->parent_count = p->waits = count;
 }
 
-static void link_children(struct walk_plan *plan, uint32_t at) {
-  for (size_t i = 0; i < plan->count; i++) {
-    struct walk_plan_piece *p = &plan->pieces[i];
-    p->children = at;
-    at += p->child_count;
-    p->child_count = 0;
+/* Puts a piece on a chain; false when they do not suffice. */
+static bool find_chain(struct walk_plan *plan, uint32_t piece, struct walk_plan_reach *ends) {
+  struct walk_plan_piece *p = &plan->pieces[piece];
+  struct walk_plan_reach reach = {{0}};
+  for (uint32_t k = 0; k < p->parent_count; k++) {
+    const struct walk_plan_reach *parent = &plan->reach[plan->numbers[p->parents + k]];
+    for (int c = 0; c < PLAN_CHAINS; c++)
+      reach.last[c] = reach.last[c] < parent->last[c] ? parent->last[c] : reach.last[c];
   }
-  for (size_t i = 0; i < plan->count; i++) {
-    const struct walk_plan_piece *p = &plan->pieces[i];
-    for (uint32_t k = 0; k < p->parent_count; k++) {
-      struct walk_plan_piece *parent = &plan->pieces[plan->numbers[p->parents + k]];
-      plan->numbers[parent->children + parent->child_count++] = (uint32_t)i;
-    }
-  }
+  uint32_t chain = 0;
+  while (reach.last[chain] != ends->last[chain])
+    if (++chain == PLAN_CHAINS) return false;
+  if (chain >= plan->chains) plan->chains = chain + 1;
+  p->chain = chain;
+  p->before = ends->last[chain];
+  reach.last[chain] = ends->last[chain] = piece + 1;
+  plan->reach[piece] = reach;
+  return true;
 }
 
-static void weigh(struct walk_plan *plan) {
-  for (size_t i = plan->count; i-- > 0;) {
+/* Parents and chains of all pieces.  Where chains do not suffice, little memory has been asked for. */
+static int link_pieces(struct walk_plan *plan, const struct part *part) {
+  struct walk_plan_reach ends = {{0}};
+  uint32_t edge = 0, at = part->first_edge;
+  bool chained = true;
+  plan->chains = 0;
+  for (uint32_t i = 0; i < plan->count; i++) {
     struct walk_plan_piece *p = &plan->pieces[i];
-    uint64_t weight = p->to - p->from;
-    for (uint32_t k = 0; k < p->child_count; k++) {
-      const struct walk_plan_piece *child = &plan->pieces[plan->numbers[p->children + k]];
-      weight += child->waits > 1 ? child->weight / child->waits : child->weight;
-    }
-    p->weight = weight > UINT32_MAX ? UINT32_MAX : (uint32_t)weight;
+    p->parents = at;
+    link_parents(plan, part, p, &edge);
+    at += p->parent_count;
+    if (!chained) continue;
+    if (ENV_GROW(part->graph->env, plan->reach, plan->reach_cap, i + 1)) return DUNLIN_ENOMEM;
+    chained = find_chain(plan, i, &ends);
   }
+  if (!chained) plan->chains = 0;
+  return 0;
 }
 
 /* Puts what has become ready on the stack above `bottom`, the lightest on top: the branch that comes last need not be left again. */
@@ -137,53 +188,38 @@ static void push_ready(struct walk_plan *plan, uint32_t bottom, uint32_t piece) 
   plan->ready[at] = piece;
 }
 
-/* Puts each piece on a chain, for as long as they suffice.  Where they do not, little memory has been asked for. */
-static int find_chains(struct walk_plan *plan, const struct dunlin_env *env) {
-  struct walk_plan_reach ends = {{0}};
-  plan->chains = 0;
-  for (size_t i = 0; i < plan->count; i++) {
-    if (ENV_GROW(env, plan->reach, plan->reach_cap, i + 1)) return DUNLIN_ENOMEM;
+static uint32_t add_weight(uint32_t weight, uint32_t more) {
+  return weight > UINT32_MAX - more ? UINT32_MAX : weight + more;
+}
+
+/* Weighs the pieces and makes them known to their parents, the latest first: then what follows each has been weighed. */
+static void weigh(struct walk_plan *plan) {
+  uint32_t room = 0;
+  for (size_t i = plan->count; i-- > 0;) {
     struct walk_plan_piece *p = &plan->pieces[i];
-    struct walk_plan_reach *reach = &plan->reach[i];
-    *reach = (struct walk_plan_reach){{0}};
+    p->weight = add_weight(p->weight, p->to - p->from);
+    if (!p->waits) push_ready(plan, 0, (uint32_t)i);
+    uint32_t share = p->waits > 1 ? p->weight / p->waits : p->weight;
     for (uint32_t k = 0; k < p->parent_count; k++) {
-      const struct walk_plan_reach *parent = &plan->reach[plan->numbers[p->parents + k]];
-      for (int c = 0; c < PLAN_CHAINS; c++)
-        if (reach->last[c] < parent->last[c]) reach->last[c] = parent->last[c];
+      struct walk_plan_piece *parent = &plan->pieces[plan->numbers[p->parents + k]];
+      parent->weight = add_weight(parent->weight, share);
+      if (!parent->children) parent->children = room += parent->child_count; /* from its end on */
+      plan->numbers[--parent->children] = (uint32_t)i;
     }
-    uint32_t chain = 0;
-    while (chain < PLAN_CHAINS && reach->last[chain] != ends.last[chain]) chain++;
-    if (chain == PLAN_CHAINS) {
-      plan->chains = 0;
-      return 0;
-    }
-    if (chain >= plan->chains) plan->chains = chain + 1;
-    p->chain = chain;
-    p->before = ends.last[chain];
-    reach->last[chain] = ends.last[chain] = (uint32_t)i + 1;
   }
-  return 0;
 }
 
 int walk_plan_make(struct walk_plan *plan, const struct graph *g, const struct oplog *log, uint32_t base, uint32_t from,
                    uint32_t to) {
-  int error = cut_pieces(plan, g, log, from, to);
-  if (error) return error;
-  size_t edges = 0, count = plan->count;
-  for (size_t i = 0; i < count; i++)
-    edges += g->runs[plan->pieces[i].run].lv == plan->pieces[i].from ? g->runs[plan->pieces[i].run].parent_count : 1;
-  if (ENV_GROW(g->env, plan->numbers, plan->number_cap, 2 * edges + 4 * count + 1)) return DUNLIN_ENOMEM;
+  struct part part = {.graph = g, .base = base, .from = from, .to = to};
+  part.first = graph_run_near(g, from, plan->run);
+  part.last = plan->run = graph_run_near(g, to - 1, part.first);
   plan->has_outside = false;
   plan->depth = 0;
-  plan->ready = plan->numbers + 2 * edges;
-  plan->frontier = plan->ready + count;
-  plan->left = plan->frontier + count + 1;
-  plan->entered = plan->left + count;
-  link_children(plan, link_parents(plan, g, base, from));
+  if (find_cuts(plan, g, &part) || make_room(plan, g->env, &part)) return DUNLIN_ENOMEM;
+  cut_pieces(plan, g, log, &part);
+  if (link_pieces(plan, &part)) return DUNLIN_ENOMEM;
   weigh(plan);
-  if (find_chains(plan, g->env)) return DUNLIN_ENOMEM;
-  for (size_t i = count; i-- > 0;)
-    if (!plan->pieces[i].waits) push_ready(plan, 0, (uint32_t)i);
   return 0;
 }
 
@@ -222,25 +258,38 @@ static void frontier_add(struct frontier *f, uint32_t piece, uint32_t side) {
   f->open += side != BOTH;
 }
 
-/* The piece that is the latest of those which chains have behind `to`, and takes it from its chain; PLAN_NONE. */
-static uint32_t take_latest(const struct walk_plan *plan, struct walk_plan_reach *from,
-                            const struct walk_plan_reach *to) {
-  uint32_t latest = PLAN_NONE;
-  for (uint32_t c = 0; c < plan->chains; c++)
-    if (from->last[c] > to->last[c] && (latest == PLAN_NONE || from->last[c] > latest + 1)) latest = from->last[c] - 1;
-  if (latest != PLAN_NONE) from->last[plan->pieces[latest].chain] = plan->pieces[latest].before;
-  return latest;
+/* Writes the pieces that chains have at `from` and not at `to`, the latest first; gives how many. */
+static uint32_t pieces_between(const struct walk_plan *plan, const struct walk_plan_reach *from,
+                               const struct walk_plan_reach *to, uint32_t *out) {
+  uint32_t end[PLAN_CHAINS], stop[PLAN_CHAINS], open = 0, count = 0;
+  for (uint32_t c = 0; c < plan->chains; c++) {
+    end[open] = from->last[c];
+    stop[open] = to->last[c];
+    open += end[open] > stop[open];
+  }
+  while (open) {
+    uint32_t c = 0;
+    for (uint32_t k = 1; k < open; k++)
+      if (end[k] > end[c]) c = k;
+    do {
+      out[count++] = end[c] - 1;
+      end[c] = plan->pieces[end[c] - 1].before;
+    } while (open == 1 && end[c] > stop[c]);
+    if (end[c] > stop[c]) continue;
+    open--;
+    end[c] = end[open];
+    stop[c] = stop[open];
+  }
+  return count;
 }
 
 static void chain_difference(struct walk_plan *plan, uint32_t at, uint32_t next) {
-  struct walk_plan_reach have = {{0}}, want = plan->reach[next];
-  uint32_t piece;
-  if (at != PLAN_NONE) have = plan->reach[at];
+  static const struct walk_plan_reach nothing;
+  const struct walk_plan_reach *have = at == PLAN_NONE ? &nothing : &plan->reach[at];
+  struct walk_plan_reach want = plan->reach[next];
   want.last[plan->pieces[next].chain] = plan->pieces[next].before;
-  struct walk_plan_reach from = have;
-  while ((piece = take_latest(plan, &from, &want)) != PLAN_NONE) plan->left[plan->left_count++] = piece;
-  from = want;
-  while ((piece = take_latest(plan, &from, &have)) != PLAN_NONE) plan->entered[plan->entered_count++] = piece;
+  plan->left_count = pieces_between(plan, have, &want, plan->left);
+  plan->entered_count = pieces_between(plan, &want, have, plan->entered);
 }
 
 void walk_plan_difference(struct walk_plan *plan, uint32_t at, uint32_t next) {

@@ -11,7 +11,7 @@
 struct walk_plan_piece {
   uint32_t from, to;              /* local versions */
   uint32_t run;                   /* of the graph */
-  uint32_t op;                    /* the first run of the container's log that reaches into it or beyond */
+  uint32_t op, op_end;            /* runs of the container's log that reach into it: from `op` up to `op_end` */
   uint32_t waits;                 /* parents in the plan that have not been replayed yet */
   uint32_t weight;                /* what follows, roughly */
   uint32_t parents, parent_count; /* pieces, in plan->numbers */
@@ -40,6 +40,8 @@ struct walk_plan {
   struct walk_plan_reach *reach; /* of the version after each piece */
   size_t reach_cap;
   uint32_t chains;  /* how many; 0: too many */
+  uint32_t run;     /* of the graph, and */
+  size_t op;        /* a run of the log: where the last plan ended, as a hint */
   bool has_outside; /* a piece has a parent before the part that is not what all of it builds on */
 };
 

@@ -35,7 +35,7 @@ static int set_version(struct walker *w, const uint32_t *version, size_t count) 
 }
 
 int walker_start(struct walker *w, uint32_t base) {
-  size_t run = oplog_from(w->log, base);
+  size_t run = w->plan.op = oplog_near(w->log, base, w->plan.op);
   uint32_t ord = w->log->ops;
   if (run < w->log->count) ord = op_piece(&w->log->runs[run], base, LV_LIMIT).ord;
   const struct graph *g = w->graph;
@@ -43,7 +43,10 @@ int walker_start(struct walker *w, uint32_t base) {
   size_t count = g->head_count;
   uint32_t one;
   /* What comes first behind a critical version builds on just that. */
-  if (base < g->lvs) heads = graph_parents_at(g, graph_run_at(g, base), base, &one, &count);
+  if (base < g->lvs) {
+    w->plan.run = graph_run_near(g, base, w->plan.run);
+    heads = graph_parents_at(g, w->plan.run, base, &one, &count);
+  }
   w->base = w->to = base;
   w->is_live = false;
   ENV_FREE_ARRAY(g->env, w->sets, w->set_cap);
@@ -231,7 +234,7 @@ static uint32_t void_until(const struct walker *w, uint32_t lv, bool *is_void) {
 /* All operations of the container in a piece. */
 static int apply_piece(struct walker *w, const struct walk_plan_piece *p, const struct walker_sink *sink) {
   int error = 0;
-  for (size_t at = p->op; !error && at < w->log->count && w->log->runs[at].lv < p->to; at++) {
+  for (size_t at = p->op; !error && at < p->op_end; at++) {
     const struct op_run *run = &w->log->runs[at];
     uint32_t lv = run->lv > p->from ? run->lv : p->from, end = run->lv + run->len < p->to ? run->lv + run->len : p->to;
     while (!error && !run->idle && lv < end) {
@@ -248,17 +251,15 @@ static int apply_piece(struct walker *w, const struct walk_plan_piece *p, const 
 /* ---- Replaying ---------------------------------------------------------------------------------------------- */
 
 static int leave_piece(struct walker *w, const struct walk_plan_piece *p) {
-  size_t end = p->op;
-  while (end < w->log->count && w->log->runs[end].lv < p->to) end++;
   int error = 0;
-  while (!error && end-- > p->op)
-    error = move_piece(w, &w->log->runs[end], op_piece(&w->log->runs[end], p->from, p->to), -1);
+  for (size_t at = p->op_end; !error && at-- > p->op;)
+    error = move_piece(w, &w->log->runs[at], op_piece(&w->log->runs[at], p->from, p->to), -1);
   return error;
 }
 
 static int enter_piece(struct walker *w, const struct walk_plan_piece *p) {
   int error = 0;
-  for (size_t at = p->op; !error && at < w->log->count && w->log->runs[at].lv < p->to; at++)
+  for (size_t at = p->op; !error && at < p->op_end; at++)
     error = move_piece(w, &w->log->runs[at], op_piece(&w->log->runs[at], p->from, p->to), 1);
   return error;
 }
