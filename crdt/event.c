@@ -154,7 +154,7 @@ static void deliver(struct look *l, uint32_t node, struct dunlin_event *event) {
       return;
     }
     event->tag = w->watchers[at].tag;
-    w->queue[w->queue_count++] = *event;
+    w->queue[w->queue_count++] = (struct watch_told){*event, at};
   }
 }
 
@@ -358,10 +358,11 @@ static void look_at_all(struct look *l, uint32_t (*keys)[2], size_t key_count) {
 }
 
 static int tell_reset(struct watch *w) {
-  for (size_t i = 0; i < w->watcher_count; i++) {
+  for (uint32_t i = 0; i < w->watcher_count; i++) {
     if (!w->watchers[i].is_live) continue;
     if (ENV_GROW(w->env, w->queue, w->queue_cap, w->queue_count + 1)) return DUNLIN_ENOMEM;
-    w->queue[w->queue_count++] = (struct dunlin_event){.kind = DUNLIN_EVENT_RESET, .tag = w->watchers[i].tag};
+    struct dunlin_event event = {.kind = DUNLIN_EVENT_RESET, .tag = w->watchers[i].tag};
+    w->queue[w->queue_count++] = (struct watch_told){event, i};
   }
   return 0;
 }
@@ -402,6 +403,7 @@ int event_look(dunlin_doc *doc) {
 int dunlin_next_event(dunlin_doc *doc, struct dunlin_event *out) {
   struct watch *w = doc->watch;
   if (doc->open.is_open) return DUNLIN_ESTATE;
+  watch_free_ended(doc);
   if (!w) return 0;
   if (w->queue_at == w->queue_count) {
     event_queue_clear(w);
@@ -410,6 +412,6 @@ int dunlin_next_event(dunlin_doc *doc, struct dunlin_event *out) {
     if (error) return error;
     if (!w->queue_count) return 0;
   }
-  *out = w->queue[w->queue_at++];
+  *out = w->queue[w->queue_at++].event;
   return 1;
 }

@@ -221,6 +221,7 @@ struct dunlin_doc {
   size_t have_cap;
   struct lv_ranges voids;     /* the operations of void changes, the latest first */
   struct watch *watch;        /* NULL: nobody watches */
+  struct watch *ended;        /* one that nobody watches any more, and that the last event still points to; NULL */
   struct dunlin_undo *undo;   /* NULL: what is committed here cannot be undone */
   struct dunlin_id *void_ids; /* sorted; those too that have not come yet */
   size_t void_count;

@@ -95,6 +95,14 @@ int dunlin_watch(dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes path, uin
   return (int)at;
 }
 
+/* Who ended a watch does not expect its tag any more. */
+static void drop_untaken(struct watch *w, uint32_t watch) {
+  size_t kept = w->queue_at;
+  for (size_t i = w->queue_at; i < w->queue_count; i++)
+    if (w->queue[i].watch != watch) w->queue[kept++] = w->queue[i];
+  w->queue_count = kept;
+}
+
 void dunlin_unwatch(dunlin_doc *doc, int watch) {
   struct watch *w = doc->watch;
   if (!w || watch < 0 || (uint32_t)watch >= w->watcher_count || !w->watchers[watch].is_live) return;
@@ -102,7 +110,12 @@ void dunlin_unwatch(dunlin_doc *doc, int watch) {
   while (*link != (uint32_t)watch) link = &w->watchers[*link].next;
   *link = w->watchers[watch].next;
   w->watchers[watch].is_live = false;
-  if (!--w->live) watch_free(doc);
+  drop_untaken(w, (uint32_t)watch);
+  if (--w->live) return;
+  watch_clear(doc);
+  watch_free_ended(doc);
+  doc->ended = w;
+  doc->watch = NULL;
 }
 
 /* ---- Notes -------------------------------------------------------------------------------------------------- */
@@ -296,10 +309,7 @@ void watch_clear(dunlin_doc *doc) {
   w->lost = false;
 }
 
-void watch_free(dunlin_doc *doc) {
-  struct watch *w = doc->watch;
-  if (!w) return;
-  watch_clear(doc);
+static void free_cleared(struct watch *w) {
   event_queue_clear(w);
   ENV_FREE_ARRAY(w->env, w->queue, w->queue_cap);
   ENV_FREE_ARRAY(w->env, w->strings, w->string_cap);
@@ -308,6 +318,18 @@ void watch_free(dunlin_doc *doc) {
   ENV_FREE_ARRAY(w->env, w->watchers, w->watcher_cap);
   ENV_FREE_ARRAY(w->env, w->nodes, w->node_cap);
   map_free(&w->names);
-  env_free(doc->env, w, sizeof *w);
+  env_free(w->env, w, sizeof *w);
+}
+
+void watch_free_ended(dunlin_doc *doc) {
+  if (doc->ended) free_cleared(doc->ended);
+  doc->ended = NULL;
+}
+
+void watch_free(dunlin_doc *doc) {
+  watch_free_ended(doc);
+  if (!doc->watch) return;
+  watch_clear(doc);
+  free_cleared(doc->watch);
   doc->watch = NULL;
 }

@@ -30,6 +30,11 @@ struct watch_before {
   struct dunlin_value value; /* strings are owned */
 };
 
+struct watch_told {
+  struct dunlin_event event;
+  uint32_t watch;
+};
+
 struct watch {
   const struct dunlin_env *env;
   struct map names; /* of nodes; an entry's number is the node's */
@@ -44,7 +49,7 @@ struct watch {
   uint32_t *places; /* hash table of the maps' befores: number + 1 */
   size_t place_cap;
   bool lost; /* something was not noted */
-  struct dunlin_event *queue;
+  struct watch_told *queue;
   size_t queue_at, queue_count, queue_cap;
   struct dunlin_bytes *strings; /* that the queue points to */
   size_t string_count, string_cap;
@@ -65,6 +70,8 @@ bool watch_value(const struct container *container, struct dunlin_value *out);
 size_t watch_find_place(const struct watch *watch, uint32_t container, uint32_t entry);
 /* Makes that table anew.  False: out of memory. */
 bool watch_places_renew(struct watch *watch);
+/* Frees what nobody watches any more. */
+void watch_free_ended(dunlin_doc *doc);
 /* Forgets all notes. */
 void watch_clear(dunlin_doc *doc);
 

@@ -53,12 +53,13 @@ struct dunlin_event {
 /* From now on, what changes at `path` below the container `base`, or anywhere inside, gives events with that tag; and so does what
  * replaces a container on the way.  The path is a JSON pointer through keys of maps ("" is `base` itself) and need not exist yet;
  * through lists there is none, because indexes change: watch a container in a list by its handle.  The number of the watch,
- * which is not negative, or an error: DUNLIN_EPATH (no JSON pointer, or one through more than DUNLIN_MAX_DEPTH keys), DUNLIN_ESTATE inside a transaction, DUNLIN_ENOMEM. */
+ * which is not negative, or an error: DUNLIN_EPATH (no JSON pointer, or one through more than DUNLIN_MAX_DEPTH keys),
+ * DUNLIN_EINVAL (`base` is DUNLIN_NONE), DUNLIN_ESTATE inside a transaction, DUNLIN_ENOMEM. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_watch(dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes path, uint64_t tag);
-/* Ends a watch; a number that is none does nothing. */
+/* Ends a watch: no event with its tag comes any more, unless another watch has the same.  A number that is none does nothing. */
 DUNLIN_API void dunlin_unwatch(dunlin_doc *doc, int watch);
 
-/* The next event: 1, or 0 when there is none.  Each watch gets its own.  What the event points to lives until the next call.
+/* The next event: 1, or 0 when there is none.  Each watch gets its own.  What the event points to lives until the next call of this.
  * DUNLIN_ESTATE inside a transaction; DUNLIN_ENOMEM, and it can be tried again. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_next_event(dunlin_doc *doc, struct dunlin_event *out);
 

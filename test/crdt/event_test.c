@@ -303,13 +303,38 @@ static void a_mark_that_goes_is_told(void **state) {
   dunlin_doc_free(b);
 }
 
+/* Who closes a view while it takes events gets none for it any more, and the event at hand still stands. */
+static void a_watch_may_end_while_events_are_taken(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  int first = dunlin_watch(doc, DUNLIN_ROOT, dunlin_key(""), 1),
+      second = dunlin_watch(doc, DUNLIN_ROOT, dunlin_key(""), 2);
+  put(doc, "one key", 1);
+  put(doc, "another", 2);
+  struct dunlin_event e = next(doc);
+  dunlin_unwatch(doc, e.tag == 1 ? second : first);
+  uint64_t left = e.tag;
+  e = next(doc);
+  assert_int_equal(e.tag, left);
+  dunlin_unwatch(doc, left == 1 ? first : second);
+  assert_path(&e, "/another");
+  no_more(doc);
+  put(doc, "another", 3);
+  no_more(doc);
+  assert_int_equal(dunlin_watch(doc, DUNLIN_ROOT, dunlin_key(""), 3), 0);
+  put(doc, "another", 4);
+  assert_int_equal(next(doc).after.as.integer, 4);
+  dunlin_unwatch(doc, 0); /* the document is freed with the event at hand */
+  dunlin_doc_free(doc);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(many_writes_are_one_event), cmocka_unit_test(nothing_changed_is_no_event),
       cmocka_unit_test(only_what_is_watched),      cmocka_unit_test(a_conflict_is_told),
       cmocka_unit_test(void_changes_are_told),     cmocka_unit_test(marking_is_told),
       cmocka_unit_test(a_mirror_follows),          cmocka_unit_test(what_waits_is_told_when_voids_change),
-      cmocka_unit_test(a_mark_that_goes_is_told),
+      cmocka_unit_test(a_mark_that_goes_is_told),  cmocka_unit_test(a_watch_may_end_while_events_are_taken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
