@@ -177,7 +177,6 @@ int dunlin_store_doc_list(dunlin_store *store, const struct dunlin_id *id, size_
   r = directory_of(store, space, &directory);
   if (!r) r = directory_names(directory, &names);
   if (!r) r = dunlin_map_at(directory, names, i, &key, &value);
-  if (r == DUNLIN_ERANGE) r = DUNLIN_ENOENT;
   if (!r && key.len > DUNLIN_MAX_NAME) r = DUNLIN_ENOENT;
   if (!r) {
     memcpy(name, key.data, key.len);

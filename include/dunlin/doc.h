@@ -10,6 +10,21 @@
  * inserted into texts and lists at one place by several stands there side by side, each run whole (order: FugueMax, Weidner &
  * Kleppmann, "The Art of the Fugue", 2023).  A list element that two devices move ends in one place.  Deleting beats editing inside what is deleted, unless the editor also
  * touched it (dunlin_map_touch).  Counters add up, modulo 2^64.
+ *
+ * Errors that the functions below do not name again:
+ *
+ *   DUNLIN_EKIND   the container is of another kind than the function is for, or it is DUNLIN_NONE;
+ *   DUNLIN_ERANGE  an index of a list or a position in a text is behind its end;
+ *   DUNLIN_ENOENT  the key is absent, or a number is past the last of the keys, members, values or marks that it counts;
+ *   DUNLIN_ESTATE  a write outside a transaction; and inside one, whatever is about the whole document: its hash, exchange,
+ *                  saving, versions, watches;
+ *   DUNLIN_EINVAL  a value to write that is no plain value;
+ *   DUNLIN_EUTF8, DUNLIN_ELIMIT  a string that is not UTF-8, or something over <dunlin/limits.h>;
+ *   DUNLIN_ENEWER  a write to a container that a later version of the library has written to in a way that this one cannot read;
+ *   DUNLIN_ENOMEM  the document is as it was, and goes on when there is memory.
+ *
+ * What returns a size or another count gives 0 in these cases (SIZE_MAX for DUNLIN_ENOMEM, where it says so).  What makes a container gives DUNLIN_NONE, and may be passed on to the
+ * writes that follow, since the first error stays with the transaction.
  */
 #ifndef DUNLIN_DOC_H
 #define DUNLIN_DOC_H
@@ -24,7 +39,8 @@ extern "C" {
 typedef struct dunlin_doc dunlin_doc;
 
 /* A container of one document, valid as long as the document.  The handle of a container that was created in a transaction
- * that is aborted means nothing afterwards. */
+ * that is aborted means nothing afterwards.  That of a container that is deleted still reads and writes it; nothing of that shows in
+ * the document, unless somebody kept the container (dunlin_map_touch()) or brings it back (undo.h). */
 typedef struct dunlin_obj {
   uint32_t index;
 } dunlin_obj;
@@ -119,8 +135,8 @@ static inline struct dunlin_value dunlin_blob(const void *data, size_t len) {
 
 /* ---- The document ------------------------------------------------------------------------------------------- */
 
-/* An empty document named `id` whose changes will be made by `actor`; NULL: a random one, for either.  Replicas of a document share its
- * id, and two living documents must never share an actor: when in doubt, a random one.  `env` (NULL: default) must outlive the
+/* An empty document named `id` whose changes will be made by `actor`; NULL: a random one, for either.  Replicas of a document share
+ * its id, and two living documents must never share an actor: when in doubt, a random one.  `env` (NULL: default) must outlive the
  * document. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id,
                                               const struct dunlin_actor *actor, dunlin_doc **out);
@@ -135,7 +151,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_hash(const dunlin_doc *doc, struct dun
 DUNLIN_API size_t dunlin_doc_changes(const dunlin_doc *doc);
 DUNLIN_API size_t dunlin_doc_pending(const dunlin_doc *doc);
 
-/* The version: the changes that no other change builds on, sorted.  Borrowed until the document changes. */
+/* The version: the changes that no other change builds on, sorted.  Borrowed until the document changes, or this is called again.
+ * NULL: out of memory; an empty document has none, and that is not NULL. */
 DUNLIN_API const struct dunlin_id *dunlin_doc_heads(const dunlin_doc *doc, size_t *count);
 
 /* ---- Transactions ------------------------------------------------------------------------------------------- */
@@ -149,8 +166,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_begin(dunlin_doc *doc);
  * there was something to commit and 0 when there was not (then `out` is untouched).  `time` is stored in the change
  * as its author's claim; 0 stores none.  On an error the transaction is gone without a trace. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out);
-/* The same if the transaction began at exactly that version, the one that its writes rest on; else it aborts: DUNLIN_ECONFLICT, the document
- * has moved on since you read it (dunlin_doc_diff() in history.h says how). */
+/* The same if the transaction began at exactly that version, the one that its writes rest on; else it aborts: DUNLIN_ECONFLICT, the
+ * document has moved on since you read it (dunlin_doc_diff() in history.h says how). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_commit_if(dunlin_doc *doc, const struct dunlin_id *heads, size_t count,
                                                 int64_t time, struct dunlin_id *out);
 DUNLIN_API void dunlin_abort(dunlin_doc *doc);
@@ -158,7 +175,8 @@ DUNLIN_API void dunlin_abort(dunlin_doc *doc);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_txn_error(const dunlin_doc *doc);
 
 /* Called inside dunlin_commit() with the finished change, before it counts.  A result other than 0 makes the commit
- * fail with it.  This is how a store makes commits durable. */
+ * fail with it.  This is how a store makes commits durable, so leave it alone on documents of a store.  There is one; NULL takes it
+ * off. */
 typedef int dunlin_commit_hook(void *ctx, const struct dunlin_id *id, struct dunlin_bytes change);
 DUNLIN_API void dunlin_doc_on_commit(dunlin_doc *doc, dunlin_commit_hook *hook, void *ctx);
 
@@ -169,8 +187,8 @@ DUNLIN_API enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj ob
 
 /* Writes a plain value (not a container).  Writing what is there already does nothing. */
 DUNLIN_API int dunlin_map_put(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value);
-/* The same with a class: of writes made while apart the one of the highest class wins, whatever else orders them.  Those of
- * dunlin_map_put() have class 0.  A later write replaces what it has seen whatever the classes. */
+/* The same with a class, `priority`: of writes made while apart the one of the highest class wins, whatever else orders them.  Those
+ * of dunlin_map_put() have class 0.  A later write replaces what it has seen whatever the classes. */
 DUNLIN_API int dunlin_map_put_class(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, struct dunlin_value value,
                                     uint32_t priority);
 /* Writes the opposite of the boolean there; true when nothing is there, DUNLIN_EKIND when something else is.  Who toggles at the same
@@ -182,18 +200,18 @@ DUNLIN_API int dunlin_map_delete(dunlin_doc *doc, dunlin_obj map, struct dunlin_
 /* Gets the live child container of `kind` at the key, or creates it; settles a conflict with children of other
  * kinds and with values.  Two devices that create the same child while apart get one child. */
 DUNLIN_API dunlin_obj dunlin_map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, enum dunlin_kind kind);
-/* Writes the existing child again, so that it survives a concurrent deletion of the key. */
+/* Writes the existing child again, so that it survives a concurrent deletion of the key.  DUNLIN_ENOENT: there is none. */
 DUNLIN_API int dunlin_map_touch(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
 
-/* The winning value; DUNLIN_ENOENT when the key is absent.  Strings are borrowed until the document changes. */
+/* The winning value.  Strings are borrowed until the document changes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
                                               struct dunlin_value *out);
-/* Concurrent value `i` of the key in winner order: 0 is what dunlin_map_get gives.  DUNLIN_ENOENT past the last. */
+/* Concurrent value `i` of the key in winner order: 0 is what dunlin_map_get gives. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key,
                                                    size_t i, struct dunlin_value *out);
 /* How many concurrent values the key has: 0 when it is absent, 1 when there is no conflict. */
 DUNLIN_API size_t dunlin_map_conflicts(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key);
-/* Settles a conflict in favour of value `i`: writes it again, over all the others.  DUNLIN_ENOENT. */
+/* Settles a conflict in favour of value `i`: writes it again, over all the others. */
 DUNLIN_API int dunlin_map_choose(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, size_t i);
 DUNLIN_API size_t dunlin_map_size(const dunlin_doc *doc, dunlin_obj map);
 /* What shows at the key when it is of that kind, else `otherwise`: a missing key reads as its default. */
@@ -215,6 +233,7 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_map_at(const dunlin_doc *doc, dunlin_obj m
 /* SIZE_MAX: out of memory while bringing in what came from others; it can be tried again.  Reading an element says DUNLIN_ENOMEM
  * then, and the list is as it was. */
 DUNLIN_API size_t dunlin_list_size(const dunlin_doc *doc, dunlin_obj list);
+/* The winning value of an element; and its concurrent values, as in a map.  Strings are borrowed until the document changes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_list_get(const dunlin_doc *doc, dunlin_obj list, size_t index,
                                                struct dunlin_value *out);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, size_t i,
@@ -222,9 +241,10 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_list_conflict(const dunlin_doc *doc, dunli
 /* The index of the first of the `most` last elements: a view of a log whose length is bounded, the same everywhere, without deleting
  * anything. */
 DUNLIN_API size_t dunlin_list_tail(const dunlin_doc *doc, dunlin_obj list, size_t most);
-/* Inserts before `index` (size: at the end). */
+/* Inserts before `index` (size: at the end); a plain value, or a new container. */
 DUNLIN_API int dunlin_list_insert(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
 DUNLIN_API dunlin_obj dunlin_list_insert_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind);
+/* Gives the element another value, or a new container; it stays the same element. */
 DUNLIN_API int dunlin_list_set(dunlin_doc *doc, dunlin_obj list, size_t index, struct dunlin_value value);
 DUNLIN_API dunlin_obj dunlin_list_set_child(dunlin_doc *doc, dunlin_obj list, size_t index, enum dunlin_kind kind);
 DUNLIN_API int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index, size_t count);
@@ -236,24 +256,25 @@ DUNLIN_API int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, s
 
 /* What positions and sizes in texts count, in every call and in events: Unicode scalar values unless the app says otherwise.  A
  * position inside a character is DUNLIN_ERANGE.  In a transaction on an earlier version positions count scalar values, whatever the unit.
- * To be called before the document is used; DUNLIN_ESTATE inside a transaction, and while there are watches. */
+ * Copies and forks have that of their document.  To be called before the document is used; DUNLIN_ESTATE also while there are
+ * watches. */
 enum dunlin_unit { DUNLIN_SCALARS, DUNLIN_UTF8, DUNLIN_UTF16 };
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_set_unit(dunlin_doc *doc, enum dunlin_unit unit);
 DUNLIN_API enum dunlin_unit dunlin_doc_unit(const dunlin_doc *doc);
-/* The same position in another unit.  DUNLIN_ERANGE. */
+/* The same position in another unit. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_text_convert(const dunlin_doc *doc, dunlin_obj text, enum dunlin_unit from,
                                                    size_t at, enum dunlin_unit to, size_t *out);
 
 /* SIZE_MAX: out of memory while bringing in what came from others; it can be tried again. */
 DUNLIN_API size_t dunlin_text_size(const dunlin_doc *doc, dunlin_obj text);
-/* Deletes what is from `index` to `index` + `remove` and inserts `utf8` there. */
+/* Deletes what is from `index` to `index` + `remove` and inserts the `len` bytes at `utf8` there. */
 DUNLIN_API int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t remove, const char *utf8,
                                   size_t len);
-/* The whole text as UTF-8: returns its length in bytes, and writes it when `cap` is at least that.  SIZE_MAX: out of memory, as
- * above. */
+/* The whole text as UTF-8, without a NUL: returns its length in bytes, and writes it when `cap` is at least that.  SIZE_MAX: out of
+ * memory, as above. */
 DUNLIN_API DUNLIN_MUST_USE size_t dunlin_text_read(const dunlin_doc *doc, dunlin_obj text, char *out, size_t cap);
 
-/* What stands from `from` to `to`, as UTF-8, for dunlin_free(env, ...).  DUNLIN_ERANGE. */
+/* What stands from `from` to `to`, as UTF-8, for dunlin_free(env, ...). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_text_part(const dunlin_doc *doc, dunlin_obj text, size_t from, size_t to,
                                                 void **out, size_t *len);
 
@@ -269,19 +290,20 @@ enum dunlin_mark_flags { DUNLIN_GROWS_AT_START = 1, DUNLIN_GROWS_AT_END = 2 };
 DUNLIN_API int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
                                 struct dunlin_value value, unsigned flags);
 
-/* A stretch that is marked alike, and how many marks they have. */
+/* A stretch that is marked alike, and how many marks it has. */
 struct dunlin_span {
   size_t from, to, marks;
 };
-/* The span around the scalar value at `at`: a text is read from 0, going on at `to`.  DUNLIN_ERANGE at the end of the text. */
+/* The span around the character at `at`: a text is read from 0, going on at `to`.  DUNLIN_ERANGE at the end of the text. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_text_span(const dunlin_doc *doc, dunlin_obj text, size_t at,
                                                 struct dunlin_span *out);
-/* Its mark `i`, in the order of keys; borrowed until the document changes.  DUNLIN_ENOENT past the last. */
+/* Its mark `i`, in the order of keys; borrowed until the document changes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_text_span_mark(const dunlin_doc *doc, dunlin_obj text, size_t at, size_t i,
                                                      struct dunlin_bytes *key, struct dunlin_value *value);
 
 /* ---- Counters ----------------------------------------------------------------------------------------------- */
 
+/* Adds `amount`, which may be negative.  A counter begins at 0. */
 DUNLIN_API int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount);
 DUNLIN_API DUNLIN_MUST_USE int dunlin_counter_get(const dunlin_doc *doc, dunlin_obj counter, int64_t *out);
 
@@ -312,8 +334,7 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_set_at(const dunlin_doc *doc, dunlin_obj s
 /* ---- Exchange ----------------------------------------------------------------------------------------------- */
 
 /* What this document has, in a few ids that another replica's dunlin_doc_delta() understands: its heads, and the last change of each
- * actor.  (A replica that lacks the heads learns nothing from them.)  Borrowed until the document changes.  DUNLIN_ESTATE inside a
- * transaction; DUNLIN_ENOMEM. */
+ * actor.  (A replica that lacks the heads learns nothing from them.)  Borrowed until the document changes. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_have(const dunlin_doc *doc, const struct dunlin_id **ids, size_t *count);
 
 /* The changes that are in this document and not in the past of `since`, as one delta: `since` is what dunlin_doc_have() says of the
@@ -332,20 +353,21 @@ struct dunlin_applied {
 
 /* Takes a delta in.  Order and repetition do not matter.  Malformed bytes give DUNLIN_EFORMAT and change nothing.
  * A change that is well-formed but invalid for this document (an index out of range, a wrong kind) is refused, by
- * every replica alike, and counted; the others are taken.  `result` may be NULL. */
+ * every replica alike, and counted; the others are taken.  `result` may be NULL.  DUNLIN_ENOMEM: those that
+ * `result` counts have come in; give the delta again. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_apply(dunlin_doc *doc, const void *delta, size_t len,
                                                 struct dunlin_applied *result);
 
 /* ---- The compact form --------------------------------------------------------------------------------------- */
 
 /* All of the document, its history too, in few bytes; not what waits for a parent.  Two documents whose changes came in the same
- * order have the same bytes.  The caller frees them with dunlin_free(env, ...).  DUNLIN_ESTATE inside a transaction;
- * DUNLIN_ELIMIT when deletions outnumber the bytes too far (docs/limits.md). */
+ * order have the same bytes.  The caller frees them with dunlin_free(env, ...).  DUNLIN_ELIMIT when deletions outnumber the bytes too far (docs/limits.md). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_save(const dunlin_doc *doc, void **out, size_t *len);
 
-/* Opens a document from such bytes (dunlin_doc_id() says which one it is), which need not live on; its changes will be made by `actor`.  Only what the document shows
- * is decoded, and its history when a call needs it: that call may then find out that the bytes were damaged
- * (DUNLIN_ECORRUPT), and asking about a change inside a transaction gives DUNLIN_ESTATE for as long as the history has not been decoded.
+/* Opens a document from such bytes (dunlin_doc_id() says which one it is), which need not live on; its changes will be made by `actor`
+ * (NULL: a random one).  Only what the document shows is decoded, and its history when a call needs it: that call may then find out
+ * that the bytes were damaged (DUNLIN_ECORRUPT), and asking about a change inside a transaction gives DUNLIN_ESTATE for as long as the
+ * history has not been decoded.
  * DUNLIN_EFORMAT; DUNLIN_ELIMIT; DUNLIN_ENEWER: a later version wrote them. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_load(const struct dunlin_env *env, const void *data, size_t len,
                                                const struct dunlin_actor *actor, dunlin_doc **out);

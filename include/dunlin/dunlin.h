@@ -71,7 +71,7 @@ enum dunlin_error {
   DUNLIN_EUSED = -65,     /* the invitation was used already */
   DUNLIN_EEXPIRED = -66,  /* the invitation has expired */
   DUNLIN_ESTRANGER = -67, /* the peer shares no space with this device */
-  /* Fatal: after one of these only the object's free or close function may be called. */
+  /* No memory.  A document is as it was and can be used on; of a store or a node only the close function may be called. */
   DUNLIN_ENOMEM = -100,
 };
 

@@ -9,7 +9,8 @@
 extern "C" {
 #endif
 
-/* Makes a space with this device as its owner.  `alias` is this store's own name for it (DUNLIN_EEXIST when taken). */
+/* Makes a space with this device as its owner.  `alias` is this store's own name for it, at most DUNLIN_MAX_NAME bytes of UTF-8
+ * (DUNLIN_EEXIST when taken). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_space_new(dunlin_store *store, const char *alias, struct dunlin_id *out);
 
 struct dunlin_space_info {
@@ -32,6 +33,7 @@ struct dunlin_member {
   enum dunlin_role role;
   bool self;
 };
+/* Member `i` of a space, the owner first.  DUNLIN_ENOENT past the last, and when there is no such space. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_space_member(dunlin_store *store, const struct dunlin_id *space, size_t i,
                                                    struct dunlin_member *out);
 
@@ -43,7 +45,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_space_member(dunlin_store *store, const st
 #define DUNLIN_INVITATION_MAX 512u /* bytes, with the NUL */
 
 /* Makes an invitation of this store's device to `space`; `address` (HOST:PORT) is where a node of this store will
- * listen.  It is stored before this returns.  DUNLIN_EPERM when this device is not the owner. */
+ * listen; it expires `valid_us` microseconds from now.  It is stored before this returns.  DUNLIN_EPERM when this device is not the
+ * owner. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_invite(dunlin_store *store, const struct dunlin_id *space, const char *address,
                                              int64_t valid_us, char line[DUNLIN_INVITATION_MAX]);
 
@@ -51,7 +54,7 @@ struct dunlin_invitation {
   char address[DUNLIN_MAX_NAME + 1];
   struct dunlin_id device; /* of the inviting device */
   uint8_t secret[32];
-  int64_t expires;
+  int64_t expires; /* microseconds since 1970 */
 };
 /* Reads a line (white space around it is ignored).  DUNLIN_EINVITE. Does not look at the expiry. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_invitation_parse(const char *line, size_t len, struct dunlin_invitation *out);

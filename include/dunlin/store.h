@@ -96,7 +96,7 @@ DUNLIN_API void dunlin_store_interrupt(dunlin_store *store);
 /* ---- Documents ---------------------------------------------------------------------------------------------- */
 
 enum dunlin_commit_mode {
-  DUNLIN_DURABLE, /* dunlin_commit() returns after the flush */
+  DUNLIN_DURABLE, /* dunlin_commit() returns when the change is on the disk */
   DUNLIN_GROUP,   /* returns at once; flushed with its neighbours; see dunlin_store_doc_durable() */
 };
 
@@ -112,7 +112,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_open(dunlin_store *store, const 
 /* Closes; flushes nothing by itself (dunlin_store_flush, dunlin_store_close).  An open transaction is aborted. */
 DUNLIN_API void dunlin_store_doc_close(dunlin_store_doc *doc);
 
-/* The document itself, for every function of doc.h; dunlin_commit() then goes through the store.  Borrowed. */
+/* The document itself, for every function of doc.h and its neighbours but dunlin_doc_free(); dunlin_commit() then goes through the
+ * store.  Borrowed until dunlin_store_doc_close(). */
 DUNLIN_API dunlin_doc *dunlin_store_doc_get(dunlin_store_doc *doc);
 DUNLIN_API void dunlin_store_doc_mode(dunlin_store_doc *doc, enum dunlin_commit_mode mode); /* at first DURABLE */
 /* Whom its changes are by.  It is another after a begin or a pull that has found this store to be a copy of another, or set back
@@ -125,7 +126,7 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_pull(dunlin_store_doc *doc, stru
 /* How many of this handle's own commits are durable, counted on from those that its actor had made when it was opened. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_durable(dunlin_store_doc *doc, uint64_t *count);
 
-/* Document `i` of a space in the order of names: its name (borrowed until the next call). DUNLIN_ENOENT past the last. */
+/* Writes the name of document `i` of a space, in the order of names, and a NUL behind it.  DUNLIN_ENOENT past the last. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_list(dunlin_store *store, const struct dunlin_id *space, size_t i,
                                                      char name[DUNLIN_MAX_NAME + 1], size_t *name_len);
 
