@@ -13,9 +13,9 @@
 #include "bench/bench.h"
 #include "bench/history.h"
 
-enum shape { TYPING, RANDOM, PREPENDING, AUTHORS, BRANCHES, SETS, KEYS, SHAPES };
+enum shape { TYPING, RANDOM, PREPENDING, AUTHORS, BRANCHES, SETS, KEYS, ONE_KEY, SHAPES };
 static const char *const names[SHAPES] = {"typing",       "random-positions", "prepending", "100-authors",
-                                          "100-branches", "map-sets",         "map-keys"};
+                                          "100-branches", "map-sets",         "map-keys",   "map-one-key"};
 enum { AUTHOR_COUNT = 100, MOST_KEYS = 1000000 };
 
 /* One text edit, a transaction. */
@@ -36,16 +36,17 @@ static int set_key(dunlin_doc *doc, uint64_t key, int64_t value) {
   return error < 0 ? error : 0;
 }
 
-static int put_numbered(dunlin_doc *doc, size_t key, int64_t value) {
-  char name[24];
-  int len = snprintf(name, sizeof name, "key%zu", key);
-  struct dunlin_value v = {.kind = DUNLIN_INT, .as.integer = value};
-  return dunlin_map_put(doc, DUNLIN_ROOT, (struct dunlin_bytes){name, (size_t)len}, v);
+struct key_name {
+  char text[16];
+};
+
+static struct dunlin_bytes key_name(struct key_name *out, size_t key) {
+  return (struct dunlin_bytes){out->text, (size_t)snprintf(out->text, sizeof out->text, "key%zu", key % MOST_KEYS)};
 }
 
-static int set_numbered(dunlin_doc *doc, size_t key, int64_t value) {
+static int set_named(dunlin_doc *doc, const struct key_name *name, int64_t value) {
   int error = dunlin_begin(doc);
-  if (!error) error = put_numbered(doc, key, value);
+  if (!error) error = dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(name->text), dunlin_int(value));
   if (!error) error = dunlin_commit(doc, 0, NULL);
   return error < 0 ? error : 0;
 }
@@ -98,26 +99,30 @@ static int single_author(enum shape shape, size_t operations, struct progress *p
 
 static int add_keys(dunlin_doc *doc, size_t count) {
   enum { a_change = 10000 };
+  struct key_name name;
   int error = 0;
   for (size_t at = 0; !error && at < count;) {
     error = dunlin_begin(doc);
-    for (size_t i = 0; !error && i < a_change && at < count; i++, at++) error = put_numbered(doc, at, -1);
+    for (size_t i = 0; !error && i < a_change && at < count; i++, at++)
+      error = dunlin_map_put(doc, DUNLIN_ROOT, key_name(&name, at), dunlin_int(-1));
     if (!error) error = dunlin_commit(doc, 0, NULL);
     if (error > 0) error = 0;
   }
   return error;
 }
 
-/* So many keys, and then the time of changes that set one of them. */
-static int set_among(size_t keys, struct progress *p) {
+/* So many keys, and then the time of changes that set one of them: any, or always the same.  The keys' names are made before. */
+static int set_among(size_t keys, bool is_one, struct progress *p) {
   enum { changes = 20000 };
+  static struct key_name names_of[changes];
   dunlin_doc *doc = NULL;
   uint64_t seed = 88172645463325252u;
   int error = bench_doc(NULL, 1, &doc);
   if (!error) error = add_keys(doc, keys);
   size_t before = error ? 0 : dunlin_doc_changes(doc);
+  for (size_t i = 0; i < changes; i++) key_name(&names_of[i], is_one ? keys / 2 : (size_t)(bench_random(&seed) % keys));
   double began = bench_now();
-  for (int64_t i = 0; !error && i < changes; i++) error = set_numbered(doc, (size_t)(bench_random(&seed) % keys), i);
+  for (int64_t i = 0; !error && i < changes; i++) error = set_named(doc, &names_of[i], i);
   p->ms = bench_now() - began;
   p->done = keys;
   p->timed = changes;
@@ -176,7 +181,7 @@ static int many_authors(bool in_turns, size_t operations, struct progress *p) {
 /* ---- Sizes -------------------------------------------------------------------------------------------------- */
 
 static int run_once(enum shape shape, size_t operations, struct progress *p) {
-  if (shape == KEYS) return set_among(operations, p);
+  if (shape == KEYS || shape == ONE_KEY) return set_among(operations, shape == ONE_KEY, p);
   if (shape == AUTHORS || shape == BRANCHES) return many_authors(shape == AUTHORS, operations, p);
   return single_author(shape, operations, p);
 }
@@ -186,6 +191,7 @@ static int run_size(struct bench *b, enum shape shape, size_t operations, struct
   enum { again = 9 };
   double samples[again], limit = b->quick ? 10000 : 60000, all = 0;
   char metric[48];
+  bool of_keys = shape == KEYS || shape == ONE_KEY;
   size_t count = 0;
   while (!count || (count < again && all < limit / 100)) {
     *p = (struct progress){.limit = limit};
@@ -197,7 +203,7 @@ static int run_size(struct bench *b, enum shape shape, size_t operations, struct
   if (p->done < operations)
     bench_note(b, "scale %s: stopped at %.0f s after %zu of %zu operations", names[shape], p->limit / 1000, p->done,
                operations);
-  snprintf(metric, sizeof metric, shape == KEYS ? "per_change_of_%zu_keys" : "per_operation_of_%zu", p->done);
+  snprintf(metric, sizeof metric, of_keys ? "per_change_of_%zu_keys" : "per_operation_of_%zu", p->done);
   bench_row(b, names[shape], "dunlin", metric, "ns", samples, count);
   *ns = samples[count / 2]; /* sorted by now */
   return 0;
@@ -206,8 +212,9 @@ static int run_size(struct bench *b, enum shape shape, size_t operations, struct
 static int run_shape(struct bench *b, enum shape shape, size_t most) {
   double first = 0, ns = 0;
   bool over = false;
-  size_t least = shape == KEYS ? 10 : 1000;
-  if (shape == KEYS && most > MOST_KEYS) most = MOST_KEYS;
+  bool of_keys = shape == KEYS || shape == ONE_KEY;
+  size_t least = of_keys ? 10 : 1000;
+  if (of_keys && most > MOST_KEYS) most = MOST_KEYS;
   for (size_t operations = least; operations <= most && !over; operations *= 10) {
     struct progress p;
     int error = run_size(b, shape, operations, &p, &ns);

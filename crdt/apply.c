@@ -416,7 +416,7 @@ int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *e
   int64_t generation = entry->generation;
   if (doc->graph.open.builds_on_all || doc->containers[map]->provisional)
     return generation; /* everything in it is of this transaction */
-  while (generation >= 0 && !generation_known(doc, map, entry->key, (uint32_t)generation)) generation--;
+  while (generation >= 0 && !generation_known(doc, map, map_key(entry), (uint32_t)generation)) generation--;
   return generation;
 }
 
@@ -431,11 +431,15 @@ static uint32_t live_child(const dunlin_doc *doc, const struct map_entry *entry,
   return IDMAP_NONE;
 }
 
-static int apply_map_child(dunlin_doc *doc, const struct op *op, uint32_t *made) {
+static int apply_map_child(dunlin_doc *doc, const struct op *given, uint32_t *made) {
+  struct op keyed = *given, *op = &keyed;
   enum dunlin_kind kind = (enum dunlin_kind)op->a;
   struct container *parent = doc->containers[op->container];
   uint32_t entry = map_entry_of(&parent->as.map, op->key, op->entry);
   if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
+  op->entry = entry;
+  op->key =
+      map_key(&parent->as.map.entries[entry]); /* the given one may have been borrowed from an entry that has moved */
   int error;
   if (parent->provisional) {
     *made = live_child(doc, &parent->as.map.entries[entry], kind, op->number);

@@ -613,7 +613,7 @@ static bool map_agrees(const struct history *h, uint32_t container) {
   for (size_t i = 0; i < map->count; i++)
     for (uint32_t k = 0; k < map->entries[i].reg.count; k++) {
       const struct reg_write *write = reg_at(&map->entries[i].reg, k);
-      if (write->lv < h->file->lvs && !write_agrees(h, container, map->entries[i].key, write)) return false;
+      if (write->lv < h->file->lvs && !write_agrees(h, container, map_key(&map->entries[i]), write)) return false;
     }
   return true;
 }
@@ -631,7 +631,7 @@ static bool set_agrees(const struct history *h, uint32_t container) {
       const uint8_t *value = column_at(&h->values, log->runs[at].at);
       struct mp_reader r = mp_reader_of(value, column_end(&h->values) - log->runs[at].at);
       mp_skip(&r);
-      struct dunlin_bytes key = set->entries[i].key;
+      struct dunlin_bytes key = map_key(&set->entries[i]);
       if (key.len != (size_t)(r.at - value) || memcmp(key.data, value, key.len)) return false;
     }
   return true;

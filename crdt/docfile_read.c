@@ -303,7 +303,7 @@ static int name_containers(dunlin_doc *doc, struct mp_reader *ids) {
     } else {
       int error = find_key(doc, c, place - PLACE_ENTRY);
       if (error) return error;
-      id = child_id(doc, &parent->id, parent->as.map.entries[c->entry].key, c->kind, c->generation);
+      id = child_id(doc, &parent->id, map_key(&parent->as.map.entries[c->entry]), c->kind, c->generation);
     }
     if (container_find(doc, &id) != IDMAP_NONE) return DUNLIN_EFORMAT;
     int error = container_index(doc, &id, i);

@@ -163,7 +163,7 @@ static uint32_t flags_of(const dunlin_doc *doc) {
 
 static int by_key(const void *a, const void *b) {
   const struct map_entry *x = *(const struct map_entry *const *)a, *y = *(const struct map_entry *const *)b;
-  return key_compare(x->key, y->key);
+  return key_compare(map_key(x), map_key(y));
 }
 
 /* Entries that say nothing are left out: what is in them came from transactions that were aborted, or is deleted. */
@@ -188,7 +188,7 @@ static int write_keys(struct writer *w, struct buf *out) {
     for (size_t i = 0; i < map->count; i++) {
       if (!says_something(&map->entries[i])) continue;
       sorted->list[sorted->count++] = &map->entries[i];
-      if (keys_place(&w->keys, map->entries[i].key) == UINT32_MAX) return DUNLIN_ENOMEM;
+      if (keys_place(&w->keys, map_key(&map->entries[i])) == UINT32_MAX) return DUNLIN_ENOMEM;
     }
     if (sorted->count) qsort(sorted->list, sorted->count, sizeof *sorted->list, by_key);
   }
@@ -213,7 +213,8 @@ static int write_set(const dunlin_doc *doc, const struct map *set, struct buf *o
   mp_write_uint(out, count);
   for (size_t i = 0; i < count; i++) {
     const struct reg *reg = &list[i]->reg;
-    buf_append(out, list[i]->key.data, list[i]->key.len);
+    struct dunlin_bytes key = map_key(list[i]);
+    buf_append(out, key.data, key.len);
     mp_write_uint(out, reg->count);
     for (uint32_t k = 0; k < reg->count; k++) mp_write_uint(out, doc->graph.lvs - 1 - reg_at(reg, k)->lv);
   }
@@ -279,7 +280,7 @@ static int add_map(struct writer *w, struct registers_out *r, const struct sorte
   uint32_t next = 0;
   int error = 0;
   for (size_t i = 0; !error && i < sorted->count; i++) {
-    uint32_t key = w->keys.numbers[keys_place(&w->keys, sorted->list[i]->key)]; /* it is there */
+    uint32_t key = w->keys.numbers[keys_place(&w->keys, map_key(sorted->list[i]))]; /* it is there */
     planes_add(&r->keys, key - next);
     planes_add(&r->generations, (uint64_t)(sorted->list[i]->generation + 1));
     error = add_register(w, r, &sorted->list[i]->reg, key + 1);
@@ -354,7 +355,7 @@ static bool is_derived(dunlin_doc *doc, const struct container *c) {
   if (parent->kind != DUNLIN_MAP || c->entry >= parent->as.map.count) return false;
   const struct map_entry *entry = &parent->as.map.entries[c->entry];
   if (entry->generation < (int64_t)c->generation) return false;
-  struct container_id id = child_id(doc, &parent->id, entry->key, c->kind, c->generation);
+  struct container_id id = child_id(doc, &parent->id, map_key(entry), c->kind, c->generation);
   return !memcmp(id.bytes, c->id.bytes, sizeof id.bytes);
 }
 

@@ -134,7 +134,7 @@ static struct dunlin_bytes path_of(struct look *l, const struct dunlin_bytes *ke
   buf_init(&out, l->doc->env, SIZE_MAX / 2);
   for (size_t i = 1; i < l->depth; i++) {
     const struct container *c = l->doc->containers[l->chain[i]], *parent = l->doc->containers[c->parent];
-    if (parent->kind == DUNLIN_MAP) path_push_key(&out, parent->as.map.entries[c->entry].key);
+    if (parent->kind == DUNLIN_MAP) path_push_key(&out, map_key(&parent->as.map.entries[c->entry]));
     else path_push_index(&out, l->index_in_list[l->chain[i]]);
   }
   if (key) path_push_key(&out, *key);
@@ -176,7 +176,7 @@ static void deliver_from(struct look *l, size_t base, struct dunlin_event *event
     if (i + 1 == l->depth) break;
     const struct container *next = doc->containers[l->chain[i + 1]], *parent = doc->containers[l->chain[i]];
     if (parent->kind != DUNLIN_MAP) return;
-    node = watch_node_find(l->watch, node, parent->as.map.entries[next->entry].key);
+    node = watch_node_find(l->watch, node, map_key(&parent->as.map.entries[next->entry]));
   }
   if (node == NODE_NONE || doc->containers[event->obj.index]->kind != DUNLIN_MAP) return;
   node = watch_node_find(l->watch, node, event->key);
@@ -226,8 +226,9 @@ static void look_at_key(struct look *l, const struct watch_before *before) {
   const struct map_entry *entry = &l->doc->containers[before->container]->as.map.entries[before->entry];
   struct dunlin_event event = {.kind = DUNLIN_EVENT_KEY, .origin = before->origin, .obj = {before->container}};
   if (!compare(l, &event, before, &entry->reg)) return;
-  event.key = keep_copy(l, entry->key);
-  event.path = path_of(l, &entry->key, -1);
+  struct dunlin_bytes key = map_key(entry);
+  event.key = keep_copy(l, key);
+  event.path = path_of(l, &key, -1);
   emit(l, &event);
 }
 
@@ -297,7 +298,8 @@ static void look_at_member(struct look *l, const struct watch_before *before) {
   const struct container *c = l->doc->containers[before->container];
   const struct map_entry *entry = &c->as.map.entries[before->entry];
   struct dunlin_event event = {.kind = DUNLIN_EVENT_MEMBER, .origin = before->origin, .obj = {before->container}};
-  struct mp_reader r = mp_reader_of(entry->key.data, entry->key.len);
+  struct dunlin_bytes key = map_key(entry);
+  struct mp_reader r = mp_reader_of(key.data, key.len);
   struct dunlin_value member = keep_value(l, value_read(&r));
   event.had = before->had;
   event.has = entry->reg.count;

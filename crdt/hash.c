@@ -36,7 +36,8 @@ static void write_map(dunlin_doc *doc, struct map *map, struct buf *out) {
       out->error = DUNLIN_ENOMEM;
       return;
     }
-    mp_write_str(out, entry->key.data, entry->key.len);
+    struct dunlin_bytes key = map_key(entry);
+    mp_write_str(out, key.data, key.len);
     write_register(doc, &entry->reg, out);
   }
 }
@@ -51,7 +52,8 @@ static void write_set(dunlin_doc *doc, struct map *set, struct buf *out) {
       out->error = DUNLIN_ENOMEM;
       return;
     }
-    buf_append(out, entry->key.data, entry->key.len);
+    struct dunlin_bytes key = map_key(entry);
+    buf_append(out, key.data, key.len);
     write_register(doc, &entry->reg, out);
   }
 }

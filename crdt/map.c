@@ -38,7 +38,8 @@ static struct map_slot *find_slot(const struct map *map, struct dunlin_bytes key
   size_t at = (size_t)hash & (map->slot_cap - 1);
   for (;; at = (at + 1) & (map->slot_cap - 1)) {
     struct map_slot *slot = &map->slots[at];
-    if (!slot->entry || (slot->tag == tag_of(hash) && same_key(map->entries[slot->entry - 1].key, key))) return slot;
+    if (!slot->entry || (slot->tag == tag_of(hash) && same_key(map_key(&map->entries[slot->entry - 1]), key)))
+      return slot;
   }
 }
 
@@ -63,7 +64,7 @@ static int grow_slots(struct map *map, size_t need) {
   ENV_FREE_ARRAY(map->env, map->slots, map->slot_cap);
   map->slots = slots;
   map->slot_cap = cap;
-  for (size_t i = 0; i < map->count; i++) put_slot(map, hash_of(map, map->entries[i].key), (uint32_t)i);
+  for (size_t i = 0; i < map->count; i++) put_slot(map, hash_of(map, map_key(&map->entries[i])), (uint32_t)i);
   return 0;
 }
 
@@ -74,7 +75,7 @@ int map_reserve(struct map *map, size_t count) {
 
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess) {
   if (guess == UINT32_MAX && map->in_turn) guess = map->last + 1;
-  if (guess >= map->count || !same_key(map->entries[guess].key, key)) {
+  if (guess >= map->count || !same_key(map_key(&map->entries[guess]), key)) {
     const struct map_entry *found = map_find(map, key);
     guess = found ? (uint32_t)(found - map->entries) : map_append(map, key);
   }
@@ -100,12 +101,17 @@ static uint8_t *key_room(struct map *map, size_t len) {
 }
 
 uint32_t map_append(struct map *map, struct dunlin_bytes key) {
+  uint8_t near[KEY_NEAR];
+  if (key.len && key.len <= KEY_NEAR)
+    key.data = memcpy(near, key.data, key.len); /* it may lie in an entry, which moves */
   if (map->count >= UINT32_MAX - 1 || map_reserve(map, map->count + 1)) return UINT32_MAX;
-  uint8_t *copy = key_room(map, key.len);
+  struct map_entry *entry = &map->entries[map->count];
+  uint8_t *copy = key.len > KEY_NEAR ? key_room(map, key.len) : entry->key.near.bytes;
   if (!copy) return UINT32_MAX;
+  *entry = (struct map_entry){.key.len = (uint32_t)key.len, .generation = -1};
   if (key.len) memcpy(copy, key.data, key.len);
+  if (key.len > KEY_NEAR) entry->key.far.bytes = copy;
   put_slot(map, hash_of(map, key), (uint32_t)map->count);
-  map->entries[map->count] = (struct map_entry){.key = {copy, key.len}, .generation = -1};
   return (uint32_t)map->count++;
 }
 
@@ -118,7 +124,7 @@ void map_changed(struct map *map, bool was_live, bool is_live) {
 
 static int by_key(const void *a, const void *b) {
   const struct map_entry *x = *(const struct map_entry *const *)a, *y = *(const struct map_entry *const *)b;
-  return key_compare(x->key, y->key);
+  return key_compare(map_key(x), map_key(y));
 }
 
 static int sort_live(struct map *map) {
@@ -145,7 +151,7 @@ int map_check(const struct map *map) {
   for (size_t i = 0; i < map->count; i++) {
     const struct map_entry *entry = &map->entries[i];
     live += entry->reg.count != 0;
-    if (map_find(map, entry->key) != entry || (entry->reg.cap && entry->reg.count > entry->reg.cap))
+    if (map_find(map, map_key(entry)) != entry || (entry->reg.cap && entry->reg.count > entry->reg.cap))
       return DUNLIN_ECORRUPT;
   }
   if (live != map->live) return DUNLIN_ECORRUPT;

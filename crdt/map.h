@@ -5,11 +5,32 @@
 #include "crdt/mix.h"
 #include "crdt/register.h"
 
+/* So long a key lies in its entry: in a large map each line of memory that is looked at takes its time. */
+enum { KEY_NEAR = 12 };
+
+union map_key {
+  uint32_t len;
+  struct {
+    uint32_t len;
+    uint8_t bytes[KEY_NEAR];
+  } near;
+  struct {
+    uint32_t len;
+    const uint8_t *bytes; /* in a block of the map */
+  } far;
+};
+
 struct map_entry {
-  struct dunlin_bytes key; /* in a block of the map */
+  union map_key key;
   struct reg reg;
   int64_t generation; /* the highest of any child ever created at this key; -1 */
 };
+
+/* Borrowed: entries move when one is added. */
+static inline struct dunlin_bytes map_key(const struct map_entry *entry) {
+  return (struct dunlin_bytes){entry->key.len > KEY_NEAR ? entry->key.far.bytes : entry->key.near.bytes,
+                               entry->key.len};
+}
 
 /* Byte order. */
 static inline int key_compare(struct dunlin_bytes a, struct dunlin_bytes b) {
@@ -23,7 +44,7 @@ struct map_slot {
   uint32_t tag;   /* of the key's hash: keys are looked at when it is the same */
 };
 
-/* Bytes of keys; they stay until the map goes. */
+/* Bytes of longer keys; they stay until the map goes. */
 struct map_block {
   struct map_block *next;
   size_t used, cap;
@@ -54,7 +75,7 @@ struct map_entry *map_find(const struct map *map, struct dunlin_bytes key);
 /* The number of the key's entry, added when absent; `guess` (UINT32_MAX: none) is looked at first.  UINT32_MAX when out of memory. */
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess);
 /* Adds a key that is not there. */
-uint32_t map_append(struct map *map, struct dunlin_bytes key);
+uint32_t map_append(struct map *map, struct dunlin_bytes key); /* `key` may be part of another of this map */
 /* Makes room for so many entries in all.  DUNLIN_ENOMEM. */
 int map_reserve(struct map *map, size_t count);
 /* To be called when writes were added to or removed from a register of the map: whether it had any before, and now. */

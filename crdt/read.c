@@ -79,7 +79,7 @@ int dunlin_map_at(const dunlin_doc *doc, dunlin_obj map, size_t i, struct dunlin
   if (!m) return DUNLIN_EKIND;
   const struct map_entry *entry = map_nth(m, i);
   if (!entry) return i < map_size(m) ? DUNLIN_ENOMEM : DUNLIN_ENOENT;
-  *key = entry->key;
+  *key = map_key(entry);
   *value = reg_at(&entry->reg, 0)->value;
   return 0;
 }
@@ -211,7 +211,8 @@ int dunlin_set_at(const dunlin_doc *doc, dunlin_obj set, size_t i, struct dunlin
   if (!s) return DUNLIN_EKIND;
   const struct map_entry *entry = map_nth(s, i);
   if (!entry) return i < map_size(s) ? DUNLIN_ENOMEM : DUNLIN_ENOENT;
-  struct mp_reader r = mp_reader_of(entry->key.data, entry->key.len);
+  struct dunlin_bytes key = map_key(entry);
+  struct mp_reader r = mp_reader_of(key.data, key.len);
   *out = value_read(&r);
   return 0;
 }

@@ -69,7 +69,7 @@ static int name_containers(dunlin_doc *doc, const struct dunlin_id *id) {
     if (!c->provisional) continue;
     struct container_id name;
     if (parent->kind == DUNLIN_MAP)
-      name = child_id(doc, &parent->id, parent->as.map.entries[c->entry].key, c->kind, c->generation);
+      name = child_id(doc, &parent->id, map_key(&parent->as.map.entries[c->entry]), c->kind, c->generation);
     else name = item_child_id(doc, id, c->made_index, c->kind);
     int error = container_index(doc, &name, at);
     if (error) return error;
@@ -194,12 +194,19 @@ static void write_values(struct buf *values, const struct op *op) {
     mp_write_bin(values, op->names.data, op->names.len);
 }
 
+/* A string may be a borrowed key of the same map, which moves when one is added: it is read where it was just written. */
+static void lend_value(const struct buf *values, struct dunlin_value *value) {
+  if (value->kind != DUNLIN_STRING && value->kind != DUNLIN_BYTES) return;
+  if (value->as.string.len) value->as.string.data = values->data + values->len - value->as.string.len;
+}
+
 static int perform(dunlin_doc *doc, struct op *op, dunlin_obj *made) {
   uint32_t container = 0;
   doc->open.plain = NULL;
   if (op->kind & OP_VALUES) {
     op->at = column_end(&doc->values);
     write_values(&doc->values.buf, op);
+    if (op->kind == OP_MAP_SET && !doc->values.buf.error) lend_value(&doc->values.buf, &op->value);
   }
   int error = apply_op(doc, op, &container);
   if (!error && doc->values.buf.error) error = doc->values.buf.error;

@@ -12,8 +12,9 @@ static int copy_map(dunlin_doc *doc, const struct map *from, dunlin_obj to) {
     const struct map_entry *entry = &from->entries[i];
     if (!entry->reg.count) continue;
     const struct reg_write *write = reg_at(&entry->reg, 0);
-    if (write->value.kind < DUNLIN_MAP) error = dunlin_map_put_class(doc, to, entry->key, write->value, write->class);
-    else error = copy_child(doc, &write->value, dunlin_map_child(doc, to, entry->key, write->value.kind));
+    if (write->value.kind < DUNLIN_MAP)
+      error = dunlin_map_put_class(doc, to, map_key(entry), write->value, write->class);
+    else error = copy_child(doc, &write->value, dunlin_map_child(doc, to, map_key(entry), write->value.kind));
   }
   return error;
 }
@@ -22,7 +23,8 @@ static int copy_set(dunlin_doc *doc, const struct map *from, dunlin_obj to) {
   int error = 0;
   for (size_t i = 0; !error && i < from->count; i++) {
     const struct map_entry *entry = &from->entries[i];
-    struct mp_reader r = mp_reader_of(entry->key.data, entry->key.len);
+    struct dunlin_bytes key = map_key(entry);
+    struct mp_reader r = mp_reader_of(key.data, key.len);
     if (entry->reg.count) error = dunlin_set_add(doc, to, value_read(&r));
   }
   return error;

@@ -160,7 +160,7 @@ static int restore(dunlin_undo *u, uint32_t map, uint32_t entry, const struct re
   dunlin_doc *doc = u->doc;
   const struct container *c = doc->containers[map];
   dunlin_obj obj = {map};
-  struct dunlin_bytes key = c->as.map.entries[entry].key;
+  struct dunlin_bytes key = map_key(&c->as.map.entries[entry]);
   uint32_t lv = doc->open.lv + doc->open.index;
   int error;
   if (before && before->value.kind >= DUNLIN_MAP) {
@@ -222,7 +222,8 @@ static int revert_member(dunlin_undo *u, const struct undo_step *step, const str
   if (w->lv != LV_NONE && c->kind == DUNLIN_GROWING_SET) return 0;
   const struct reg_write *before = before_step(doc, step, w);
   if ((w->lv == LV_NONE) == !before) return 0;
-  struct mp_reader r = mp_reader_of(entry->key.data, entry->key.len);
+  struct dunlin_bytes key = map_key(entry);
+  struct mp_reader r = mp_reader_of(key.data, key.len);
   struct dunlin_value member = value_read(&r);
   uint32_t lv = doc->open.lv + doc->open.index;
   if (!before) return dunlin_set_remove(doc, (dunlin_obj){w->container}, member);

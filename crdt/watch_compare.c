@@ -18,7 +18,7 @@ static void compare_maps(dunlin_doc *doc, uint32_t container, const struct map *
   static const struct reg nothing = {0};
   const struct map *map = &doc->containers[container]->as.map;
   for (uint32_t i = 0; i < map->count; i++) {
-    const struct map_entry *entry = map_find(old, map->entries[i].key);
+    const struct map_entry *entry = map_find(old, map_key(&map->entries[i]));
     const struct reg *before = entry ? &entry->reg : &nothing;
     if (!same_shown(before, &map->entries[i].reg)) watch_key_was(doc, container, i, before);
   }
@@ -133,7 +133,7 @@ static int renumber(dunlin_doc *doc, const dunlin_doc *old) {
       b->item = true; /* what an aborted transaction had made: nobody looks for it */
       continue;
     }
-    b->entry = map_entry_of(&doc->containers[b->container]->as.map, was->as.map.entries[b->entry].key, b->entry);
+    b->entry = map_entry_of(&doc->containers[b->container]->as.map, map_key(&was->as.map.entries[b->entry]), b->entry);
     if (b->entry == UINT32_MAX) return DUNLIN_ENOMEM;
   }
   return watch_places_renew(w) ? 0 : DUNLIN_ENOMEM;

@@ -98,6 +98,33 @@ static void nothing_to_commit(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* What is borrowed from a map may be written to that map, which makes room for it. */
+static void a_borrowed_key_is_written_to_its_own_map(void **state) {
+  (void)state;
+  for (int what = 0; what < 3; what++) {
+    dunlin_doc *doc = test_doc(1);
+    struct dunlin_bytes key;
+    struct dunlin_value value;
+    put(doc, "abcdefghijk", 0);
+    for (size_t len = 1; len < 11; len++) { /* until the map has grown a few times */
+      OK(dunlin_map_at(doc, DUNLIN_ROOT, dunlin_map_size(doc, DUNLIN_ROOT) - 1, &key, &value));
+      assert_int_equal(key.len, 11);
+      OK(dunlin_begin(doc));
+      struct dunlin_bytes part = {key.data, len};
+      if (what == 0) OK(dunlin_map_put(doc, DUNLIN_ROOT, part, int_value(1)));
+      if (what == 1) assert_int_not_equal(dunlin_map_child(doc, DUNLIN_ROOT, part, DUNLIN_MAP).index, UINT32_MAX);
+      char name[] = {(char)('A' + len), 0};
+      if (what == 2) OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(name), dunlin_string_len(key.data, len)));
+      commit(doc);
+      if (what == 2) OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(name), &value));
+      else OK(dunlin_map_get(doc, DUNLIN_ROOT, (struct dunlin_bytes){"abcdefghijk", len}, &value));
+      if (what == 2) assert_int_equal(value.as.string.len, len);
+      if (what == 2) assert_memory_equal(value.as.string.data, "abcdefghijk", len);
+    }
+    dunlin_doc_free(doc);
+  }
+}
+
 static void all_kinds_of_values(void **state) {
   (void)state;
   dunlin_doc *a = test_doc(1), *b = test_doc(2);
@@ -716,6 +743,7 @@ int main(void) {
       cmocka_unit_test(transaction_is_atomic),
       cmocka_unit_test(nothing_to_commit),
       cmocka_unit_test(all_kinds_of_values),
+      cmocka_unit_test(a_borrowed_key_is_written_to_its_own_map),
       cmocka_unit_test(bad_arguments),
       cmocka_unit_test(depth),
       cmocka_unit_test(conflict_is_kept_and_settled),
