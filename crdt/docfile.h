@@ -17,6 +17,7 @@
 #define CRDT_DOCFILE_H
 
 #include "crdt/internal.h"
+#include "crdt/survivors.h"
 
 #define DOCFILE_MAGIC "dunlin doc"
 #define DOCFILE_VERSION 1u
@@ -74,15 +75,27 @@ struct docfile {
   size_t container_count;
 };
 
-/* Characters that operations `ord` to `ord` + `len` - 1 of a container inserted, and whether they are gone. */
-struct docfile_span {
-  uint32_t ord, len;
-  bool gone;
+/* Of a text's operations, those whose characters show; and the first that has not been gone through. */
+struct docfile_text {
+  struct survivors shown;
+  size_t next;
 };
-/* The spans of all that a text's operations insert, in the order of the text.  The caller frees the array.  DUNLIN_ECORRUPT,
- * DUNLIN_ENOMEM. */
-int docfile_spans(const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
-                  struct docfile_span **spans, size_t *count, size_t *cap);
+/* Where inserted characters come from. */
+struct docfile_texts {
+  const uint8_t *shown, *gone; /* `gone`: what of it is left */
+  size_t shown_at, gone_left;  /* how much of `shown` has been used; how many scalar values are left */
+};
+/* Writes the inserted characters that do not show, docfile_text.c.  DUNLIN_ENOMEM. */
+int docfile_write_gone(dunlin_doc *doc, struct buf *out);
+/* Finds out which characters of a text show, and where these stand in `in->shown`: `shown` of them, with the anchors of its state
+ * between.  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
+int docfile_place_text(struct docfile_texts *in, struct docfile_text *text, const struct container *container,
+                       const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids, uint64_t seed,
+                       uint32_t shown);
+/* Appends the characters of a run; those of one log come in order, all logs in that of the operations.  `*wide`: there are some that
+ * are not ASCII. */
+int docfile_take_text(struct docfile_texts *in, struct docfile_text *text, const struct op_run *run, struct buf *out,
+                      bool *wide);
 
 /* Decodes what is still in the file and puts it before all that came later; 0 when there is nothing.  Not while a change is open:
  * DUNLIN_ESTATE.  DUNLIN_ECORRUPT, DUNLIN_ENOMEM; the document is as it was then. */

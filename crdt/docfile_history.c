@@ -13,16 +13,14 @@ struct history {
     struct oplog log;
     struct lv_set made;
     struct column_in codes, indexes;
-    size_t next;      /* run of the log that comes next in order */
-    uint32_t *places; /* of a text: of each operation its character's offset in `text` and `gone` together; LV_NONE */
-    uint32_t shown, anchors; /* how many characters and anchors of it have been found to show */
+    size_t next; /* run of the log that comes next in order */
+    struct docfile_text text;
   } * containers;
   struct owner *owners, *makers;
   size_t owner_count, owner_cap, maker_count, maker_cap;
   struct lv_ranges voids;
   struct column text, values;
-  const uint8_t *shown, *gone; /* the sections */
-  size_t shown_at, gone_at;    /* how much of them has been used */
+  struct docfile_texts texts;
 };
 
 /* ---- The graph ---------------------------------------------------------------------------------------------- */
@@ -321,73 +319,6 @@ static int read_owners(struct history *h, struct mp_reader *r, struct column_in 
   return lv == h->file->lvs ? 0 : DUNLIN_EFORMAT;
 }
 
-/* ---- Text --------------------------------------------------------------------------------------------------- */
-
-/* Gives the characters that operations [ord, ord + len) inserted their places; false when there are not so many. */
-static bool place_characters(struct history *h, struct container_history *c, uint32_t ord, uint32_t len, bool gone) {
-  const struct docfile_place *sections = h->file->sections;
-  size_t *at = gone ? &h->gone_at : &h->shown_at;
-  size_t end = sections[gone ? DOCFILE_GONE : DOCFILE_TEXT].raw;
-  const uint8_t *text = gone ? h->gone : h->shown;
-  uint32_t add = gone ? (uint32_t)sections[DOCFILE_TEXT].raw : 0;
-  for (uint32_t i = 0; i < len; i++) {
-    if (*at >= end) return false;
-    c->places[ord + i] = (uint32_t)*at + add;
-    *at += utf8_skip(text + *at, 1);
-  }
-  if (!gone) c->shown += len;
-  return true;
-}
-
-static bool place_span(struct history *h, uint32_t container, const struct docfile_span *span) {
-  struct container_history *c = &h->containers[container];
-  const struct marks *m = &h->doc->containers[container]->as.text->marks;
-  size_t at = oplog_by_ord(&c->log, span->ord);
-  bool ok = true;
-  for (uint32_t ord = span->ord, end = ord + span->len, next; ok && ord < end; ord = next) {
-    const struct op_run *run = &c->log.runs[at++];
-    next = end - run->ord < run->len ? end : (uint32_t)run->ord + run->len;
-    if (!op_is_anchor(run->kind)) ok = place_characters(h, c, ord, next - ord, span->gone);
-    else if (!span->gone) ok = docfile_mark_is(m, c->anchors++, c->shown, run);
-  }
-  return ok;
-}
-
-static int place_text(struct history *h, uint32_t container) {
-  struct container_history *c = &h->containers[container];
-  const struct dunlin_env *env = h->graph.env;
-  struct docfile_span *spans = NULL;
-  size_t count = 0, cap = 0;
-  c->places = env_alloc(env, c->log.ops * sizeof *c->places);
-  if (!c->places) return DUNLIN_ENOMEM;
-  memset(c->places, 0xff, c->log.ops * sizeof *c->places);
-  int error = docfile_spans(&h->graph, &c->log, &h->voids, &spans, &count, &cap);
-  for (size_t i = 0; !error && i < count; i++)
-    if (!place_span(h, container, &spans[i])) error = DUNLIN_EFORMAT;
-  const struct marks *m = &h->doc->containers[container]->as.text->marks;
-  if (!error && (c->shown != h->file->shown[container] || c->anchors != m->anchor_count)) error = DUNLIN_EFORMAT;
-  ENV_FREE_ARRAY(env, spans, cap);
-  return error;
-}
-
-/* Puts the characters of a run behind the text column. */
-static int take_text(struct history *h, const struct container_history *c, struct op_run *run) {
-  size_t shown = h->file->sections[DOCFILE_TEXT].raw, gone = h->file->sections[DOCFILE_GONE].raw;
-  bool placed = c->places && !run->idle;
-  run->at = column_end(&h->text);
-  for (uint32_t i = 0; i < run->len; i++) {
-    uint32_t place = placed ? c->places[run->ord + i] : LV_NONE;
-    if (placed && place == LV_NONE) return DUNLIN_EFORMAT;
-    if (!placed && h->gone_at >= gone) return DUNLIN_EFORMAT;
-    const uint8_t *from = !placed ? h->gone + h->gone_at : place < shown ? h->shown + place : h->gone + (place - shown);
-    size_t bytes = utf8_skip(from, 1);
-    if (!placed) h->gone_at += bytes;
-    h->doc->text_wide |= bytes != 1;
-    buf_append(&h->text.buf, from, bytes);
-  }
-  return h->text.buf.error;
-}
-
 /* ---- Values ------------------------------------------------------------------------------------------------- */
 
 static int read_values(const struct history *h, struct values_in *v, struct mp_reader *r) {
@@ -416,7 +347,8 @@ static int fill_columns(struct history *h, struct values_in *v, struct mp_reader
     uint32_t to = o + 1 < h->owner_count ? h->owners[o + 1].lv : h->file->lvs;
     for (; !error && c->next < c->log.count && c->log.runs[c->next].lv < to; c->next++) {
       struct op_run *run = &c->log.runs[c->next];
-      if (run->kind & OP_TEXT) error = take_text(h, c, run);
+      run->at = run->kind & OP_TEXT ? column_end(&h->text) : run->at;
+      if (run->kind & OP_TEXT) error = docfile_take_text(&h->texts, &c->text, run, &h->text.buf, &h->doc->text_wide);
       else if (run->kind != OP_DELETE) run->at = column_end(&h->values);
       for (uint32_t i = run->kind & OP_VALUES ? run->len : 0; i && !r->error; i--)
         values_take(v, run->kind, &h->values.buf, r);
@@ -427,7 +359,7 @@ static int fill_columns(struct history *h, struct values_in *v, struct mp_reader
   values_end(v, r);
   if (!error) error = r->error;
   if (!error && h->values.buf.len != h->file->values_bytes) error = DUNLIN_EFORMAT;
-  bool all = h->gone_at == h->file->sections[DOCFILE_GONE].raw && h->text.buf.len == h->file->text_bytes;
+  bool all = !h->texts.gone_left && h->text.buf.len == h->file->text_bytes;
   return error ? error : all ? 0 : DUNLIN_EFORMAT;
 }
 
@@ -704,8 +636,10 @@ static int decode(struct history *h, const uint8_t *bytes) {
     if (!docfile_marks_pair(&h->graph, &h->containers[i].log)) error = DUNLIN_EFORMAT;
   bool plain = h->file->flags & FLAG_PLAIN;
   for (uint32_t i = 0; !error && !plain && i < h->file->container_count; i++)
-    if (h->doc->containers[i]->kind == DUNLIN_TEXT) error = place_text(h, i);
-  if (!error && !plain && h->shown_at != h->file->sections[DOCFILE_TEXT].raw) error = DUNLIN_EFORMAT;
+    if (h->doc->containers[i]->kind == DUNLIN_TEXT)
+      error = docfile_place_text(&h->texts, &h->containers[i].text, h->doc->containers[i], &h->graph,
+                                 &h->containers[i].log, &h->voids, h->doc->seed, h->file->shown[i]);
+  if (!error && !plain && h->texts.shown_at != h->file->sections[DOCFILE_TEXT].raw) error = DUNLIN_EFORMAT;
   if (!error) error = fill_columns(h, &values, &r);
   values_in_free(&values);
   return error ? error : read_makers(h, &r, &makers);
@@ -747,7 +681,7 @@ static void discard(struct history *h) {
   ENV_FREE_ARRAY(env, h->makers, h->maker_cap);
   for (uint32_t i = 0; h->containers && i < h->file->container_count; i++) {
     struct container_history *c = &h->containers[i];
-    env_free(env, c->places, h->file->ops[i] * sizeof *c->places);
+    survivors_free(&c->text.shown, env);
     oplog_free(&c->log, env);
     ENV_FREE_ARRAY(env, c->made.lvs, c->made.cap);
   }
@@ -761,11 +695,11 @@ int docfile_load(dunlin_doc *doc) {
   const uint8_t *history = NULL;
   uint8_t *own_shown = NULL, *own_gone = NULL, *own_history = NULL;
   int error = begin(&h);
-  if (!error) error = docfile_unpack(doc, DOCFILE_TEXT, NULL, &h.shown, &own_shown);
-  if (!error) error = docfile_unpack(doc, DOCFILE_GONE, h.shown, &h.gone, &own_gone);
+  if (!error) error = docfile_unpack(doc, DOCFILE_TEXT, NULL, &h.texts.shown, &own_shown);
+  if (!error) error = docfile_unpack(doc, DOCFILE_GONE, h.texts.shown, &h.texts.gone, &own_gone);
   if (!error) error = docfile_unpack(doc, DOCFILE_HISTORY, NULL, &history, &own_history);
   const struct docfile_place *sections = doc->file->sections;
-  if (!error && !utf8_valid(h.gone, sections[DOCFILE_GONE].raw, NULL)) error = DUNLIN_EFORMAT;
+  if (!error && !utf8_valid(h.texts.gone, sections[DOCFILE_GONE].raw, &h.texts.gone_left)) error = DUNLIN_EFORMAT;
   if (!error) error = decode(&h, history);
   if (!error) error = add_new(&h);
   if (!error) error = states_agree(&h);

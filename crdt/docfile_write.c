@@ -49,45 +49,6 @@ static void put_column(struct buf *out, struct ints *column) {
   put_numbers(out, column);
 }
 
-/* ---- Where characters came to lie --------------------------------------------------------------------------- */
-
-static int add_span(const struct dunlin_env *env, struct docfile_span **spans, size_t *count, size_t *cap,
-                    struct docfile_span span) {
-  struct docfile_span *last = *count ? &(*spans)[*count - 1] : NULL;
-  if (last && last->gone == span.gone && last->ord + last->len == span.ord) {
-    last->len += span.len;
-    return 0;
-  }
-  if (ENV_GROW(env, *spans, *cap, *count + 1)) return DUNLIN_ENOMEM;
-  (*spans)[(*count)++] = span;
-  return 0;
-}
-
-int docfile_spans(const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
-                  struct docfile_span **spans, size_t *count, size_t *cap) {
-  struct walker w;
-  *count = 0;
-  if (!log->count) return 0;
-  walker_init(&w, graph, log, voids, NULL);
-  int error = walker_start(&w, 0);
-  if (!error) error = walker_replay(&w, graph->lvs, NULL);
-  const struct tracker *t = &w.tracker;
-  uint32_t at = t->root;
-  for (uint32_t h = error ? 0 : t->height; h; h--) at = t->nodes[at].child[0];
-  for (; !error && at != TRACKER_NONE; at = t->leaves[at].next) {
-    const struct tracker_leaf *leaf = &t->leaves[at];
-    for (uint32_t i = 0; !error && i < leaf->count; i++) {
-      const struct tracker_span *s = &leaf->spans[i];
-      bool gone = s->state & TRACKER_GONE;
-      /* What lies under everything is never seen, and must not be deleted. */
-      if (s->id >= TRACKER_BASE) error = gone ? DUNLIN_ECORRUPT : 0;
-      else error = add_span(graph->env, spans, count, cap, (struct docfile_span){s->id, s->len, gone});
-    }
-  }
-  walker_free(&w);
-  return error;
-}
-
 /* ---- State -------------------------------------------------------------------------------------------------- */
 
 /* Actors are numbered as their first changes come. */
@@ -527,46 +488,6 @@ static void write_log(struct writer *w, const struct oplog *log, struct buf *out
   for (size_t i = 0; i < 3; i++) put_column(out, &w->columns[i]);
 }
 
-/* The characters of operations [ord, ord + len), which may lie in several runs; anchors have none. */
-static void append_characters(dunlin_doc *doc, const struct oplog *log, uint32_t ord, uint32_t len, struct buf *out) {
-  for (size_t i = oplog_by_ord(log, ord); len; i++) {
-    const struct op_run *run = &log->runs[i];
-    uint32_t skip = ord - run->ord, take = run->len - skip;
-    if (take > len) take = len;
-    if (run->kind & OP_TEXT) {
-      uint32_t at = history_text_at(doc, run->at, skip), end = history_text_at(doc, at, take);
-      buf_append(out, column_at(&doc->text, at), end - at);
-    }
-    ord += take;
-    len -= take;
-  }
-}
-
-static int write_gone(struct writer *w, const struct container *c) {
-  struct docfile_span *spans = NULL;
-  size_t count = 0, cap = 0;
-  struct buf *out = &w->sections[DOCFILE_GONE];
-  int error = c->kind == DUNLIN_TEXT ? docfile_spans(&w->doc->graph, &c->log, &w->doc->voids, &spans, &count, &cap) : 0;
-  for (size_t i = 0; !error && i < count; i++)
-    if (spans[i].gone) append_characters(w->doc, &c->log, spans[i].ord, spans[i].len, out);
-  ENV_FREE_ARRAY(w->doc->env, spans, cap);
-  return error;
-}
-
-/* The text of operations that have no effect, since this version or another did not know something: in order. */
-static void write_idle(struct writer *w) {
-  dunlin_doc *doc = w->doc;
-  for (size_t o = 0; o < doc->owner_count; o++) {
-    const struct container *c = doc->containers[doc->owners[o].container];
-    uint32_t from = doc->owners[o].lv, to = o + 1 < doc->owner_count ? doc->owners[o + 1].lv : doc->graph.lvs;
-    for (size_t i = oplog_from(&c->log, from); i < c->log.count && c->log.runs[i].lv < to; i++) {
-      const struct op_run *run = &c->log.runs[i];
-      if ((run->kind & OP_TEXT) && (run->idle || c->kind != DUNLIN_TEXT))
-        append_characters(doc, &c->log, run->ord, run->len, &w->sections[DOCFILE_GONE]);
-    }
-  }
-}
-
 /* The values of all operations. */
 struct values_out {
   struct mp_reader in;
@@ -642,9 +563,7 @@ static int write_history(struct writer *w) {
     buf_append(&w->sections[DOCFILE_GONE], doc->text.buf.data, doc->text.buf.len);
     return error;
   }
-  for (size_t i = 0; !error && i < doc->container_count; i++) error = write_gone(w, doc->containers[i]);
-  write_idle(w);
-  return error;
+  return error ? error : docfile_write_gone(w->doc, &w->sections[DOCFILE_GONE]);
 }
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
@@ -654,8 +573,8 @@ static int pack_pieces(struct writer *w, enum docfile_section section, uint8_t *
   const struct dunlin_env *env = w->doc->env;
   const struct buf *raw = &w->sections[section];
   const struct planes_cuts *cuts = &w->cuts[section];
-  struct dunlin_packing packing = {.thorough = section == DOCFILE_HISTORY}; /* a tenth smaller; text gains little, and
-                                                                               takes longer to read then */
+  /* The history gets a tenth smaller; what opens a document gains little, and takes longer to read then. */
+  struct dunlin_packing packing = {.thorough = section == DOCFILE_HISTORY || section == DOCFILE_GONE};
   if (section == DOCFILE_GONE)
     packing.prefix = (struct dunlin_bytes){w->sections[DOCFILE_TEXT].data, w->sections[DOCFILE_TEXT].len};
   int error = 0;

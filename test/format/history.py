@@ -58,6 +58,7 @@ class Piece:
         elif self.kind != form.PUT and stretch.way == ONE:
             need(length == stretch.length, 'a row of two changes')
         self.text, self.values, self.made = '', [], None
+        self.items = []  # of its characters, when they have places
 
 
 class Graph:
@@ -280,21 +281,20 @@ class History:
         if not is_plain:
             for number, container in enumerate(self.saved.containers):
                 if container.kind == form.TEXT:
-                    self._replay(number, container, gone)
+                    self._replay(number, container)
         for _, piece in self._all_pieces():
-            if piece.kind & form.TAKES_TEXT and (is_plain or not self._is_placed(piece)):
-                piece.text = ''.join(character for _, character in zip(range(piece.length), gone))
-                need(len(piece.text) == piece.length, 'too little text')
+            if piece.kind & form.TAKES_TEXT:
+                shown = [item.content for item in piece.items] or [None] * piece.length
+                found = [next(gone, None) if character is None else character for character in shown]
+                need(None not in found, 'too little text')
+                piece.text = ''.join(found)
         need(next(gone, None) is None, 'text is left over')
         texts = [piece.text for _, piece in self._all_pieces() if piece.kind & form.TAKES_TEXT]
         need(sum(len(text.encode()) for text in texts) == self.saved.text_bytes, 'text of another length')
 
-    def _is_placed(self, piece):
-        return not piece.idle and self.saved.containers[piece.container].kind == form.TEXT
-
-    def _replay(self, number, saved, gone):
-        """Finds out which of a text's characters are shown, and takes the others from `gone`."""
-        sequence, items = Sequence(), []
+    def _replay(self, number, saved):
+        """Finds out which of a text's characters are shown."""
+        sequence = Sequence()
         for made, piece in self._all_pieces():
             if piece.container != number or piece.idle:
                 continue
@@ -311,9 +311,9 @@ class History:
                 continue
             need(piece.kind == form.INSERT_TEXT and piece.a <= len(visible), 'inserts where nothing is')
             for i in range(piece.length):
-                items.append((piece, Item()))
-                sequence.insert(piece.a + i, Write(self._tie(made), piece.lv + i), items[-1][1], version)
-        self._place(sequence, items, saved, gone)
+                piece.items.append(Item())
+                sequence.insert(piece.a + i, Write(self._tie(made), piece.lv + i), piece.items[-1], version)
+        self._place(sequence, saved)
 
     def _tie(self, made):
         """Actors are ordered by name."""
@@ -321,7 +321,7 @@ class History:
         tie.past, tie.lamport = made.past, made.lamport
         return tie
 
-    def _place(self, sequence, items, saved, gone):
+    def _place(self, sequence, saved):
         now = {made.id for made in self.graph.list} - self.void
         places = sequence.visible(now)
         anchors = [(at, place.item.anchor.lv, place.item.anchor.kind) for at, place in enumerate(places) if place.item.anchor]
@@ -330,12 +330,6 @@ class History:
         need(len(places) == len(saved.shown), 'a text that shows another number of characters')
         for place, character in zip(places, saved.shown):
             place.item.content = character
-        for place in sequence.places():
-            if place.item.content is None and not place.item.anchor:
-                place.item.content = next(gone, None)
-                need(place.item.content, 'too little text that is gone')
-        for piece, item in items:
-            piece.text += item.content
 
     # ---- Changes
 
