@@ -185,6 +185,36 @@ static void a_conflict_is_told(void **state) {
   dunlin_doc_free(b);
 }
 
+/* Edits that go on with the last one of their transaction take a short way. */
+static void typing_on_is_told(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  dunlin_obj text = begin_child(doc, "t", DUNLIN_TEXT);
+  OK(dunlin_text_splice(doc, text, 0, 0, "abc", 3));
+  commit(doc);
+  OK(dunlin_watch(doc, DUNLIN_ROOT, dunlin_key("/t"), 1));
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, text, 3, 0, "d", 1));
+  OK(dunlin_text_splice(doc, text, 4, 0, "e", 1));
+  OK(dunlin_text_splice(doc, text, 5, 0, "f", 1));
+  commit(doc);
+  struct dunlin_event e = next(doc);
+  assert_int_equal(e.kind, DUNLIN_EVENT_SPLICE);
+  assert_int_equal(e.at, 3);
+  assert_int_equal(e.removed, 0);
+  assert_int_equal(e.inserted, 3);
+  assert_memory_equal(e.text.data, "def", 3);
+  no_more(doc);
+  OK(dunlin_begin(doc));
+  for (size_t left = 6; left > 2; left--) OK(dunlin_text_splice(doc, text, left - 1, 1, NULL, 0));
+  commit(doc);
+  e = next(doc);
+  assert_int_equal(e.at, 2);
+  assert_int_equal(e.removed, 4);
+  no_more(doc);
+  dunlin_doc_free(doc);
+}
+
 static void marking_is_told(void **state) {
   (void)state;
   dunlin_doc *doc = test_doc(1);
@@ -335,6 +365,7 @@ int main(void) {
       cmocka_unit_test(void_changes_are_told),     cmocka_unit_test(marking_is_told),
       cmocka_unit_test(a_mirror_follows),          cmocka_unit_test(what_waits_is_told_when_voids_change),
       cmocka_unit_test(a_mark_that_goes_is_told),  cmocka_unit_test(a_watch_may_end_while_events_are_taken),
+      cmocka_unit_test(typing_on_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
