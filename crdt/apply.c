@@ -651,7 +651,6 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
   o->is_open = true;
   o->is_local = o->is_void = o->is_prepared = false;
   o->is_given = id;
-  o->plain = NULL;
   if (id) doc->graph.open.id = *id;
   o->lv = doc->graph.lvs;
   o->index = o->calls = o->row.len = 0;
