@@ -22,16 +22,15 @@ static void forget_saved(struct marks *m, const struct dunlin_env *env) {
   m->saved = NULL;
   m->anchors = NULL;
   m->saved_count = m->saved_cap = m->anchor_count = m->anchor_cap = 0;
-  m->is_indexed = false; /* it borrows from there */
+  m->index.is_ready = m->is_at = false; /* it borrows from there */
 }
 
 void marks_free(struct marks *m, const struct dunlin_env *env) {
   forget_saved(m, env);
-  mark_list_free(&m->all, env);
-  ENV_FREE_ARRAY(env, m->runs, m->run_cap);
-  ENV_FREE_ARRAY(env, m->keys, m->key_cap);
-  ENV_FREE_ARRAY(env, m->bounds, m->bound_cap);
-  ENV_FREE_ARRAY(env, m->here, m->here_cap);
+  mark_index_free(&m->index, env);
+  ENV_FREE_ARRAY(env, m->notes.list, m->notes.cap);
+  ENV_FREE_ARRAY(env, m->here.list, m->here.cap);
+  ENV_FREE_ARRAY(env, m->beside.list, m->beside.cap);
   *m = (struct marks){0};
 }
 
@@ -92,26 +91,49 @@ static const struct mark_saved *saved_of(const struct marks *m, uint32_t lv) {
   return low < high && m->saved[low].lv == lv ? &m->saved[low] : NULL;
 }
 
-/* Key and value of the mark that operation `lv` starts. */
-static int read_content(const dunlin_doc *doc, const struct container *c, struct mark *mark) {
-  const struct mark_saved *saved = saved_of(&c->as.text->marks, mark->lv);
+int marks_find(const dunlin_doc *doc, const struct container *c, uint32_t lv, bool *is_saved, uint32_t *at) {
+  const struct marks *m = &c->as.text->marks;
+  const struct mark_saved *saved = saved_of(m, lv);
+  *is_saved = saved;
   if (saved) {
-    mark->key = saved->key;
-    mark->value = saved->value;
+    *at = (uint32_t)(saved - m->saved);
     return 0;
   }
-  size_t run = oplog_from(&c->log, mark->lv);
-  if (run == c->log.count || c->log.runs[run].lv != mark->lv) return DUNLIN_ECORRUPT;
-  uint32_t at = c->log.runs[run].at;
-  struct mp_reader r = mp_reader_of(column_at(&doc->values, at), column_end(&doc->values) - at);
-  mark->key = mp_read_str(&r, DUNLIN_MAX_KEY);
-  mark->value = value_read(&r);
+  size_t run = oplog_from(&c->log, lv);
+  if (run == c->log.count || c->log.runs[run].lv != lv) return DUNLIN_ECORRUPT;
+  *at = c->log.runs[run].at;
+  struct mp_reader r = mp_reader_of(column_at(&doc->values, *at), column_end(&doc->values) - *at);
+  mp_read_str(&r, DUNLIN_MAX_KEY);
+  value_read(&r);
   return r.error ? DUNLIN_ECORRUPT : 0;
 }
 
-/* Sorts `count` numbers below it by heapsort, since qsort() hands its function no context. */
-static void sort_by(uint32_t *list, size_t count, bool (*goes_before)(const void *ctx, uint32_t a, uint32_t b),
-                    const void *ctx) {
+void mark_content(const dunlin_doc *doc, const struct container *c, bool is_saved, uint32_t at,
+                  struct dunlin_bytes *key, struct dunlin_value *value) {
+  const struct marks *m = &c->as.text->marks;
+  if (is_saved) {
+    *key = m->saved[at].key;
+    *value = m->saved[at].value;
+    return;
+  }
+  struct mp_reader r = mp_reader_of(column_at(&doc->values, at), column_end(&doc->values) - at);
+  *key = mp_read_str(&r, DUNLIN_MAX_KEY);
+  *value = value_read(&r);
+}
+
+/* Key and value of the mark that operation `lv` starts. */
+static int read_content(const dunlin_doc *doc, const struct container *c, struct mark *mark) {
+  bool is_saved;
+  uint32_t at;
+  int error = marks_find(doc, c, mark->lv, &is_saved, &at);
+  if (error) return error;
+  mark_content(doc, c, is_saved, at, &mark->key, &mark->value);
+  return 0;
+}
+
+/* Heapsort. */
+void marks_sort(uint32_t *list, size_t count, bool (*goes_before)(const void *ctx, uint32_t a, uint32_t b),
+                const void *ctx) {
   for (size_t built = count / 2, end = count; end > 1;) {
     uint32_t item;
     if (built) {
@@ -130,20 +152,23 @@ static void sort_by(uint32_t *list, size_t count, bool (*goes_before)(const void
   }
 }
 
+/* What is not from the file has all that is in its past, while that is not decoded. */
+bool mark_wins(const dunlin_doc *doc, const struct marks *m, uint32_t lv, uint32_t other) {
+  const struct mark_saved *s = saved_of(m, lv), *t = saved_of(m, other);
+  if (s && t) return s->rank > t->rank;
+  return s || t ? !s : graph_wins(&doc->graph, lv, other);
+}
+
 struct ranking {
   const dunlin_doc *doc;
   const struct container *text;
   const struct mark_list *marks;
 };
 
-/* Whether a mark yields to the other one.  What is not from the file has all that is in its past, while that is not decoded. */
+/* Whether a mark yields to the other one. */
 static bool yields(const void *ctx, uint32_t a, uint32_t b) {
   const struct ranking *r = ctx;
-  uint32_t x = r->marks->list[a].lv, y = r->marks->list[b].lv;
-  const struct mark_saved *s = saved_of(&r->text->as.text->marks, x), *t = saved_of(&r->text->as.text->marks, y);
-  if (s && t) return s->rank < t->rank;
-  if (s || t) return s;
-  return graph_wins(&r->doc->graph, y, x);
+  return mark_wins(r->doc, &r->text->as.text->marks, r->marks->list[b].lv, r->marks->list[a].lv);
 }
 
 static int rank_marks(dunlin_doc *doc, const struct container *c, struct mark_list *marks) {
@@ -153,7 +178,7 @@ static int rank_marks(dunlin_doc *doc, const struct container *c, struct mark_li
   for (size_t i = 0; i < marks->count; i++) order[i] = (uint32_t)i;
   int before = doc->names.error;
   doc->names.error = 0; /* which change wins may hang on ids, and to find these out may fail */
-  sort_by(order, marks->count, yields, &ranking);
+  marks_sort(order, marks->count, yields, &ranking);
   int error = doc->names.error;
   doc->names.error = before;
   for (size_t i = 0; i < marks->count; i++) marks->list[order[i]].rank = (uint32_t)i;
@@ -191,151 +216,119 @@ int marks_collect(dunlin_doc *doc, const struct container *c, struct mark_list *
   return error;
 }
 
-/* ---- The index ---------------------------------------------------------------------------------------------- */
+/* ---- What shows --------------------------------------------------------------------------------------------- */
 
-static bool by_key_and_place(const void *ctx, uint32_t a, uint32_t b) {
-  const struct mark *x = &((const struct mark *)ctx)[a], *y = &((const struct mark *)ctx)[b];
-  int order = key_compare(x->key, y->key);
-  return order ? order < 0 : x->from != y->from ? x->from < y->from : x->rank < y->rank;
-}
-
-/* The marks of one key that have begun, as a heap: the one that wins first. */
-struct heap {
-  const struct mark *marks;
-  uint32_t *list;
-  size_t count;
+struct looking {
+  const dunlin_doc *doc;
+  const struct container *text;
 };
 
-static void heap_push(struct heap *h, uint32_t mark) {
-  size_t at = h->count++;
-  for (; at && h->marks[h->list[(at - 1) / 2]].rank < h->marks[mark].rank; at = (at - 1) / 2)
-    h->list[at] = h->list[(at - 1) / 2];
-  h->list[at] = mark;
+static bool key_before(const void *ctx, uint32_t a, uint32_t b) {
+  const struct looking *at = ctx;
+  struct dunlin_bytes x, y;
+  struct dunlin_value value;
+  mark_says(at->doc, at->text, a, &x, &value);
+  mark_says(at->doc, at->text, b, &y, &value);
+  return key_compare(x, y) < 0;
 }
 
-static void heap_pop(struct heap *h) {
-  uint32_t last = h->list[--h->count];
-  size_t at = 0, child;
-  for (; (child = 2 * at + 1) < h->count; at = child) {
-    if (child + 1 < h->count && h->marks[h->list[child]].rank < h->marks[h->list[child + 1]].rank) child++;
-    if (h->marks[last].rank > h->marks[h->list[child]].rank) break;
-    h->list[at] = h->list[child];
+/* Adds the marks of the runs in a part of the tree that reach across the place right before an anchor. */
+static int cover_below(const dunlin_doc *doc, const struct container *c, uint32_t node, uint32_t anchor,
+                       struct mark_cover *cover) {
+  const struct anchor_trees *t = &c->as.text->marks.index.trees;
+  if (node == ANCHOR_NONE) return 0;
+  const struct anchor_node *n = &t->nodes[node];
+  uint32_t farthest = n->in[ANCHORS_ALL].farthest;
+  if (farthest == ANCHOR_NONE || anchor_before(t, farthest, anchor)) return 0;
+  int error = cover_below(doc, c, n->in[ANCHORS_ALL].left, anchor, cover);
+  if (error || !anchor_before(t, node, anchor)) return error;
+  if (n->run != ANCHOR_NONE && !anchor_before(t, n->run_end, anchor)) {
+    struct dunlin_bytes key;
+    struct dunlin_value value;
+    mark_says(doc, c, n->run, &key, &value);
+    if (value.kind != DUNLIN_NULL) {
+      if (ENV_GROW(doc->env, cover->list, cover->cap, cover->count + 1)) return DUNLIN_ENOMEM;
+      cover->list[cover->count++] = n->run;
+    }
   }
-  h->list[at] = last;
+  return cover_below(doc, c, n->in[ANCHORS_ALL].right, anchor, cover);
 }
 
-/* The characters from `from` to `to` have the value of this mark; runs come in order. */
-static void add_run(struct marks *m, size_t first, uint32_t from, uint32_t to, uint32_t mark) {
-  const struct mark *all = m->all.list;
-  struct mark_run *last = m->run_count > first ? &m->runs[m->run_count - 1] : NULL;
-  if (from == to || all[mark].value.kind == DUNLIN_NULL) return;
-  if (last && last->to == from && value_same(&all[last->mark].value, &all[mark].value)) last->to = to;
-  else m->runs[m->run_count++] = (struct mark_run){from, to, mark};
+/* The marks that show behind the first `slot` anchors. */
+static int cover_at(const dunlin_doc *doc, const struct container *c, uint32_t slot, struct mark_cover *cover) {
+  const struct anchor_trees *t = &c->as.text->marks.index.trees;
+  struct looking looking = {doc, c};
+  uint32_t anchor = anchor_at(t, slot);
+  cover->count = 0;
+  int error = anchor == ANCHOR_NONE ? 0 : cover_below(doc, c, t->root, anchor, cover);
+  if (!error) marks_sort(cover->list, cover->count, key_before, &looking);
+  return error;
 }
 
-/* The runs of one key, whose marks are `order[0]` to `order[count - 1]`. */
-static void index_key(struct marks *m, const uint32_t *order, size_t count, struct heap *heap) {
-  const struct mark *all = m->all.list;
-  size_t first = m->run_count, next = 0;
-  uint32_t at = 0;
-  while (next < count || heap->count) {
-    if (!heap->count) at = all[order[next]].from;
-    while (next < count && all[order[next]].from == at) heap_push(heap, order[next++]);
-    while (heap->count && all[heap->list[0]].to <= at) heap_pop(heap);
-    if (!heap->count) continue;
-    uint32_t to = all[heap->list[0]].to;
-    if (next < count && all[order[next]].from < to) to = all[order[next]].from;
-    add_run(m, first, at, to, heap->list[0]);
-    at = to;
+static bool same_cover(const dunlin_doc *doc, const struct container *c, const struct mark_cover *a,
+                       const struct mark_cover *b) {
+  if (a->count != b->count) return false;
+  for (size_t i = 0; i < a->count; i++) {
+    struct dunlin_bytes x, y;
+    struct dunlin_value v, w;
+    if (a->list[i] == b->list[i]) continue;
+    mark_says(doc, c, a->list[i], &x, &v);
+    mark_says(doc, c, b->list[i], &y, &w);
+    if (key_compare(x, y) || !value_same(&v, &w)) return false;
   }
-  if (m->run_count > first) m->keys[m->key_count++] = (uint32_t)first;
+  return true;
 }
 
-static int by_number(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
-}
-
-static int index_runs(struct marks *m, const struct dunlin_env *env, uint32_t *order, uint32_t *heap) {
-  size_t count = m->all.count;
-  if (ENV_GROW(env, m->runs, m->run_cap, 2 * count) || ENV_GROW(env, m->keys, m->key_cap, count) ||
-      ENV_GROW(env, m->bounds, m->bound_cap, 4 * count))
-    return DUNLIN_ENOMEM;
-  struct heap begun = {m->all.list, heap, 0};
-  for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
-  sort_by(order, count, by_key_and_place, m->all.list);
-  m->run_count = m->key_count = m->bound_count = 0;
-  for (size_t i = 0, end; i < count; i = end) {
-    end = i + 1;
-    while (end < count && !key_compare(m->all.list[order[i]].key, m->all.list[order[end]].key)) end++;
-    index_key(m, order + i, end - i, &begun);
-  }
-  for (size_t i = 0; i < m->run_count; i++) {
-    m->bounds[m->bound_count++] = m->runs[i].from;
-    m->bounds[m->bound_count++] = m->runs[i].to;
-  }
-  if (m->bound_count) qsort(m->bounds, m->bound_count, sizeof *m->bounds, by_number);
-  size_t kept = 0;
-  for (size_t i = 0; i < m->bound_count; i++)
-    if (!kept || m->bounds[kept - 1] != m->bounds[i]) m->bounds[kept++] = m->bounds[i];
-  m->bound_count = kept;
-  return 0;
-}
-
-/* Makes the index of a text's marks, unless it is there. */
-static int ready_index(dunlin_doc *doc, struct container *c) {
+/* Where what shows behind the first `slot` anchors, which is `here`, ends; or begins. */
+static int go_behind(const dunlin_doc *doc, struct container *c, uint32_t slot, uint32_t size, uint32_t *to) {
   struct marks *m = &c->as.text->marks;
-  const struct column *values = &doc->values;
-  if (m->is_indexed && m->edits == c->as.text->text.edits && m->values == values->buf.data &&
-      m->values_base == values->base)
-    return 0;
-  m->is_indexed = m->is_at = false;
-  int error = marks_collect(doc, c, &m->all);
-  size_t count = m->all.count;
-  uint32_t *order = error ? NULL : env_calloc(doc->env, 2 * count, sizeof *order);
-  if (!error) error = order ? index_runs(m, doc->env, order, order + count) : DUNLIN_ENOMEM;
-  ENV_FREE_ARRAY(doc->env, order, 2 * count);
-  if (error) return error;
-  m->is_indexed = true;
-  m->edits = c->as.text->text.edits;
-  m->values = values->buf.data;
-  m->values_base = values->base;
-  return 0;
-}
-
-/* The end of the runs of key `k`. */
-static uint32_t key_end(const struct marks *m, size_t k) {
-  return k + 1 < m->key_count ? m->keys[k + 1] : (uint32_t)m->run_count;
-}
-
-/* The first run in [low, high) that ends behind `at`. */
-static uint32_t run_from(const struct marks *m, uint32_t low, uint32_t high, uint32_t at) {
-  while (low < high) {
-    uint32_t mid = low + (high - low) / 2;
-    if (m->runs[mid].to <= at) low = mid + 1;
-    else high = mid;
+  const struct anchor_trees *t = &m->index.trees;
+  for (;;) {
+    uint32_t edge = anchor_at(t, slot);
+    if (edge != ANCHOR_NONE) edge = anchor_flag_from(t, ANCHORS_ALL, t->root, edge);
+    *to = edge == ANCHOR_NONE ? size : mark_place(c, edge);
+    if (*to == size) return 0;
+    slot = mark_slot(c, *to); /* between two marks that say the same there may be nothing */
+    int error = cover_at(doc, c, slot, &m->beside);
+    if (error || !same_cover(doc, c, &m->here, &m->beside)) return error;
   }
-  return low;
+}
+
+static int go_before(const dunlin_doc *doc, struct container *c, uint32_t slot, uint32_t *from) {
+  struct marks *m = &c->as.text->marks;
+  const struct anchor_trees *t = &m->index.trees;
+  for (;;) {
+    uint32_t edge = ANCHOR_NONE;
+    if (slot) edge = anchor_flag_to(t, ANCHORS_ALL, t->root, anchor_at(t, slot - 1));
+    *from = edge == ANCHOR_NONE ? 0 : mark_place(c, edge);
+    if (!*from) return 0;
+    slot = mark_slot(c, *from - 1);
+    int error = cover_at(doc, c, slot, &m->beside);
+    if (error || !same_cover(doc, c, &m->here, &m->beside)) return error;
+  }
 }
 
 int marks_say(dunlin_doc *doc, struct container *c, uint32_t from, uint32_t to, struct dunlin_bytes key,
               const struct dunlin_value *value, bool *same) {
-  struct marks *m = &c->as.text->marks;
-  int error = ready_index(doc, c);
-  if (error) return error;
-  size_t low = 0, high = m->key_count;
-  while (low < high) {
-    size_t mid = (low + high) / 2;
-    if (key_compare(m->all.list[m->runs[m->keys[mid]].mark].key, key) < 0) low = mid + 1;
-    else high = mid;
-  }
+  const struct mark_index *x = &c->as.text->marks.index;
   *same = value->kind == DUNLIN_NULL;
-  if (low == m->key_count) return 0;
-  const struct mark *first = &m->all.list[m->runs[m->keys[low]].mark];
-  if (key_compare(first->key, key)) return 0;
-  uint32_t end = key_end(m, low), at = run_from(m, m->keys[low], end, from);
-  if (at == end || m->runs[at].from >= to) return 0;
-  *same = m->runs[at].from <= from && m->runs[at].to >= to && value_same(&m->all.list[m->runs[at].mark].value, value);
+  if (!c->as.text->text.anchors) return 0;
+  int error = mark_index_ready(doc, c);
+  uint32_t number = error ? ANCHOR_NONE : mark_key_find(doc, c, key);
+  if (number == ANCHOR_NONE) return error;
+  for (uint32_t at = from; at < to;) {
+    uint32_t slot = mark_slot(c, at), before = slot ? anchor_at(&x->trees, slot - 1) : ANCHOR_NONE;
+    uint32_t run = before == ANCHOR_NONE ? ANCHOR_NONE : mark_run_behind(x, number, before), next;
+    struct dunlin_bytes own;
+    struct dunlin_value here = {.kind = DUNLIN_NULL};
+    if (run != ANCHOR_NONE) mark_says(doc, c, x->trees.nodes[run].run, &own, &here);
+    *same = value_same(&here, value);
+    if (!*same) return 0;
+    if (run != ANCHOR_NONE) next = x->trees.nodes[run].run_end;
+    else if ((next = anchor_at(&x->trees, slot)) != ANCHOR_NONE)
+      next = anchor_flag_from(&x->trees, ANCHORS_OF_KEY, x->keys[number].root, next);
+    at = next == ANCHOR_NONE ? to : mark_place(c, next);
+  }
   return 0;
 }
 
@@ -344,22 +337,16 @@ int marks_say(dunlin_doc *doc, struct container *c, uint32_t from, uint32_t to, 
 /* Looks at the characters around `at`, which is below `size`, that have the same marks. */
 static int go_to_span(dunlin_doc *doc, struct container *c, uint32_t at, uint32_t size) {
   struct marks *m = &c->as.text->marks;
-  int error = ready_index(doc, c);
-  if (error || (m->is_at && at - m->from < m->to - m->from)) return error;
-  if (ENV_GROW(doc->env, m->here, m->here_cap, m->key_count)) return DUNLIN_ENOMEM;
-  size_t low = 0, high = m->bound_count; /* bounds below `low` are at or before `at` */
-  while (low < high) {
-    size_t mid = (low + high) / 2;
-    if (m->bounds[mid] <= at) low = mid + 1;
-    else high = mid;
-  }
-  m->from = low ? m->bounds[low - 1] : 0;
-  m->to = low < m->bound_count ? m->bounds[low] : size;
-  m->here_count = 0;
-  for (size_t k = 0; k < m->key_count; k++) {
-    uint32_t end = key_end(m, k), run = run_from(m, m->keys[k], end, at);
-    if (run < end && m->runs[run].from <= at) m->here[m->here_count++] = run;
-  }
+  if (m->is_at && m->edits == c->as.text->text.edits && at - m->from < m->to - m->from) return 0;
+  m->is_at = false;
+  int error = mark_index_ready(doc, c);
+  if (error) return error;
+  uint32_t slot = mark_slot(c, at);
+  error = cover_at(doc, c, slot, &m->here);
+  if (!error) error = go_behind(doc, c, slot, size, &m->to);
+  if (!error) error = go_before(doc, c, slot, &m->from);
+  if (error) return error;
+  m->edits = c->as.text->text.edits;
   m->is_at = true;
   return 0;
 }
@@ -384,7 +371,7 @@ int dunlin_text_span(const dunlin_doc *shown, dunlin_obj text, size_t at, struct
   struct dunlin_span span = {0, size, 0};
   if (c->as.text->text.anchors) {
     error = go_to_span(doc, c, (uint32_t)at, size);
-    span = (struct dunlin_span){m->from, m->to, m->here_count};
+    span = (struct dunlin_span){m->from, m->to, m->here.count};
   }
   if (!error) error = unit_out(doc, c, &span.from);
   if (!error) error = unit_out(doc, c, &span.to);
@@ -402,10 +389,8 @@ int dunlin_text_span_mark(const dunlin_doc *shown, dunlin_obj text, size_t at, s
   if (!error) error = go_to_span(doc, c, (uint32_t)at, size);
   if (error) return error;
   const struct marks *m = &c->as.text->marks;
-  if (i >= m->here_count) return DUNLIN_ENOENT;
-  const struct mark *mark = &m->all.list[m->runs[m->here[i]].mark];
-  *key = mark->key;
-  *value = mark->value;
+  if (i >= m->here.count) return DUNLIN_ENOENT;
+  mark_says(doc, c, m->here.list[i], key, value);
   return 0;
 }
 
@@ -422,26 +407,34 @@ static const struct mark *winner_at(const struct mark_list *marks, struct dunlin
   return best && best->value.kind != DUNLIN_NULL ? best : NULL;
 }
 
+static int check_at(dunlin_doc *doc, struct container *c, const struct mark_list *all, uint32_t at, uint32_t size) {
+  const struct marks *m = &c->as.text->marks;
+  size_t here = 0;
+  int error = go_to_span(doc, c, at, size);
+  for (size_t i = 0; !error && i < all->count; i++) {
+    const struct mark *mark = &all->list[i];
+    if (winner_at(all, mark->key, at) != mark) continue; /* each key is looked at once */
+    struct dunlin_bytes key;
+    struct dunlin_value value;
+    if (here == m->here.count) return DUNLIN_ECORRUPT;
+    bool found = false;
+    for (size_t k = 0; !found && k < m->here.count; k++) {
+      mark_says(doc, c, m->here.list[k], &key, &value);
+      found = !key_compare(key, mark->key) && value_same(&value, &mark->value);
+    }
+    if (!found) return DUNLIN_ECORRUPT;
+    here++;
+  }
+  return error || here == m->here.count ? error : DUNLIN_ECORRUPT;
+}
+
 int marks_check(dunlin_doc *doc, struct container *c) {
   uint32_t size = c->as.text->text.size - c->as.text->text.anchors;
-  const struct marks *m = &c->as.text->marks;
+  struct mark_list all = {0};
   if (!c->as.text->text.anchors) return 0;
-  for (uint32_t at = 0; at < size; at++) {
-    int error = go_to_span(doc, c, at, size);
-    if (error) return error;
-    size_t here = 0;
-    for (size_t i = 0; i < m->all.count; i++) {
-      const struct mark *mark = &m->all.list[i], *best = winner_at(&m->all, mark->key, at);
-      if (best != mark) continue; /* each key is looked at once */
-      here++;
-      bool found = false;
-      for (size_t k = 0; k < m->here_count; k++) {
-        const struct mark *own = &m->all.list[m->runs[m->here[k]].mark];
-        found |= !key_compare(own->key, best->key) && value_same(&own->value, &best->value);
-      }
-      if (!found) return DUNLIN_ECORRUPT;
-    }
-    if (here != m->here_count) return DUNLIN_ECORRUPT;
-  }
-  return 0;
+  int error = marks_collect(doc, c, &all);
+  for (uint32_t at = 0; !error && at < size; at++) error = check_at(doc, c, &all, at, size);
+  if (!error && size) error = mark_index_check(&c->as.text->marks.index);
+  mark_list_free(&all, doc->env);
+  return error;
 }

@@ -4,13 +4,14 @@
  * and the one that ends it.  It counts while both are there.  Its key and value stay where the operation's are, in the
  * values column; those of a document whose history has not been decoded come from the state of its file.
  *
- * An index of the text's runs of equal marks is made when somebody reads, and again when the text has changed. */
+ * What shows is in an index (mark_index.h), made when somebody reads and kept up from then on. */
 #ifndef CRDT_MARKS_H
 #define CRDT_MARKS_H
 
 #include <dunlin/doc.h>
 
 #include "crdt/change.h"
+#include "crdt/mark_index.h"
 #include "crdt/rope.h"
 
 struct container;
@@ -40,16 +41,16 @@ struct mark_list {
   size_t count, cap;
 };
 
-/* Characters in a row that have one value of a key. */
-struct mark_run {
-  uint32_t from, to;
-  uint32_t mark; /* whose key and value they have */
-};
-
 /* An anchor from a document's file, to be compared when its history is decoded. */
 struct mark_anchor {
   uint32_t at, lv;
   uint8_t kind;
+};
+
+/* The marks that show at a character, by the anchors that start them, in the order of their keys. */
+struct mark_cover {
+  uint32_t *list;
+  size_t count, cap;
 };
 
 struct marks {
@@ -57,23 +58,13 @@ struct marks {
   size_t saved_count, saved_cap;
   struct mark_anchor *anchors; /* in order */
   size_t anchor_count, anchor_cap;
-  /* The index. */
-  bool is_indexed;
-  uint32_t edits;        /* of the text, when it was made, */
-  const uint8_t *values; /* and where the values column was, from which keys and values are borrowed */
-  uint32_t values_base;
-  struct mark_list all;
-  struct mark_run *runs; /* by key, then by place; none of a value that is nil */
-  size_t run_count, run_cap;
-  uint32_t *keys; /* the first run of each key */
-  size_t key_count, key_cap;
-  uint32_t *bounds; /* places where some run begins or ends, in order */
-  size_t bound_count, bound_cap;
-  /* The span that was looked at last: its place among the bounds, and its runs. */
+  struct mark_index index;
+  struct anchor_notes notes; /* what the index does not know yet */
+  /* The span that was looked at last. */
   bool is_at;
+  uint32_t edits; /* of the text then */
   uint32_t from, to;
-  uint32_t *here;
-  size_t here_count, here_cap;
+  struct mark_cover here, beside;
 };
 
 static inline struct rope_anchor anchor_of(uint8_t kind, uint32_t lv) {
@@ -81,6 +72,16 @@ static inline struct rope_anchor anchor_of(uint8_t kind, uint32_t lv) {
 }
 
 void marks_free(struct marks *marks, const struct dunlin_env *env);
+/* Sorts numbers; qsort() hands its function no context. */
+void marks_sort(uint32_t *list, size_t count, bool (*goes_before)(const void *ctx, uint32_t a, uint32_t b),
+                const void *ctx);
+/* Whether the mark that operation `lv` starts wins over another one. */
+bool mark_wins(const dunlin_doc *doc, const struct marks *marks, uint32_t lv, uint32_t other);
+/* Where its key and value are: in the file's marks, or in the values column.  DUNLIN_ECORRUPT. */
+int marks_find(const dunlin_doc *doc, const struct container *text, uint32_t lv, bool *is_saved, uint32_t *at);
+/* What is there, borrowed. */
+void mark_content(const dunlin_doc *doc, const struct container *text, bool is_saved, uint32_t at,
+                  struct dunlin_bytes *key, struct dunlin_value *value);
 /* The text's log is here now, and takes the place of what came from the file. */
 void marks_found(dunlin_doc *doc, struct container *text);
 /* Whether what came from the file stands in winner order: DUNLIN_ECORRUPT if it does not; DUNLIN_ENOMEM. */

@@ -99,7 +99,8 @@ enum rope_unit {
   ROPE_BYTES,
   ROPE_UTF16,
   ROPE_CHARACTERS /* without anchors */,
-  ROPE_UTF8 /* bytes, likewise */
+  ROPE_UTF8 /* bytes, likewise */,
+  ROPE_ANCHORS /* these alone: a position is that of an anchor, or the end */
 };
 /* The same position in another unit.  Inside a character it is rounded down, beyond the end it is the end; in units that do not
  * count anchors it is behind the anchors before a character. */

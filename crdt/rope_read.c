@@ -37,18 +37,33 @@ static size_t sum_in(struct rope_sum sum, enum rope_unit unit) {
     case ROPE_SCALARS: return sum.scalars;
     case ROPE_BYTES: return sum.bytes;
     case ROPE_CHARACTERS: return (size_t)sum.scalars - sum.anchors;
+    case ROPE_ANCHORS: return sum.anchors;
     case ROPE_UTF8: return (size_t)sum.bytes - ROPE_ANCHOR_BYTES * (size_t)sum.anchors;
     default: return (size_t)sum.scalars + sum.pairs - 2 * (size_t)sum.anchors;
   }
 }
 
-/* The byte of a leaf where the character begins that holds position `at` in one of the units that leave anchors out. */
-static size_t unit_offset(const uint8_t *bytes, size_t size, enum rope_unit unit, size_t at) {
+/* Passes over words of which none holds the position, and takes what they count off it. */
+static size_t words_before(const uint8_t *bytes, size_t size, enum rope_unit unit, size_t *at) {
   size_t offset = 0;
+  for (; size - offset >= 8; offset += 8) {
+    uint64_t word = utf8_word(bytes + offset), anchors = utf8_begins_anchor(word);
+    size_t units = utf8_across(unit == ROPE_ANCHORS ? anchors : utf8_begins(word) - anchors);
+    if (units > *at) break;
+    *at -= units;
+  }
+  while (offset < size && utf8_continues(bytes[offset])) offset++; /* what began before is counted */
+  return offset;
+}
+
+/* The byte of a leaf where the character begins that holds position `at` in one of the units that leave anchors out, or the anchor. */
+static size_t unit_offset(const uint8_t *bytes, size_t size, enum rope_unit unit, size_t at) {
+  size_t offset = unit == ROPE_CHARACTERS || unit == ROPE_ANCHORS ? words_before(bytes, size, unit, &at) : 0;
   while (offset < size) {
     size_t units = bytes[offset] >= 0xfe ? 0 : bytes[offset] >= 0xf0 && unit == ROPE_UTF16 ? 2 : 1, next = offset + 1;
     while (next < size && utf8_continues(bytes[next])) next++;
     if (unit == ROPE_UTF8 && units) units = next - offset;
+    if (unit == ROPE_ANCHORS) units = bytes[offset] >= 0xfe;
     if (units > at) break;
     at -= units;
     offset = next;

@@ -75,6 +75,10 @@ int text_flush(struct text *text, const struct column *column) {
   return error;
 }
 
+static uint32_t rope_anchors_before(const struct rope *rope, uint32_t pos) {
+  return pos - (uint32_t)rope_convert(rope, ROPE_SCALARS, ROPE_CHARACTERS, pos);
+}
+
 /* ---- Edits -------------------------------------------------------------------------------------------------- */
 
 /* Those who watch in another unit than characters need the rope to count in, with all that came before. */
@@ -102,6 +106,15 @@ static void note_erase(struct text *text, uint32_t pos, uint32_t len, uint32_t b
   size_t from = rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos);
   size_t to = rope_convert(&text->rope, ROPE_SCALARS, text->unit, pos + len);
   splices_erase(text->splices, (uint32_t)from, (uint32_t)(to - from));
+}
+
+/* With many of them it is quicker to look at all anchors than to go through the notes. */
+static void note_anchors(struct text *text, uint32_t rank, uint32_t gone, struct rope_anchor anchor) {
+  struct anchor_notes *n = text->notes;
+  if (n->is_lost) return;
+  n->is_lost = n->count > 64 + text->anchors / 8 || gone > 64 + text->anchors / 8 ||
+               ENV_GROW(text->rope.env, n->list, n->cap, n->count + 1);
+  if (!n->is_lost) n->list[n->count++] = (struct anchor_note){rank, gone, text->marked, anchor};
 }
 
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
@@ -162,6 +175,7 @@ int text_erase(struct text *text, const struct column *column, uint32_t pos, uin
   if (text->splices) note_erase(text, pos, len, before, anchors);
   text->size -= len;
   if (!text->anchors) return 0;
+  if (text->notes && anchors) note_anchors(text, before, anchors, (struct rope_anchor){0});
   text->edits++;
   text->anchors -= anchors;
   text->marked += anchors;
@@ -176,6 +190,7 @@ int text_anchor(struct text *text, const struct column *column, uint32_t pos, st
   if (!error) error = rope_insert(&text->rope, pos, bytes, sizeof bytes, 1);
   if (error) return error;
   if (text->is_open) text->undos[text->undo_count++] = (struct text_undo){pos, 1, 0};
+  if (text->notes) note_anchors(text, rope_anchors_before(&text->rope, pos), 0, anchor);
   text->size++;
   text->anchors++;
   text->marked++;
@@ -209,6 +224,15 @@ void text_settle(struct text *text) {
   if (text->rope.spare_leaf_count > most) rope_trim(&text->rope);
 }
 
+/* What the open change has done to anchors is taken back; who has seen it has to look at all of them again. */
+static void forget_notes(struct text *text) {
+  struct anchor_notes *n = text->notes;
+  n->is_lost |=
+      n->looked - text->marked_before <= text->marked - text->marked_before && n->looked != text->marked_before;
+  while (n->count && n->list[n->count - 1].marked - text->marked_before < text->marked - text->marked_before)
+    n->count--;
+}
+
 void text_revert(struct text *text, const struct column *column) {
   (void)column;
   text->last = text->before; /* nothing, when it is in the rope */
@@ -226,6 +250,7 @@ void text_revert(struct text *text, const struct column *column) {
   text->edits++;
   text->size = text->size_before;
   if (text->splices) splices_revert(text->splices);
+  if (text->notes) forget_notes(text);
   text->anchors = text->anchors_before;
   text->marked = text->marked_before;
   text->erased.error = 0;
@@ -233,10 +258,6 @@ void text_revert(struct text *text, const struct column *column) {
 }
 
 /* ---- Positions ---------------------------------------------------------------------------------------------- */
-
-static uint32_t rope_anchors_before(const struct rope *rope, uint32_t pos) {
-  return pos - (uint32_t)rope_convert(rope, ROPE_SCALARS, ROPE_CHARACTERS, pos);
-}
 
 /* Where a position that is not in what was inserted last lies in the rope. */
 static uint32_t in_rope(const struct text *text, uint32_t pos) {
@@ -272,6 +293,10 @@ uint32_t text_entity(const struct text *text, uint32_t at) {
   }
   uint32_t behind = (uint32_t)rope_convert(rope, ROPE_SCALARS, ROPE_CHARACTERS, last->pos + last->len);
   return (uint32_t)rope_convert(rope, ROPE_CHARACTERS, ROPE_SCALARS, at + (behind - before)) - last->len;
+}
+
+uint32_t text_anchor_place(const struct text *text, uint32_t rank) {
+  return (uint32_t)rope_convert(&text->rope, ROPE_ANCHORS, ROPE_CHARACTERS, rank);
 }
 
 bool text_anchor_at(const struct text *text, uint32_t pos, struct rope_anchor *anchor) {

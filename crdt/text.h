@@ -22,6 +22,19 @@ struct text_undo {
   uint32_t pos, len, bytes; /* bytes of what was erased lie in `erased`; 0: it was inserted */
 };
 
+/* Anchors that came or went since somebody last looked.  What was done by a change that is taken back is not there any more. */
+struct anchor_note {
+  uint32_t rank, gone; /* behind how many others; how many went, 0: one came */
+  uint32_t marked;     /* the text's before that */
+  struct rope_anchor anchor;
+};
+struct anchor_notes {
+  struct anchor_note *list;
+  size_t count, cap;
+  uint32_t looked; /* the text's `marked` when somebody last looked */
+  bool is_lost;    /* there was no room for all */
+};
+
 struct text {
   struct rope rope;
   struct text_edit last;  /* not in the rope yet */
@@ -34,6 +47,7 @@ struct text {
   size_t undo_count, undo_cap;
   struct buf erased;
   uint32_t marked, marked_before; /* counts anchors that came and went */
+  struct anchor_notes *notes;     /* NULL: nobody needs them */
   struct splices *splices;        /* notes edits down for those who watch; NULL: nobody does */
   enum rope_unit unit;            /* ... in this one: ROPE_CHARACTERS unless somebody wants another */
 };
@@ -57,6 +71,8 @@ void text_settle(struct text *text);
 
 /* The position of character `at`; of the end, when there are no more. */
 uint32_t text_entity(const struct text *text, uint32_t at);
+/* Which character stands behind the anchor of a rank; no edit waits (text_flush()). */
+uint32_t text_anchor_place(const struct text *text, uint32_t rank);
 /* How many anchors stand before a position. */
 uint32_t text_anchors_before(const struct text *text, uint32_t pos);
 /* Whether there is an anchor at a position, and which. */

@@ -242,6 +242,120 @@ static void a_file_keeps_the_winner(void **state) {
   for (size_t i = 0; i < 3; i++) dunlin_doc_free(docs[i]);
 }
 
+/* ---- Keeping the index -------------------------------------------------------------------------------------- */
+
+/* The text that all have. */
+static dunlin_obj text_in(const dunlin_doc *doc) {
+  struct dunlin_value value;
+  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("t"), &value));
+  return value.as.obj;
+}
+
+static void edit_some(dunlin_doc *doc, struct rng *rng) {
+  dunlin_obj text = text_in(doc);
+  int error = 0; /* what only a void change deleted cannot be deleted */
+  OK(dunlin_begin(doc));
+  for (size_t writes = 1 + rng_below(rng, 3); !error && writes; writes--) {
+    size_t size = dunlin_text_size(doc, text), from = rng_below(rng, size + 1), most = size - from;
+    if (rng_below(rng, 2)) {
+      size_t to = from + rng_below(rng, most + 1), key = rng_below(rng, key_count);
+      int64_t said = (int64_t)rng_below(rng, 4);
+      struct dunlin_value value = said ? int_value(said) : (struct dunlin_value){.kind = DUNLIN_NULL};
+      OK(dunlin_text_mark(doc, text, from, to, dunlin_key(names[key]), value, (unsigned)rng_below(rng, 4)));
+    } else {
+      size_t gone = rng_below(rng, 3) ? 0 : rng_below(rng, most < 30 ? most + 1 : 30);
+      error = dunlin_text_splice(doc, text, from, gone, "abcd", rng_below(rng, 5));
+      if (error) assert_int_equal(error, DUNLIN_EREFUSED);
+    }
+    struct dunlin_span span; /* so that the index has seen what may be taken back */
+    if (!rng_below(rng, 4) && dunlin_text_size(doc, text)) OK(dunlin_text_span(doc, text, 0, &span));
+  }
+  if (!error && rng_below(rng, 5)) OK(dunlin_commit(doc, 0, NULL));
+  else dunlin_abort(doc);
+}
+
+/* What an index that has been kept up says is held against all marks (doc_check()), whatever comes and goes: edits and marks of
+ * several authors, abandoned ones, void changes. */
+static void run_kept(uint64_t seed) {
+  enum { docs_count = 3, steps = 60 };
+  struct rng rng = rng_of(seed);
+  dunlin_doc *docs[docs_count];
+  dunlin_obj text;
+  struct dunlin_id some[8];
+  size_t known = 0;
+  docs[0] = new_text(&text);
+  struct dunlin_id made = *dunlin_doc_heads(docs[0], &(size_t){0});
+  for (uint8_t i = 1; i < docs_count; i++) test_send(docs[0], docs[i] = test_doc((uint8_t)(i + 1)));
+  for (int step = 0; step < steps; step++) {
+    size_t who = rng_below(&rng, docs_count);
+    dunlin_doc *doc = docs[who];
+    if (rng_below(&rng, 3)) edit_some(doc, &rng);
+    else if (seed % 4 || rng_below(&rng, 8)) test_send(docs[(who + 1) % docs_count], doc);
+    else OK(dunlin_doc_set_void(doc, some, known ? rng_below(&rng, known + 1) : 0));
+    size_t count;
+    const struct dunlin_id *heads = dunlin_doc_heads(doc, &count);
+    if (!rng_below(&rng, 8) && memcmp(&heads[0], &made, sizeof made))
+      some[known < 8 ? known++ : rng_below(&rng, 8)] = heads[0];
+    if (rng_below(&rng, 2)) OK(doc_check(doc, true));
+  }
+  for (size_t i = 0; i < docs_count; i++) {
+    OK(doc_check(docs[i], true));
+    dunlin_doc_free(docs[i]);
+  }
+}
+
+static void an_index_is_kept_up(void **state) {
+  (void)state;
+  uint64_t first = seed_first(), count = seed_count(400);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    char again[40];
+    snprintf(again, sizeof again, "TEST_SEED=%llu", (unsigned long long)seed);
+    setenv("DUNLIN_RUNNING", again, 1);
+    run_kept(seed);
+  }
+}
+
+/* A mark that goes, because its author deletes what it covers, leaves what somebody else has put there meanwhile to those below it;
+ * two of them, which met there, or one on both sides of it. */
+static void what_lies_under_a_mark_shows_when_it_goes(void **state) {
+  (void)state;
+  for (int below = 1; below <= 2; below++) {
+    dunlin_obj text;
+    dunlin_doc *a = new_text(&text), *b = test_doc(2);
+    OK(dunlin_begin(a));
+    OK(dunlin_text_splice(a, text, 0, 0, "0123456789", 10));
+    OK(dunlin_text_mark(a, text, 0, below == 1 ? 10 : 5, dunlin_key("bold"), int_value(1), 0));
+    if (below == 2) OK(dunlin_text_mark(a, text, 5, 10, dunlin_key("bold"), int_value(2), 0));
+    OK(dunlin_text_mark(a, text, 3, 7, dunlin_key("bold"), int_value(3), 0));
+    OK(dunlin_commit(a, 0, NULL));
+    test_send(a, b);
+    OK(doc_check(a, true)); /* the index is there */
+    OK(dunlin_begin(b));
+    OK(dunlin_text_splice(b, text_in(b), 6, 0, "right", 5));
+    OK(dunlin_text_splice(b, text_in(b), 4, 0, "left", 4));
+    OK(dunlin_commit(b, 0, NULL));
+    OK(dunlin_begin(a));
+    OK(dunlin_text_splice(a, text, 3, 4, NULL, 0));
+    OK(dunlin_commit(a, 0, NULL));
+    test_sync(a, b);
+    assert_text(a, text, "012leftright789");
+    OK(doc_check(a, true));
+    for (size_t at = 0; at < 15; at++) {
+      struct dunlin_span span;
+      struct dunlin_bytes key;
+      struct dunlin_value value;
+      OK(dunlin_text_span(a, text, at, &span));
+      OK(dunlin_text_span_mark(a, text, at, 0, &key, &value));
+      assert_int_equal(value.as.integer, below == 1 || at < 7 ? 1 : 2);
+      assert_int_equal(span.from, below == 1 || at < 7 ? 0 : 7);
+      assert_int_equal(span.to, below == 1 || at >= 7 ? 15 : 7);
+    }
+    assert_same_doc(a, b);
+    dunlin_doc_free(a);
+    dunlin_doc_free(b);
+  }
+}
+
 static void agrees_with_the_model(void **state) {
   (void)state;
   uint64_t first = seed_first(), count = seed_count(400);
@@ -256,7 +370,9 @@ static void agrees_with_the_model(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_file_keeps_the_winner),
+      cmocka_unit_test(what_lies_under_a_mark_shows_when_it_goes),
       cmocka_unit_test(agrees_with_the_model),
+      cmocka_unit_test(an_index_is_kept_up),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (failed && getenv("DUNLIN_RUNNING")) printf("to run the last seed alone: %s\n", getenv("DUNLIN_RUNNING"));
