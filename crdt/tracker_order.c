@@ -177,6 +177,16 @@ static struct place with_effect(const struct tracker *t, struct place from, stru
   return p;
 }
 
+/* Whether `s`, which stands right before the newcomer's right origin, shows that no other left child of that is there.
+ *
+ * If one was, `s` would be in its part of the tree.  Whoever inserted that part knew the right origin, and what stood next behind
+ * `s` for its author was then no other than that: nothing is between them even now.  So `s` would have it as its right origin too,
+ * unless it keeps to what is before it (TRACKER_BEHIND), or the right origin is an opening anchor, which characters pass over. */
+static bool shows_no_sibling(const struct tracker *t, const struct newcomer *x, const struct tracker_span *s) {
+  if (!x->is_left_child || x->next != x->right || s->right == x->right || s->right == TRACKER_BEHIND) return false;
+  return !x->is_opening || !tracker_is_opening(tracker_span_at(t, tracker_find_item(t, x->right)));
+}
+
 struct place tracker_order(const struct tracker *t, struct place from, struct place to, uint32_t behind, uint32_t next,
                            const struct tracker_span *span) {
   struct place first = from;
@@ -196,8 +206,7 @@ struct place tracker_order(const struct tracker *t, struct place from, struct pl
   if (!x.is_left_child && behind == x.left && s->left != x.left) return from; /* no child of the left origin is there */
   struct place before = place_left_of(t, to);
   s = tracker_span_at(t, before);
-  bool no_sibling = x.is_left_child && next == x.right && s->right != x.right && s->right != TRACKER_BEHIND;
-  if (no_sibling || goes_before(t, &x, s)) return with_effect(t, from, to);
+  if (shows_no_sibling(t, &x, s) || goes_before(t, &x, s)) return with_effect(t, from, to);
   uint32_t leaf = first.leaf == before.leaf ? first.leaf : find_leaf(t, &x, first, before);
   struct place p = {leaf, leaf == first.leaf ? first.slot : 0, 0, 0};
   p.slot = find_slot(t, &x, leaf, p.slot, leaf == before.leaf ? before.slot : t->leaves[leaf].count);
