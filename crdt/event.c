@@ -28,8 +28,7 @@ void event_queue_clear(struct watch *w) {
 /* ---- Where a container is ----------------------------------------------------------------------------------- */
 
 static const struct dunlin_value *winner(const struct reg *reg) {
-  const struct reg_write *write = reg_distinct(reg, 0);
-  return write ? &write->value : NULL;
+  return reg->count ? &reg_at(reg, 0)->value : NULL;
 }
 
 static bool holds(const struct dunlin_value *value, uint32_t container) {
@@ -210,7 +209,7 @@ static struct dunlin_value keep_value(struct look *l, struct dunlin_value value)
 static bool compare(struct look *l, struct dunlin_event *event, const struct watch_before *before,
                     const struct reg *reg) {
   const struct dunlin_value *now = winner(reg);
-  event->conflicts = reg_count_distinct(reg);
+  event->conflicts = distinct_count(l->doc, reg);
   event->had = before->had;
   event->has = now != NULL;
   if (before->had == event->has && (!now || value_same(now, &before->value))) {

@@ -7,24 +7,23 @@ static void write_container(dunlin_doc *doc, uint32_t container, struct buf *out
 static void write_register(dunlin_doc *doc, const struct reg *reg, struct buf *out) {
   mp_write_array(out, reg->count);
   for (uint32_t i = 0; i < reg->count; i++) {
-    const struct reg_write *w = reg_at(reg, i);
-    struct graph_op op = graph_op(&doc->graph, w->lv);
+    const struct reg_write *write = reg_at(reg, i);
+    struct graph_op op = graph_op(&doc->graph, write->lv);
     struct dunlin_id id;
     int error = names_id(doc, op.change, &id);
     if (error) out->error = error;
     mp_write_array(out, 6);
-    mp_write_uint(out, w->class);
+    mp_write_uint(out, write->class);
     mp_write_uint(out, op.lamport);
     mp_write_bin(out, doc->graph.actors[op.actor].name.bytes, sizeof(struct dunlin_actor));
     mp_write_bin(out, id.bytes, sizeof id.bytes);
-    mp_write_uint(out, (uint64_t)w->value.kind);
-    if (w->value.kind < DUNLIN_MAP) value_write(out, &w->value);
-    else mp_write_bin(out, doc->containers[w->value.as.obj.index]->id.bytes, sizeof(struct container_id));
+    mp_write_uint(out, (uint64_t)write->value.kind);
+    if (write->value.kind < DUNLIN_MAP) value_write(out, &write->value);
+    else mp_write_bin(out, doc->containers[write->value.as.obj.index]->id.bytes, sizeof(struct container_id));
   }
-  for (uint32_t i = 0; i < reg->count; i++) {
-    const struct dunlin_value *value = &reg_at(reg, i)->value;
-    if (value->kind >= DUNLIN_MAP && reg_is_first(reg, i)) write_container(doc, value->as.obj.index, out);
-  }
+  const struct reg_write *w;
+  for (struct distinct pass = distinct_of(doc, reg); (w = distinct_next(&pass));)
+    if (w->value.kind >= DUNLIN_MAP) write_container(doc, w->value.as.obj.index, out);
 }
 
 static void write_map(dunlin_doc *doc, struct map *map, struct buf *out) {

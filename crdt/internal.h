@@ -71,6 +71,7 @@ struct container {
   uint64_t touched;        /* the stamp of the last change that touched it */
   uint64_t ref_stamp;      /* when `ref` was set: doc->stamp */
   uint64_t made_stamp;     /* likewise for `made_ref` */
+  uint64_t listed;         /* by the last struct distinct that came by: its stamp */
   struct watch_note *note; /* NULL: not written to since the last look, or nobody looks */
   uint32_t ref, made_ref;  /* its numbers in the columns of the change that is being written: by id, and as made */
   union {
@@ -281,6 +282,22 @@ struct container *container_of(const dunlin_doc *doc, dunlin_obj obj, enum dunli
 static inline struct sequence *sequence_of(struct container *c) {
   return c->kind == DUNLIN_LIST ? &c->as.list->sequence : c->kind == DUNLIN_TEXT ? &c->as.text->sequence : NULL;
 }
+
+/* ---- read.c ------------------------------------------------------------------------------------------------- */
+
+/* The writes of a register in winner order, of each container only the first: two devices that created or touched one child wrote one
+ * thing.  A container is marked when it comes by, so that all of them take one pass. */
+struct distinct {
+  const dunlin_doc *doc;
+  const struct reg *reg;
+  uint64_t stamp;
+  uint32_t at;
+};
+struct distinct distinct_of(const dunlin_doc *doc, const struct reg *reg);
+const struct reg_write *distinct_next(struct distinct *pass); /* NULL past the last */
+uint32_t distinct_count(const dunlin_doc *doc, const struct reg *reg);
+/* Number `i` of them; NULL past the last. */
+const struct reg_write *distinct_at(const dunlin_doc *doc, const struct reg *reg, size_t i);
 
 /* ---- apply_list.c ------------------------------------------------------------------------------------------- */
 

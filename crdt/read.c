@@ -5,6 +5,41 @@ enum dunlin_kind dunlin_obj_kind(const dunlin_doc *doc, dunlin_obj obj) {
   return obj.index < doc->container_count ? doc->containers[obj.index]->kind : DUNLIN_NULL;
 }
 
+/* ---- Registers ---------------------------------------------------------------------------------------------- */
+
+struct distinct distinct_of(const dunlin_doc *shown, const struct reg *reg) {
+  dunlin_doc *doc = (dunlin_doc *)(uintptr_t)shown; /* marks are no part of the state */
+  return (struct distinct){doc, reg, ++doc->stamp, 0};
+}
+
+const struct reg_write *distinct_next(struct distinct *pass) {
+  while (pass->at < pass->reg->count) {
+    const struct reg_write *write = reg_at(pass->reg, pass->at++);
+    if (write->value.kind < DUNLIN_MAP) return write;
+    struct container *c = pass->doc->containers[write->value.as.obj.index];
+    bool is_again = c->listed == pass->stamp;
+    c->listed = pass->stamp;
+    if (!is_again) return write;
+  }
+  return NULL;
+}
+
+uint32_t distinct_count(const dunlin_doc *doc, const struct reg *reg) {
+  uint32_t count = 0;
+  if (reg->count < 2) return reg->count;
+  for (struct distinct pass = distinct_of(doc, reg); distinct_next(&pass);) count++;
+  return count;
+}
+
+const struct reg_write *distinct_at(const dunlin_doc *doc, const struct reg *reg, size_t i) {
+  const struct reg_write *write;
+  if (!i || reg->count < 2) return i < reg->count ? reg_at(reg, 0) : NULL;
+  struct distinct pass = distinct_of(doc, reg);
+  do write = distinct_next(&pass);
+  while (write && i--);
+  return write;
+}
+
 /* ---- Maps --------------------------------------------------------------------------------------------------- */
 
 /* Iteration sorts keys on demand; that is no change of the document. */
@@ -18,7 +53,7 @@ int dunlin_map_conflict(const dunlin_doc *doc, dunlin_obj map, struct dunlin_byt
   const struct map *m = map_of(doc, map);
   if (!m) return DUNLIN_EKIND;
   const struct map_entry *entry = map_find(m, key);
-  const struct reg_write *write = entry ? reg_distinct(&entry->reg, i) : NULL;
+  const struct reg_write *write = entry ? distinct_at(doc, &entry->reg, i) : NULL;
   if (!write) return DUNLIN_ENOENT;
   *out = write->value;
   return 0;
@@ -31,9 +66,7 @@ int dunlin_map_get(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes ke
 size_t dunlin_map_conflicts(const dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key) {
   const struct map *m = map_of(doc, map);
   const struct map_entry *entry = m ? map_find(m, key) : NULL;
-  size_t count = 0;
-  while (entry && reg_distinct(&entry->reg, count)) count++;
-  return count;
+  return entry ? distinct_count(doc, &entry->reg) : 0;
 }
 
 /* The value that shows, when it is of that kind. */
@@ -106,7 +139,7 @@ int dunlin_list_conflict(const dunlin_doc *doc, dunlin_obj list, size_t index, s
   int error = list_now(doc, list, &l);
   if (error) return error;
   if (index >= l->size) return DUNLIN_ERANGE;
-  const struct reg_write *write = reg_distinct(&l->elements[list_get(l, (uint32_t)index)], i);
+  const struct reg_write *write = distinct_at(doc, &l->elements[list_get(l, (uint32_t)index)], i);
   if (!write) return DUNLIN_ENOENT;
   *out = write->value;
   return 0;

@@ -332,34 +332,3 @@ void reg_revert_late(struct reg *reg, const struct graph *graph, uint32_t lv, st
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env) {
   reg_free(&undo->removed, env);
 }
-
-/* Whether a write of the same container comes before write `i`: two devices that created or touched one child. */
-static bool repeated(const struct reg *reg, uint32_t i) {
-  if (reg_at(reg, i)->value.kind < DUNLIN_MAP) return false;
-  for (uint32_t k = 0; k < i; k++)
-    if (value_same(&reg_at(reg, k)->value, &reg_at(reg, i)->value)) return true;
-  return false;
-}
-
-bool reg_is_first(const struct reg *reg, uint32_t i) {
-  return !repeated(reg, i);
-}
-
-const struct reg_write *reg_next_distinct(const struct reg *reg, uint32_t *at) {
-  while (*at < reg->count && repeated(reg, *at)) ++*at;
-  return *at < reg->count ? reg_at(reg, (*at)++) : NULL;
-}
-
-const struct reg_write *reg_distinct(const struct reg *reg, size_t i) {
-  const struct reg_write *write;
-  uint32_t at = 0;
-  do write = reg_next_distinct(reg, &at);
-  while (write && i--);
-  return write;
-}
-
-uint32_t reg_count_distinct(const struct reg *reg) {
-  uint32_t at = 0, count = 0;
-  while (reg_next_distinct(reg, &at)) count++;
-  return count;
-}

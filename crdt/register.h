@@ -68,13 +68,4 @@ int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_
 void reg_revert_late(struct reg *reg, const struct graph *graph, uint32_t lv, struct reg_undo *undo);
 void reg_undo_free(struct reg_undo *undo, const struct dunlin_env *env);
 
-/* Whether write `i` in winner order is of no container, or of one that none before it is of. */
-bool reg_is_first(const struct reg *reg, uint32_t i);
-/* Write `i` in winner order, passing over writes of a container that came before; NULL past the last. */
-const struct reg_write *reg_distinct(const struct reg *reg, size_t i);
-/* The one at `*at` in winner order or behind it, and `*at` behind that: all of them in one pass, from 0 on. */
-const struct reg_write *reg_next_distinct(const struct reg *reg, uint32_t *at);
-/* How many there are. */
-uint32_t reg_count_distinct(const struct reg *reg);
-
 #endif

@@ -319,7 +319,7 @@ static int map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, e
   uint32_t child = seen_child(doc, entry, kind);
   if (child != IDMAP_NONE) {
     out->index = child;
-    if (!reg_distinct(&entry->reg, 1)) return 0;
+    if (!distinct_at(doc, &entry->reg, 1)) return 0;
     op.number = doc->containers[child]->generation;
     return perform(doc, &op, out);
   }

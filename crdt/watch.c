@@ -142,11 +142,10 @@ bool watch_value(const struct container *c, struct dunlin_value *out) {
   return c->as.offer.count;
 }
 
-static struct watch_before before_of(const struct reg *reg) {
-  const struct reg_write *write = reg_distinct(reg, 0);
-  struct watch_before before = {.had = write != NULL, .item = false};
-  if (write) before.value = write->value;
-  before.conflicts = reg_count_distinct(reg);
+static struct watch_before before_of(const dunlin_doc *doc, const struct reg *reg) {
+  struct watch_before before = {.had = reg->count, .item = false};
+  if (reg->count) before.value = reg_at(reg, 0)->value;
+  before.conflicts = distinct_count(doc, reg);
   return before;
 }
 
@@ -237,7 +236,7 @@ void watch_key_was(dunlin_doc *doc, uint32_t container, uint32_t entry, const st
     w->befores[w->places[place] - 1].origin |= origin_of(doc);
     return;
   }
-  struct watch_before before = before_of(reg);
+  struct watch_before before = before_of(doc, reg);
   before.container = container;
   before.entry = entry;
   before.origin = origin_of(doc);
@@ -252,7 +251,7 @@ void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry) {
 void watch_item(dunlin_doc *doc, const struct container *c, uint32_t at, uint32_t element) {
   struct watch *w = doc->watch;
   if (!c->note || !splices_set(&c->note->splices, at, (uint32_t)w->before_count)) return;
-  struct watch_before before = before_of(&c->as.list->list.elements[element]);
+  struct watch_before before = before_of(doc, &c->as.list->list.elements[element]);
   before.item = true;
   if (!note_before(w, before)) w->lost = true; /* then nobody looks at what the splices say */
 }

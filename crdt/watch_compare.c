@@ -6,21 +6,22 @@
 
 /* ---- Registers ---------------------------------------------------------------------------------------------- */
 
-static bool same_shown(const struct reg *a, const struct reg *b) {
-  for (uint32_t i = 0, k = 0;;) {
-    const struct reg_write *x = reg_next_distinct(a, &i), *y = reg_next_distinct(b, &k);
+static bool same_shown(const dunlin_doc *doc, const struct reg *now, const dunlin_doc *old_doc, const struct reg *old) {
+  struct distinct a = distinct_of(doc, now), b = distinct_of(old_doc, old);
+  for (;;) {
+    const struct reg_write *x = distinct_next(&a), *y = distinct_next(&b);
     if (!x || !y) return x == y;
     if (!value_same(&x->value, &y->value)) return false;
   }
 }
 
-static void compare_maps(dunlin_doc *doc, uint32_t container, const struct map *old) {
+static void compare_maps(dunlin_doc *doc, uint32_t container, const dunlin_doc *old_doc) {
   static const struct reg nothing = {0};
-  const struct map *map = &doc->containers[container]->as.map;
+  const struct map *map = &doc->containers[container]->as.map, *old = &old_doc->containers[container]->as.map;
   for (uint32_t i = 0; i < map->count; i++) {
     const struct map_entry *entry = map_find(old, map_key(&map->entries[i]));
     const struct reg *before = entry ? &entry->reg : &nothing;
-    if (!same_shown(before, &map->entries[i].reg)) watch_key_was(doc, container, i, before);
+    if (!same_shown(doc, &map->entries[i].reg, old_doc, before)) watch_key_was(doc, container, i, before);
   }
 }
 
@@ -32,10 +33,11 @@ static void note_middle(struct watch_note *note, size_t front, size_t before, si
   if (now) splices_insert(&note->splices, (uint32_t)front, (uint32_t)now);
 }
 
-static void compare_lists(const struct container *c, const struct list *old) {
+static void compare_lists(const dunlin_doc *doc, const struct container *c, const dunlin_doc *old_doc,
+                          const struct list *old) {
   const struct list *list = &c->as.list->list;
   uint32_t front = 0, back = 0, least = list->size < old->size ? list->size : old->size;
-#define SAME(i, k) same_shown(&list->elements[list_get(list, i)], &old->elements[list_get(old, k)])
+#define SAME(i, k) same_shown(doc, &list->elements[list_get(list, i)], old_doc, &old->elements[list_get(old, k)])
   while (front < least && SAME(front, front)) front++;
   while (back < least - front && SAME(list->size - 1 - back, old->size - 1 - back)) back++;
 #undef SAME
@@ -114,8 +116,8 @@ static int compare_container(dunlin_doc *doc, uint32_t at, dunlin_doc *old_doc) 
   struct watch_note *note = error ? NULL : watch_note_of(doc, at, old);
   if (!note) return DUNLIN_ENOMEM;
   note->origin |= DUNLIN_ORIGIN_VOID;
-  if (has_map(c->kind)) compare_maps(doc, at, &old->as.map);
-  if (c->kind == DUNLIN_LIST) compare_lists(c, &old->as.list->list);
+  if (has_map(c->kind)) compare_maps(doc, at, old_doc);
+  if (c->kind == DUNLIN_LIST) compare_lists(doc, c, old_doc, &old->as.list->list);
   if (c->kind != DUNLIN_TEXT) return 0;
   error = compare_texts(doc, c, old_doc, &old->as.text->text);
   if (!error) compare_marks(doc, c, old_doc, at);

@@ -340,6 +340,20 @@ static void anchors_on_anchors(struct history *h) {
   come_back(h, three);
 }
 
+/* Ever more authors who each put a container of their own into the same element of a list. */
+static void containers_at_one_place(struct history *h) {
+  struct rng rng = rng_of(1);
+  h->base = edit_list(h->all, &rng);
+  OK(dunlin_doc_delta(h->all, NULL, 0, &h->begin, &h->begin_len));
+  for (size_t i = 0; i < h->n; i++) {
+    dunlin_doc *doc = leave(h);
+    OK(dunlin_begin(doc));
+    dunlin_list_set_child(doc, dunlin_map_obj(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_LIST), 0, DUNLIN_MAP);
+    OK(dunlin_commit(doc, 0, NULL));
+    come_back(h, doc);
+  }
+}
+
 static void list_in_turns(struct history *h) {
   write_in_turns(h, false);
 }
@@ -360,6 +374,7 @@ static const struct shape shapes[] = {
     {"paste and prepend", paste_and_prepend, 2000},
     {"wide text", wide_text, 10000, true},
     {"wide fragments", wide_fragments, 4000, true},
+    {"containers at one place", containers_at_one_place, 2000},
     {"list in turns", list_in_turns, 4000},
     {"list and map in turns", list_and_map_in_turns, 4000},
     {"typing among marks", typing_among_marks, 500},
@@ -399,6 +414,9 @@ static void read_all(const dunlin_doc *doc) {
   bool text = value.kind == DUNLIN_TEXT;
   size_t size = text ? dunlin_text_size(doc, value.as.obj) : dunlin_list_size(doc, value.as.obj);
   assert_true(size && size != SIZE_MAX);
+  if (text) return;
+  struct dunlin_id hash; /* asks of every register what stands in it side by side */
+  OK(dunlin_doc_hash(doc, &hash));
 }
 
 /* Takes a history in, and gives the time and the most bytes that were held. */
