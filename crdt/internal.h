@@ -343,6 +343,16 @@ int txn_set_over(dunlin_doc *doc, dunlin_obj list, size_t index, const struct du
 /* Writes a child again that was at the key, whatever is there now. */
 int txn_revive(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, dunlin_obj child);
 
+/* For who undoes.  Gets a text or list ready for what follows. */
+int txn_touch(dunlin_doc *doc, dunlin_obj obj);
+/* Items are deleted, characters inserted, where places count anchors too; an element is put before index `gap`, counted while it is
+ * still where it was; a mark is put on characters, whatever marks there are. */
+int txn_erase(dunlin_doc *doc, dunlin_obj obj, uint32_t at, uint32_t len);
+int txn_insert_text(dunlin_doc *doc, dunlin_obj text, uint32_t at, struct dunlin_bytes utf8, size_t scalars);
+int txn_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t gap);
+int txn_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
+             struct dunlin_value value, uint8_t start_kind, uint8_t end_kind);
+
 /* What every write begins with: the open transaction's first error, or DUNLIN_ESTATE. */
 int txn_writable(const dunlin_doc *doc);
 /* Notes an error of a write, and gives it back. */
@@ -503,6 +513,8 @@ int undo_note_gone(dunlin_doc *doc, uint32_t container, uint32_t at, uint32_t a,
 int undo_prepare(dunlin_doc *doc);
 /* It has been; `id` NULL: not known. */
 void undo_keep(dunlin_doc *doc, const struct dunlin_id *id);
+/* The document has been made again. */
+void undo_forget(dunlin_doc *doc);
 
 /* ---- void.c ------------------------------------------------------------------------------------------------- */
 

@@ -32,6 +32,7 @@ struct rope_anchor {
   bool is_opening; /* it belongs to what is behind it, not to what is before it */
 };
 void rope_anchor_put(uint8_t out[ROPE_ANCHOR_BYTES], struct rope_anchor anchor);
+struct rope_anchor rope_anchor_get(const uint8_t *bytes);
 
 struct rope_leaf {
   struct rope_leaf *next; /* while it is not in the tree */

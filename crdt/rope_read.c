@@ -104,7 +104,7 @@ void rope_anchor_put(uint8_t out[ROPE_ANCHOR_BYTES], struct rope_anchor anchor) 
   for (int i = 1; i < ROPE_ANCHOR_BYTES; i++, rest >>= 6) out[i] = (uint8_t)(0x80 | (rest & 0x3f));
 }
 
-static struct rope_anchor anchor_of(const uint8_t *bytes) {
+struct rope_anchor rope_anchor_get(const uint8_t *bytes) {
   uint64_t rest = 0;
   for (int i = ROPE_ANCHOR_BYTES - 1; i; i--) rest = rest << 6 | (bytes[i] & 0x3fu);
   return (struct rope_anchor){(uint32_t)rest, *bytes == 0xff, rest >> 32 & 1};
@@ -116,7 +116,7 @@ bool rope_anchor_at(const struct rope *rope, size_t at, struct rope_anchor *anch
   if (!rope->sum.anchors) return false;
   rope_reader_init(&reader, rope, at);
   if (!rope_read(&reader, &piece) || *piece < 0xfe) return false;
-  *anchor = anchor_of(piece);
+  *anchor = rope_anchor_get(piece);
   return true;
 }
 
@@ -131,7 +131,7 @@ static int visit_leaf(const struct anchor_visit *visit, const uint8_t *bytes, ui
   for (uint32_t i = 0; !error && i < size; i++) {
     if (utf8_continues(bytes[i])) continue;
     if (bytes[i] >= 0xfe && at >= visit->from && at < visit->to)
-      error = visit->each(visit->ctx, at, anchor_of(bytes + i));
+      error = visit->each(visit->ctx, at, rope_anchor_get(bytes + i));
     at++;
   }
   return error;

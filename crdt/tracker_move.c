@@ -199,6 +199,31 @@ uint32_t tracker_effect_index(const struct tracker *t, uint32_t at) {
   return s->state & TRACKER_GONE ? NONE : p.effect;
 }
 
+/* ---- For who undoes ----------------------------------------------------------------------------------------- */
+
+uint32_t tracker_slot_effect(const struct tracker *t, uint32_t id, bool *gone) {
+  const struct element *e = element_of(t, slot_of(t, id));
+  *gone = e->gone;
+  return t->moves->slots[e->effect].id;
+}
+
+uint32_t tracker_slot_deletes(const struct tracker *t, uint32_t id) {
+  return element_of(t, slot_of(t, id))->deletes;
+}
+
+uint32_t tracker_slot_strongest(const struct tracker *t, uint32_t id) {
+  return t->moves->slots[element_of(t, slot_of(t, id))->strongest].id;
+}
+
+uint32_t tracker_slot_weaker(const struct tracker *t, uint32_t id) {
+  uint32_t weaker = t->moves->slots[slot_of(t, id)].weaker;
+  return weaker == NONE ? NONE : t->moves->slots[weaker].id;
+}
+
+bool tracker_slot_is_idle(const struct tracker *t, uint32_t id) {
+  return t->moves->slots[slot_of(t, id)].is_idle;
+}
+
 /* ---- Checking ----------------------------------------------------------------------------------------------- */
 
 int tracker_moves_check(const struct tracker *t) {

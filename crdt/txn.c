@@ -172,6 +172,13 @@ int txn_writable(const dunlin_doc *doc) {
   return doc->txn_error;
 }
 
+int txn_touch(dunlin_doc *doc, dunlin_obj obj) {
+  int error = txn_writable(doc);
+  if (error) return error;
+  error = container_touch(doc, obj.index);
+  return error ? txn_fail(doc, error) : 0;
+}
+
 static void write_values(struct buf *values, const struct op *op) {
   switch (op->kind) {
     case OP_LIST_CHILD:
@@ -470,16 +477,23 @@ int dunlin_list_delete(dunlin_doc *doc, dunlin_obj list, size_t index, size_t co
   return error ? error : delete_items(doc, c, &op, index, count);
 }
 
-int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
+int txn_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t gap) {
   struct op op = {.kind = OP_LIST_MOVE, .len = 1};
+  const struct container *c;
+  int error = list_prepare(doc, list, &op, &c);
+  if (!error) error = list_item(doc, c, from, &op.a);
+  if (error) return error;
+  op.number = void_gap(doc, c, (uint32_t)gap);
+  return perform(doc, &op, NULL);
+}
+
+int dunlin_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t to) {
+  struct op op = {.kind = OP_LIST_MOVE};
   const struct container *c;
   int error = list_prepare(doc, list, &op, &c);
   if (error) return error;
   if (from >= void_size(doc, c) || to >= void_size(doc, c)) return txn_fail(doc, DUNLIN_ERANGE);
-  if (from == to) return 0;
-  error = list_item(doc, c, from, &op.a);
-  op.number = void_gap(doc, c, (uint32_t)(to > from ? to + 1 : to)); /* while the element is still where it was */
-  return error ? error : perform(doc, &op, NULL);
+  return from == to ? 0 : txn_list_move(doc, list, from, to > from ? to + 1 : to);
 }
 
 /* ---- Text and counters -------------------------------------------------------------------------------------- */
@@ -586,11 +600,12 @@ static int delete_part(void *ctx, uint32_t at, uint32_t len) {
   return delete_items(d->doc, d->text, &d->op, at, len);
 }
 
-static int insert_text(dunlin_doc *doc, const struct places *p, dunlin_obj text, size_t index, struct dunlin_bytes utf8,
-                       size_t scalars) {
+/* Inserts at a place among characters and anchors. */
+static int insert_text(dunlin_doc *doc, const struct container *c, dunlin_obj text, uint32_t at,
+                       struct dunlin_bytes utf8, size_t scalars) {
   struct op op = {.kind = OP_TEXT_INSERT,
                   .container = text.index,
-                  .a = void_gap(doc, p->text, places_gap(p, (uint32_t)index)),
+                  .a = void_gap(doc, c, at),
                   .len = (uint32_t)scalars,
                   .at = column_end(&doc->text),
                   .bytes = (uint32_t)utf8.len};
@@ -633,7 +648,7 @@ static int splice(dunlin_doc *doc, struct container *c, dunlin_obj text, size_t 
     places_end(&places);
     if (!error && utf8.len) error = places_begin(&places, doc, c);
   }
-  if (!error && utf8.len) error = insert_text(doc, &places, text, index, utf8, scalars);
+  if (!error && utf8.len) error = insert_text(doc, c, text, places_gap(&places, (uint32_t)index), utf8, scalars);
   places_end(&places);
   return error ? txn_fail(doc, error) : 0;
 }
@@ -693,6 +708,36 @@ int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, s
   else if (from < to) error = mark(doc, c, &places, &start, from, to, flags);
   places_end(&places);
   return error;
+}
+
+int txn_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
+             struct dunlin_value value, uint8_t start_kind, uint8_t end_kind) {
+  struct op start = {.kind = start_kind, .container = text.index, .len = 1, .key = key, .value = value};
+  struct op end = {.kind = end_kind, .container = text.index, .len = 1};
+  struct container *c;
+  struct places places;
+  int error = text_prepare(doc, text, &c);
+  if (error) return error;
+  error = places_begin(&places, doc, c);
+  if (!error) {
+    start.a = anchor_index(&places, from, op_is_opening(start.kind));
+    end.a = anchor_index(&places, to, op_is_opening(end.kind)) + 1;
+  }
+  places_end(&places);
+  error = error ? txn_fail(doc, error) : perform(doc, &start, NULL);
+  return error ? error : perform(doc, &end, NULL);
+}
+
+int txn_insert_text(dunlin_doc *doc, dunlin_obj text, uint32_t at, struct dunlin_bytes utf8, size_t scalars) {
+  struct container *c;
+  int error = text_prepare(doc, text, &c);
+  return error ? error : insert_text(doc, c, text, at, utf8, scalars);
+}
+
+int txn_erase(dunlin_doc *doc, dunlin_obj obj, uint32_t at, uint32_t len) {
+  struct op op = {.kind = OP_DELETE, .container = obj.index};
+  int error = txn_touch(doc, obj);
+  return error ? error : delete_items(doc, doc->containers[obj.index], &op, at, len);
 }
 
 int dunlin_counter_add(dunlin_doc *doc, dunlin_obj counter, int64_t amount) {

@@ -32,6 +32,8 @@ void dunlin_undo_free(dunlin_undo *u) {
   ENV_FREE_ARRAY(env, u->back.list, u->back.cap);
   ENV_FREE_ARRAY(env, u->forth.list, u->forth.cap);
   ENV_FREE_ARRAY(env, u->tentative.list, u->tentative.cap);
+  undo_tracks_tidy(u, true);
+  ENV_FREE_ARRAY(env, u->tracks, u->track_cap);
   ENV_FREE_ARRAY(env, u->items.list, u->items.cap);
   ENV_FREE_ARRAY(env, u->writes.list, u->writes.cap);
   env_free(env, u, sizeof *u);
@@ -76,18 +78,22 @@ int undo_reserve(dunlin_undo *u) {
 uint32_t undo_oldest(const dunlin_undo *u) {
   uint32_t lv = u->doc->graph.lvs;
   const struct undo_steps *all[] = {&u->back, &u->forth, &u->tentative};
-  for (size_t s = 0; s < 3; s++)
-    for (size_t i = 0; i < all[s]->count; i++)
-      if (all[s]->list[i].changes[0].from < lv) lv = all[s]->list[i].changes[0].from;
+  for (size_t s = 0; s < 3; s++) /* the first of each is the oldest of it */
+    if (all[s]->count && all[s]->list[0].changes[0].from < lv) lv = all[s]->list[0].changes[0].from;
   return lv;
 }
 
 /* What is older than all steps does not stand for anything that they know. */
-static void forget_old(struct undo_stand_list *stands, uint32_t oldest) {
+static size_t forget_old(struct undo_stand_list *stands, uint32_t oldest) {
   size_t old = 0;
   while (old < stands->count && stands->list[old].lv + stands->list[old].len <= oldest) old++;
   stands->count -= old;
   if (old) memmove(stands->list, stands->list + old, stands->count * sizeof *stands->list);
+  return old;
+}
+
+void undo_forget(dunlin_doc *doc) {
+  undo_tracks_tidy(doc->undo, true);
 }
 
 static void drop_oldest(dunlin_undo *u, struct undo_steps *steps) {
@@ -113,8 +119,9 @@ void undo_keep(dunlin_doc *doc, const struct dunlin_id *id) {
   if (steps) push(u, steps, id);
   u->is_begun = u->mode == UNDO_PLAIN;
   if (u->mode == UNDO_PLAIN || u->mode == UNDO_TENTATIVE) clear(u, &u->forth);
-  forget_old(&u->items, undo_oldest(u));
+  undo_tracks_shift(u, forget_old(&u->items, undo_oldest(u)));
   forget_old(&u->writes, undo_oldest(u));
+  if (u->mode == UNDO_PLAIN && u->track_count) undo_tracks_tidy(u, false);
 }
 
 /* ---- Back and forth ----------------------------------------------------------------------------------------- */
@@ -124,11 +131,13 @@ static int revert(dunlin_undo *u, const struct undo_step *step, int64_t time, st
   dunlin_doc *doc = u->doc;
   struct undo_plans plans = {0};
   size_t items = u->items.count, writes = u->writes.count;
+  u->items.open = items;
+  u->writes.open = writes;
   int error = names_whole(doc);
   if (!error) error = undo_plan_all(u, step, &plans);
   if (!error) error = dunlin_begin(doc);
   if (!error) {
-    error = undo_follow(u, step, &plans);
+    error = undo_follow(u, &plans);
     if (!error) error = undo_revert_values(u, step);
     if (!error) error = dunlin_commit(doc, time, out);
     else dunlin_abort(doc);

@@ -9,7 +9,9 @@
  *   undo.c           the stacks
  *   undo_record.c    what is kept of a commit
  *   undo_revert.c    registers, counters and sets
- *   undo_sequence.c  texts and lists
+ *   undo_track.c     which items are which, and where
+ *   undo_sequence.c  what is to be done to texts and lists
+ *   undo_follow.c    doing it
  *   undo_copy.c      copies of containers */
 #ifndef CRDT_UNDO_H
 #define CRDT_UNDO_H
@@ -63,16 +65,35 @@ struct undo_steps {
   size_t count, cap;
 };
 
-/* Items or writes of LVs `lv` on stand for others, which have come back as these. */
+/* Items or writes of LVs `lv` on stand for others, which have come back as these: the *roots*, which stand for nothing. */
 struct undo_stands {
   uint32_t lv, len;
-  uint32_t first; /* the LV of the first of the others; LV_NONE: they are older than all steps */
-  /* Of items: these are those from number `skipped` on of what the row of `row_len` operations from LV `row` on had deleted from */
+  uint32_t first; /* the LV of the first of the roots; LV_NONE: they are older than all steps */
+  /* Of items: these are those from number `skipped` on of what the row of `row_len` operations from LV `row` on deleted; `row_len` 0:
+   * what the element that operation `row` moved was inserted as. */
   uint32_t container, row, row_len, skipped;
 };
 struct undo_stand_list {
   struct undo_stands *list; /* in the order of `lv` */
   size_t count, cap;
+  size_t open; /* those from here on are of the open change */
+};
+
+/* Roots from `id` on have come back as items of LVs `lv` on, and that was the last time. */
+struct undo_seat {
+  uint32_t id, len, lv;
+};
+
+/* All that has happened to a text or list since the oldest step, in a tracker that is kept from one undo to the next: it knows every item
+ * that the steps have inserted, of every deletion which item it meant, and where each of them is. */
+struct undo_track {
+  uint32_t container;
+  const struct container *state;
+  const struct docfile *file; /* what was not decoded */
+  struct walker walker;
+  struct undo_seat *seats; /* in the order of `id`, which do not overlap */
+  size_t seat_count, seat_cap;
+  size_t known; /* so many of undo->items have been looked at */
 };
 
 enum undo_mode { UNDO_PLAIN, UNDO_BACK, UNDO_FORTH, UNDO_TENTATIVE, UNDO_REVERT /* for good */ };
@@ -88,6 +109,8 @@ struct dunlin_undo {
   uint64_t stamp;
   struct undo_step next; /* room for one */
   struct undo_stand_list items, writes;
+  struct undo_track *tracks;
+  size_t track_count, track_cap;
 };
 
 /* ---- undo.c ------------------------------------------------------------------------------------------------- */
@@ -122,17 +145,64 @@ bool undo_goes(const dunlin_undo *undo, const struct undo_step *step, uint32_t c
 /* Writes the opposite of all writes, amounts and members of the step into the open transaction. */
 int undo_revert_values(dunlin_undo *undo, const struct undo_step *step);
 
+/* ---- undo_track.c ------------------------------------------------------------------------------------------- */
+
+/* That of a text or list, brought up to date.  DUNLIN_ENOMEM; the next call may end the life of the pointer. */
+int undo_track_get(dunlin_undo *undo, uint32_t container, struct undo_track **out);
+/* Lets those go that have fallen far behind, or (`all`) all of them. */
+void undo_tracks_tidy(dunlin_undo *undo, bool all);
+/* Entries `count` of undo->items are forgotten: the first ones. */
+void undo_tracks_shift(dunlin_undo *undo, size_t count);
+
+/* The item that operation `k` of a row of deletions (of the log's `piece`) deleted. */
+struct undo_row {
+  uint32_t ord, len;
+  bool backward;
+};
+bool undo_row_of(const struct undo_track *track, uint32_t lv, uint32_t len, struct undo_row *row);
+/* Of the items of a row from number `k` on, how many have consecutive numbers, and the first. */
+uint32_t undo_row_run(const struct undo_track *track, const struct undo_row *row, uint32_t k, uint32_t *id);
+/* The LV of an item; LV_NONE for those of the base. */
+uint32_t undo_item_lv(const struct undo_track *track, uint32_t id);
+uint32_t undo_item_of(const struct undo_track *track, uint32_t lv);
+
+/* Of the `len` items from `id` on how many stand for a row of roots like the first one, that root, and what is noted of it (for that
+ * number of items; `*stands` has no `lv`); an item that stands for nothing is its own root, with `*is_root`. */
+uint32_t undo_root_run(const dunlin_undo *undo, const struct undo_track *track, uint32_t id, uint32_t len,
+                       uint32_t *root, struct undo_stands *stands, bool *is_root);
+/* Of the `len` roots from `root` on how many have come back in a row, as the items of LVs `*lv` on, or (LV_NONE) have not. */
+uint32_t undo_seat_run(const struct undo_track *track, uint32_t root, uint32_t len, uint32_t *lv);
+/* Where the item, or the element that it is a slot of, shows; TRACKER_NONE. `exactly`: only in that slot. */
+uint32_t undo_shown_at(const struct undo_track *track, uint32_t id, bool exactly);
+
+/* What comes first: by the place of items in the tracker. */
+struct undo_order {
+  uint64_t path;
+  uint32_t offset;
+};
+struct undo_order undo_order_of(const struct undo_track *track, uint32_t id);
+static inline int undo_order_compare(const struct undo_order *a, const struct undo_order *b) {
+  if (a->path != b->path) return a->path < b->path ? -1 : 1;
+  return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+/* In front of which item that shows one would come back that does not. */
+uint32_t undo_place(const dunlin_undo *undo, const struct undo_track *track, uint32_t id);
+
 /* ---- undo_sequence.c ---------------------------------------------------------------------------------------- */
 
 /* What is to be done to a text or list. */
+enum undo_edit_kind { UNDO_INSERT, UNDO_ERASE, UNDO_MOVE, UNDO_ANCHOR };
 struct undo_edit {
-  uint32_t at; /* in what shows, before the transaction */
-  uint32_t len;
-  bool inserts;
-  const struct undo_gone *gone; /* of an insertion: items from `skipped` on */
+  enum undo_edit_kind kind;
+  uint32_t at;  /* in what shows, before the transaction */
+  uint32_t len; /* not of a move */
+  uint32_t from;                /* of a move: where the element is */
+  const struct undo_gone *gone; /* of what is inserted: items from `skipped` on */
   uint32_t skipped;
-  uint32_t first; /* the LV of the first item that it stands for; LV_NONE */
-  uint32_t order; /* of finding */
+  struct undo_stands stands; /* of what is inserted, and of moves */
+  struct undo_order order;   /* likewise */
+  struct rope_anchor anchor;
 };
 struct undo_plan {
   uint32_t container;
@@ -146,8 +216,11 @@ struct undo_plans {
 /* Finds out what to do, before the transaction.  undo_plans_free() in any case. */
 int undo_plan_all(dunlin_undo *undo, const struct undo_step *step, struct undo_plans *plans);
 void undo_plans_free(dunlin_undo *undo, struct undo_plans *plans);
+
+/* ---- undo_follow.c ------------------------------------------------------------------------------------------ */
+
 /* Does it, in the open transaction. */
-int undo_follow(dunlin_undo *undo, const struct undo_step *step, const struct undo_plans *plans);
+int undo_follow(dunlin_undo *undo, const struct undo_plans *plans);
 
 /* ---- undo_copy.c -------------------------------------------------------------------------------------------- */
 

@@ -47,11 +47,11 @@ void undo_step_free(dunlin_undo *u, struct undo_step *step) {
 static bool goes_on(const struct undo_stands *last, const struct undo_stands *next) {
   bool same = last->first == LV_NONE ? next->first == LV_NONE : last->first + last->len == next->first;
   return last->lv + last->len == next->lv && same && last->container == next->container && last->row == next->row &&
-         last->skipped + last->len == next->skipped;
+         last->row_len == next->row_len && last->skipped + last->len == next->skipped;
 }
 
 int undo_stand(dunlin_undo *u, struct undo_stand_list *list, struct undo_stands stands) {
-  struct undo_stands *last = list->count ? &list->list[list->count - 1] : NULL;
+  struct undo_stands *last = list->count > list->open ? &list->list[list->count - 1] : NULL;
   if (last && goes_on(last, &stands)) {
     last->len += stands.len;
     return 0;

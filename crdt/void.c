@@ -144,6 +144,7 @@ static int make_again(dunlin_doc *doc, struct dunlin_id *ids, size_t count) {
   if (!error) {
     assert(fresh->graph.lvs == doc->graph.lvs && fresh->container_count == doc->container_count);
     swap_insides(doc, fresh);
+    if (doc->undo) undo_forget(doc);
     watch_compare(doc, fresh);
   }
   dunlin_doc_free(fresh);
