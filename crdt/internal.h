@@ -346,11 +346,11 @@ int txn_revive(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, dunlin_
 /* For who undoes.  Gets a text or list ready for what follows. */
 int txn_touch(dunlin_doc *doc, dunlin_obj obj);
 /* Items are deleted, characters inserted, where places count anchors too; an element is put before index `gap`, counted while it is
- * still where it was; a mark is put on characters, whatever marks there are. */
+ * still where it was; a mark is put between two places, whatever marks there are. */
 int txn_erase(dunlin_doc *doc, dunlin_obj obj, uint32_t at, uint32_t len);
 int txn_insert_text(dunlin_doc *doc, dunlin_obj text, uint32_t at, struct dunlin_bytes utf8, size_t scalars);
 int txn_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t gap);
-int txn_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
+int txn_mark(dunlin_doc *doc, dunlin_obj text, uint32_t from, uint32_t to, struct dunlin_bytes key,
              struct dunlin_value value, uint8_t start_kind, uint8_t end_kind);
 
 /* What every write begins with: the open transaction's first error, or DUNLIN_ESTATE. */

@@ -710,21 +710,16 @@ int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, s
   return error;
 }
 
-int txn_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, struct dunlin_bytes key,
+int txn_mark(dunlin_doc *doc, dunlin_obj text, uint32_t from, uint32_t to, struct dunlin_bytes key,
              struct dunlin_value value, uint8_t start_kind, uint8_t end_kind) {
   struct op start = {.kind = start_kind, .container = text.index, .len = 1, .key = key, .value = value};
   struct op end = {.kind = end_kind, .container = text.index, .len = 1};
   struct container *c;
-  struct places places;
   int error = text_prepare(doc, text, &c);
   if (error) return error;
-  error = places_begin(&places, doc, c);
-  if (!error) {
-    start.a = anchor_index(&places, from, op_is_opening(start.kind));
-    end.a = anchor_index(&places, to, op_is_opening(end.kind)) + 1;
-  }
-  places_end(&places);
-  error = error ? txn_fail(doc, error) : perform(doc, &start, NULL);
+  start.a = void_gap(doc, c, from);
+  end.a = void_gap(doc, c, to) + 1; /* the start is there then */
+  error = perform(doc, &start, NULL);
   return error ? error : perform(doc, &end, NULL);
 }
 

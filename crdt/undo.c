@@ -83,13 +83,26 @@ uint32_t undo_oldest(const dunlin_undo *u) {
   return lv;
 }
 
-/* What is older than all steps does not stand for anything that they know. */
-static size_t forget_old(struct undo_stand_list *stands, uint32_t oldest) {
-  size_t old = 0;
-  while (old < stands->count && stands->list[old].lv + stands->list[old].len <= oldest) old++;
-  stands->count -= old;
-  if (old) memmove(stands->list, stands->list + old, stands->count * sizeof *stands->list);
-  return old;
+static size_t drop_first(struct undo_stand_list *stands, size_t count) {
+  stands->count -= count;
+  if (count) memmove(stands->list, stands->list + count, stands->count * sizeof *stands->list);
+  return count;
+}
+
+/* Writes that are older than all steps do not stand for anything that these know.  Items are in the way of others for as long as a
+ * tracker knows what they stand for. */
+static void forget_old(dunlin_undo *u) {
+  uint32_t oldest = undo_oldest(u), base = graph_critical_before(&u->doc->graph, oldest);
+  size_t writes = 0, items = 0;
+  while (writes < u->writes.count && u->writes.list[writes].lv < oldest) writes++;
+  drop_first(&u->writes, writes);
+  for (size_t i = 0; i < u->track_count; i++)
+    if (u->tracks[i].walker.is_live && u->tracks[i].walker.base < base) base = u->tracks[i].walker.base;
+  for (; items < u->items.count; items++) {
+    const struct undo_stands *s = &u->items.list[items];
+    if (s->row >= base || (s->first != LV_NONE && s->first >= base)) break;
+  }
+  undo_tracks_shift(u, drop_first(&u->items, items));
 }
 
 void undo_forget(dunlin_doc *doc) {
@@ -119,9 +132,8 @@ void undo_keep(dunlin_doc *doc, const struct dunlin_id *id) {
   if (steps) push(u, steps, id);
   u->is_begun = u->mode == UNDO_PLAIN;
   if (u->mode == UNDO_PLAIN || u->mode == UNDO_TENTATIVE) clear(u, &u->forth);
-  undo_tracks_shift(u, forget_old(&u->items, undo_oldest(u)));
-  forget_old(&u->writes, undo_oldest(u));
   if (u->mode == UNDO_PLAIN && u->track_count) undo_tracks_tidy(u, false);
+  if (u->items.count || u->writes.count) forget_old(u);
 }
 
 /* ---- Back and forth ----------------------------------------------------------------------------------------- */

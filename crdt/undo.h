@@ -166,6 +166,9 @@ uint32_t undo_row_run(const struct undo_track *track, const struct undo_row *row
 uint32_t undo_item_lv(const struct undo_track *track, uint32_t id);
 uint32_t undo_item_of(const struct undo_track *track, uint32_t lv);
 
+/* The item as which the element of a slot was inserted. */
+uint32_t undo_first_slot(const struct undo_track *track, uint32_t id);
+
 /* Of the `len` items from `id` on how many stand for a row of roots like the first one, that root, and what is noted of it (for that
  * number of items; `*stands` has no `lv`); an item that stands for nothing is its own root, with `*is_root`. */
 uint32_t undo_root_run(const dunlin_undo *undo, const struct undo_track *track, uint32_t id, uint32_t len,
@@ -195,8 +198,8 @@ uint32_t undo_place(const dunlin_undo *undo, const struct undo_track *track, uin
 enum undo_edit_kind { UNDO_INSERT, UNDO_ERASE, UNDO_MOVE, UNDO_ANCHOR };
 struct undo_edit {
   enum undo_edit_kind kind;
-  uint32_t at;  /* in what shows, before the transaction */
-  uint32_t len; /* not of a move */
+  uint32_t at;                  /* in what shows, before the transaction */
+  uint32_t len;                 /* not of a move */
   uint32_t from;                /* of a move: where the element is */
   const struct undo_gone *gone; /* of what is inserted: items from `skipped` on */
   uint32_t skipped;
@@ -216,6 +219,8 @@ struct undo_plans {
 /* Finds out what to do, before the transaction.  undo_plans_free() in any case. */
 int undo_plan_all(dunlin_undo *undo, const struct undo_step *step, struct undo_plans *plans);
 void undo_plans_free(dunlin_undo *undo, struct undo_plans *plans);
+/* Where item `skipped` of what was deleted from a text lies. */
+const uint8_t *undo_gone_at(const struct undo_gone *gone, uint32_t skipped);
 
 /* ---- undo_follow.c ------------------------------------------------------------------------------------------ */
 

@@ -19,7 +19,7 @@ static int stand(dunlin_undo *u, const struct undo_edit *e, uint32_t skipped, ui
 }
 
 static int insert_text(dunlin_undo *u, dunlin_obj text, const struct undo_edit *e) {
-  const uint8_t *utf8 = e->gone->text.data, *from = utf8 + utf8_skip(utf8, e->skipped);
+  const uint8_t *from = undo_gone_at(e->gone, e->skipped);
   uint32_t lv = next_lv(u->doc);
   size_t bytes = utf8_skip(from, e->len);
   int error = txn_insert_text(u->doc, text, e->at, (struct dunlin_bytes){from, bytes}, e->len);
@@ -115,19 +115,12 @@ static int move_all(dunlin_undo *u, dunlin_obj list, struct undo_plan *p) {
 /* A mark whose two anchors come back. */
 struct mark_again {
   const struct undo_edit *start, *end;
-  uint32_t from, to; /* characters */
+  uint32_t from, to; /* places */
 };
 
 static int marks_by_lv(const void *a, const void *b) {
   const struct undo_edit *const *x = a, *const *y = b;
   return ((*x)->anchor.lv > (*y)->anchor.lv) - ((*x)->anchor.lv < (*y)->anchor.lv);
-}
-
-static uint32_t character_now(const dunlin_doc *doc, dunlin_obj text, const struct undo_plan *p,
-                              const struct undo_edit *e) {
-  const struct text *t = &doc->containers[text.index]->as.text->text;
-  uint32_t now = place_now(p, e->at, &e->order);
-  return now - text_anchors_before(t, now);
 }
 
 /* Writes the mark again; its key and value are copied first, since they lie where writes go. */
@@ -160,6 +153,37 @@ static int mark_again(dunlin_undo *u, dunlin_obj text, const struct mark_again *
   return error ? error : stand(u, m->end, 0, lv + 1, 1);
 }
 
+/* Whether an anchor comes behind another one that comes at the same place. */
+static bool is_behind(const struct undo_edit *e, const struct undo_edit *other) {
+  return e->at != other->at ? e->at > other->at : undo_order_compare(&e->order, &other->order) > 0;
+}
+
+static void make_way(uint32_t *place, const struct undo_edit *e, const struct mark_again *m) {
+  uint32_t start = *place > m->from || (*place == m->from && is_behind(e, m->start));
+  uint32_t end = *place > m->to || (*place == m->to && is_behind(e, m->end));
+  *place += start + end;
+}
+
+/* Whether there is a character between two places. */
+static bool covers(const dunlin_doc *doc, dunlin_obj text, uint32_t from, uint32_t to) {
+  const struct text *t = &doc->containers[text.index]->as.text->text;
+  return from < to && text_anchors_before(t, to) - text_anchors_before(t, from) < to - from;
+}
+
+static int mark_each(dunlin_undo *u, dunlin_obj text, struct mark_again *list, size_t count) {
+  int error = 0;
+  for (size_t i = 0; !error && i < count; i++) {
+    const struct mark_again *m = &list[i];
+    if (!covers(u->doc, text, m->from, m->to)) continue;
+    error = mark_again(u, text, m);
+    for (size_t k = i + 1; k < count; k++) {
+      make_way(&list[k].from, list[k].start, m);
+      make_way(&list[k].to, list[k].end, m);
+    }
+  }
+  return error;
+}
+
 /* Marks come back in the order in which they were made, so that of two the same one wins. */
 static int mark_all(dunlin_undo *u, dunlin_obj text, const struct undo_plan *p) {
   dunlin_doc *doc = u->doc;
@@ -177,11 +201,10 @@ static int mark_all(dunlin_undo *u, dunlin_obj text, const struct undo_plan *p) 
       const struct undo_edit *start = anchors[i], *end = anchors[i + 1];
       if (start->anchor.is_end || !end->anchor.is_end || end->anchor.lv != start->anchor.lv + 1) continue;
       list[marks++] =
-          (struct mark_again){start, end, character_now(doc, text, p, start), character_now(doc, text, p, end)};
+          (struct mark_again){start, end, place_now(p, start->at, &start->order), place_now(p, end->at, &end->order)};
     }
   }
-  for (size_t i = 0; !error && i < marks; i++)
-    if (list[i].from < list[i].to) error = mark_again(u, text, &list[i]);
+  if (!error) error = mark_each(u, text, list, marks);
   env_free(u->env, list, count * sizeof *list);
   env_free(u->env, anchors, count * sizeof *anchors);
   return error;

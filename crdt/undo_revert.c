@@ -146,7 +146,7 @@ static void find_own(const dunlin_undo *u, const struct undo_step *step, const s
   out->count = 0;
   out->noted = NULL;
   for (uint32_t i = 0; i < reg->count && out->count < WRITE_NAMES_MAX; i++) {
-    uint32_t lv = reg_at(reg, i)->lv, first = lv < u->doc->graph.lvs ? origin(u, step, lv) : LV_NONE;
+    uint32_t lv = reg_at(reg, i)->lv, first = origin(u, step, lv); /* also of what has just come back */
     const struct undo_write *noted = first == LV_NONE ? NULL : write_of(step, first);
     if (!noted) continue;
     if (!out->noted || noted->lv > out->noted->lv) out->noted = noted;
@@ -221,13 +221,15 @@ static int revert_member(dunlin_undo *u, const struct undo_step *step, const str
   if (w->lv == LV_NONE ? entry->reg.count : own.noted != w || !is_all(&entry->reg, &own)) return 0;
   if (w->lv != LV_NONE && c->kind == DUNLIN_GROWING_SET) return 0;
   const struct reg_write *before = before_step(doc, step, w);
-  if ((w->lv == LV_NONE) == !before) return 0;
+  if (w->lv == LV_NONE && !before) return 0;
   struct dunlin_bytes key = map_key(entry);
   struct mp_reader r = mp_reader_of(key.data, key.len);
   struct dunlin_value member = value_read(&r);
+  /* Removed and added again in one step, it is added once more, so that it stands for the member that was there. */
+  int error = w->lv == LV_NONE ? 0 : dunlin_set_remove(doc, (dunlin_obj){w->container}, member);
+  if (error || !before) return error;
   uint32_t lv = doc->open.lv + doc->open.index;
-  if (!before) return dunlin_set_remove(doc, (dunlin_obj){w->container}, member);
-  int error = dunlin_set_add(doc, (dunlin_obj){w->container}, member);
+  error = dunlin_set_add(doc, (dunlin_obj){w->container}, member);
   return error ? error : undo_stand_write(u, lv, before->lv);
 }
 

@@ -73,33 +73,60 @@ static int erase_roots(struct search *s, uint32_t root, uint32_t id, uint32_t le
   return error;
 }
 
-/* An element that was moved may have come back for any of its slots. */
-static int erase_slots(struct search *s, uint32_t id) {
+static uint32_t root_of(const struct search *s, uint32_t id, struct undo_stands *stands, bool *is_root) {
+  uint32_t root;
+  undo_root_run(s->undo, s->track, id, 1, &root, stands, is_root);
+  return root;
+}
+
+/* What the element of a slot came back as after it was deleted, when this is the slot that it was in then: the first item of that. */
+static uint32_t element_again(const struct search *s, uint32_t slot) {
+  struct undo_stands stands;
+  bool is_root;
+  uint32_t lv;
+  undo_seat_run(s->track, root_of(s, slot, &stands, &is_root), 1, &lv);
+  return lv == LV_NONE ? TRACKER_NONE : undo_first_slot(s->track, undo_item_of(s->track, lv));
+}
+
+/* The item of the list in which the element of a slot shows, or what that has come back as; TRACKER_NONE. */
+static uint32_t shown_slot(const struct search *s, uint32_t id) {
   const struct tracker *t = &s->track->walker.tracker;
-  int error = erase_items(s, id, 1);
-  for (uint32_t slot = tracker_slot_strongest(t, id); !error && slot != TRACKER_NONE;
-       slot = tracker_slot_weaker(t, slot)) {
-    uint32_t root, lv;
-    struct undo_stands stands;
-    bool is_root;
-    undo_root_run(s->undo, s->track, slot, 1, &root, &stands, &is_root);
-    undo_seat_run(s->track, root, 1, &lv);
-    if (lv != LV_NONE) error = erase_items(s, undo_item_of(s->track, lv), 1);
+  for (uint32_t lv = 0; undo_shown_at(s->track, id, false) == TRACKER_NONE;) {
+    bool is_moved = tracker_span_at(t, tracker_find_item(t, id))->state & TRACKER_MOVED;
+    uint32_t next = TRACKER_NONE;
+    for (uint32_t slot = is_moved ? tracker_slot_strongest(t, id) : id; slot != TRACKER_NONE;
+         slot = is_moved ? tracker_slot_weaker(t, slot) : TRACKER_NONE) {
+      uint32_t again = element_again(s, slot), again_lv = again == TRACKER_NONE ? 0 : undo_item_lv(s->track, again);
+      if (again_lv == LV_NONE || again_lv <= lv) continue; /* each is later than the one before: this ends */
+      next = again;
+      lv = again_lv;
+    }
+    if (next == TRACKER_NONE) return next;
+    id = next;
   }
-  return error;
+  bool gone, is_moved = tracker_span_at(t, tracker_find_item(t, id))->state & TRACKER_MOVED;
+  return is_moved ? tracker_slot_effect(t, id, &gone) : id;
+}
+
+static int erase_element(struct search *s, uint32_t id) {
+  uint32_t slot = shown_slot(s, id);
+  return slot == TRACKER_NONE ? 0 : erase_items(s, slot, 1);
 }
 
 static int see_inserted(struct search *s, uint32_t id, uint32_t len) {
   const struct tracker *t = &s->track->walker.tracker;
   int error = 0;
+  if (s->container->kind == DUNLIN_LIST) {
+    for (; !error && len; id++, len--) error = erase_element(s, id);
+    return error;
+  }
   while (!error && len) {
     struct undo_stands stands;
     struct place p = tracker_find_item(t, id);
     uint32_t left = tracker_span_at(t, p)->len - p.offset, root;
     bool is_root;
     uint32_t count = undo_root_run(s->undo, s->track, id, left < len ? left : len, &root, &stands, &is_root);
-    if (tracker_span_at(t, p)->state & TRACKER_MOVED) error = erase_slots(s, id);
-    else error = erase_roots(s, root, id, count);
+    error = erase_roots(s, root, id, count);
     id += count;
     len -= count;
   }
@@ -107,12 +134,6 @@ static int see_inserted(struct search *s, uint32_t id, uint32_t len) {
 }
 
 /* ---- What it moved ------------------------------------------------------------------------------------------ */
-
-static uint32_t root_of(const struct search *s, uint32_t id, struct undo_stands *stands, bool *is_root) {
-  uint32_t root;
-  undo_root_run(s->undo, s->track, id, 1, &root, stands, is_root);
-  return root;
-}
 
 /* The slot in which an element would show if the step, whose first move of it was `move`, had not moved it: the one before, or one that
  * others have put it in without having been seen by that move, and so win over it. */
@@ -128,6 +149,17 @@ static uint32_t former_slot(const struct search *s, uint32_t move) {
   return TRACKER_NONE;
 }
 
+/* The first move of a slot's element in the step; TRACKER_NONE. */
+static uint32_t first_move(const struct search *s, uint32_t id) {
+  const struct tracker *t = &s->track->walker.tracker;
+  uint32_t move = TRACKER_NONE;
+  for (uint32_t slot = tracker_slot_strongest(t, id); slot != TRACKER_NONE; slot = tracker_slot_weaker(t, slot)) {
+    bool is_move = tracker_slot_weaker(t, slot) != TRACKER_NONE;
+    if (is_move && slot < move && undo_change_of(s->step, undo_item_lv(s->track, slot))) move = slot;
+  }
+  return move;
+}
+
 /* Whether the slot is one that the step has put the element into, or stands for one. */
 static bool is_moved_here(const struct search *s, uint32_t slot, uint32_t root) {
   const struct tracker *t = &s->track->walker.tracker;
@@ -140,18 +172,16 @@ static bool is_moved_here(const struct search *s, uint32_t slot, uint32_t root) 
   return false;
 }
 
-/* The element that shows in the slot of item `now` goes back to where it was before `move`, the first one of the step. */
-static int move_back(struct search *s, uint32_t move, uint32_t now) {
-  const struct tracker *t = &s->track->walker.tracker;
-  struct undo_stands stands, ignored;
-  bool is_root, gone = false;
-  if (tracker_span_at(t, tracker_find_item(t, now))->state & TRACKER_MOVED) now = tracker_slot_effect(t, now, &gone);
-  uint32_t from = undo_shown_at(s->track, now, true);
-  if (from == TRACKER_NONE || !is_moved_here(s, move, root_of(s, now, &ignored, &is_root))) return 0;
+/* The element goes back to where it was before the first move of it in the step, unless it is somewhere else now. */
+static int see_moved(struct search *s, uint32_t move) {
+  struct undo_stands stands;
+  bool is_root;
+  uint32_t now = shown_slot(s, move), from;
+  if (first_move(s, move) != move) return 0; /* it has been seen */
+  if (now == TRACKER_NONE || !is_moved_here(s, move, root_of(s, now, &stands, &is_root))) return 0;
   uint32_t slot = former_slot(s, move);
   if (slot == TRACKER_NONE) return 0;
-  for (size_t i = 0; i < s->plan->count; i++)
-    if (s->plan->edits[i].kind == UNDO_MOVE && s->plan->edits[i].from == from) return 0;
+  from = undo_shown_at(s->track, now, true);
   root_of(s, slot, &stands, &is_root);
   if (is_root) stands.row = undo_item_lv(s->track, move);
   return add_edit(s, (struct undo_edit){.kind = UNDO_MOVE,
@@ -159,18 +189,6 @@ static int move_back(struct search *s, uint32_t move, uint32_t now) {
                                         .from = from,
                                         .stands = stands,
                                         .order = undo_order_of(s->track, slot)});
-}
-
-static int see_moved(struct search *s, uint32_t id) {
-  const struct tracker *t = &s->track->walker.tracker;
-  struct undo_stands stands;
-  uint32_t first = id, lv;
-  bool is_root;
-  for (uint32_t slot = tracker_slot_strongest(t, id); slot != TRACKER_NONE; slot = tracker_slot_weaker(t, slot))
-    if (slot < first && undo_change_of(s->step, undo_item_lv(s->track, slot))) first = slot;
-  int error = move_back(s, first, id);
-  undo_seat_run(s->track, root_of(s, id, &stands, &is_root), 1, &lv);
-  return error || lv == LV_NONE ? error : move_back(s, first, undo_item_of(s->track, lv));
 }
 
 /* ---- What it deleted ---------------------------------------------------------------------------------------- */
@@ -189,8 +207,8 @@ static uint32_t count_deletions(const struct search *s, uint32_t id) {
     const struct op_run *run = &log->runs[i];
     if (run->kind != OP_DELETE || run->idle) continue;
     for (uint32_t k = 0; k < run->len; k++)
-      if (run->lv + k >= s->track->walker.base &&
-          tracker_index_at(&s->track->walker.tracker, run->ord + k) == id && !is_void(s->doc, run->lv + k))
+      if (run->lv + k >= s->track->walker.base && tracker_index_at(&s->track->walker.tracker, run->ord + k) == id &&
+          !is_void(s->doc, run->lv + k))
         count++;
   }
   return count;
@@ -216,28 +234,38 @@ static bool is_gone_once(const struct search *s, uint32_t id, uint32_t *len) {
   return count_deletions(s, id) == 1;
 }
 
-/* Where the item was, or its element when others have moved that. */
-static uint32_t last_slot(const struct search *s, uint32_t id) {
-  const struct tracker *t = &s->track->walker.tracker;
-  bool gone;
-  if (!(tracker_span_at(t, tracker_find_item(t, id))->state & TRACKER_MOVED)) return id;
-  return tracker_slot_effect(t, id, &gone);
+const uint8_t *undo_gone_at(const struct undo_gone *gone, uint32_t skipped) {
+  const uint8_t *at = gone->text.data, *end = at + gone->text.len;
+  for (; at < end; at++)
+    if ((*at & 0xc0) != 0x80 && !skipped--) break; /* utf8_skip() knows no anchors */
+  return at;
 }
 
 /* The anchor that is item `skipped` of what was deleted. */
 static bool anchor_in(const struct undo_gone *gone, uint32_t skipped, struct rope_anchor *anchor) {
   if (gone->items) return false;
-  const uint8_t *bytes = gone->text.data + utf8_skip(gone->text.data, skipped);
+  const uint8_t *bytes = undo_gone_at(gone, skipped);
   if (*bytes < 0xfe) return false;
   *anchor = rope_anchor_get(bytes);
   return true;
 }
 
-static int insert_again(struct search *s, uint32_t id, struct undo_edit edit) {
-  uint32_t slot = last_slot(s, id);
-  edit.at = undo_place(s->undo, s->track, slot);
-  edit.order = undo_order_of(s->track, slot);
-  return add_edit(s, edit);
+/* The slot that the element of item `id` comes back in: where it would be now, had it not been deleted, nor moved by the step. */
+static uint32_t slot_again(struct search *s, uint32_t id, struct undo_stands *stands) {
+  const struct tracker *t = &s->track->walker.tracker;
+  bool is_root;
+  if (!(tracker_span_at(t, tracker_find_item(t, id))->state & TRACKER_MOVED)) return id;
+  uint32_t move = first_move(s, id), slot = move == TRACKER_NONE ? move : former_slot(s, move);
+  if (slot == TRACKER_NONE) return tracker_slot_effect(t, id, &is_root);
+  root_of(s, slot, stands, &is_root);
+  if (is_root) stands->row = undo_item_lv(s->track, move);
+  return slot;
+}
+
+/* Whether the step had inserted the item itself. */
+static bool is_own(const struct search *s, uint32_t id) {
+  uint32_t lv = undo_item_lv(s->track, s->container->kind == DUNLIN_LIST ? undo_first_slot(s->track, id) : id);
+  return undo_change_of(s->step, lv) != NULL;
 }
 
 /* Items [id, id + len), of which the row had deleted number `skipped` on, come back unless the step had inserted them itself. */
@@ -249,7 +277,7 @@ static int bring_back(struct search *s, uint32_t id, uint32_t len, const struct 
     count = len;
     bool once = is_gone_once(s, id, &count);
     count = undo_root_run(s->undo, s->track, id, count, &root, &edit.stands, &is_root);
-    if (!once || undo_change_of(s->step, undo_item_lv(s->track, id))) continue;
+    if (!once || is_own(s, id)) continue;
     uint32_t same = undo_seat_run(s->track, root, count, &lv);
     if (same < count) count = same;
     if (lv != LV_NONE && undo_shown_at(s->track, undo_item_of(s->track, lv), true) != TRACKER_NONE) continue;
@@ -258,8 +286,11 @@ static int bring_back(struct search *s, uint32_t id, uint32_t len, const struct 
       edit.kind = UNDO_ANCHOR;
       count = 1;
     }
+    uint32_t slot = slot_again(s, id, &edit.stands);
     edit.len = count;
-    error = insert_again(s, id, edit);
+    edit.at = undo_place(s->undo, s->track, slot);
+    edit.order = undo_order_of(s->track, slot);
+    error = add_edit(s, edit);
   }
   return error;
 }
@@ -267,7 +298,7 @@ static int bring_back(struct search *s, uint32_t id, uint32_t len, const struct 
 /* Characters up to the next anchor. */
 static uint32_t until_anchor(const struct undo_gone *gone, uint32_t skipped, uint32_t len) {
   if (gone->items || !len) return len;
-  const uint8_t *at = gone->text.data + utf8_skip(gone->text.data, skipped);
+  const uint8_t *at = undo_gone_at(gone, skipped);
   if (*at >= 0xfe) return 1;
   for (uint32_t i = 0; i < len; i++, at += utf8_skip(at, 1))
     if (*at >= 0xfe) return i;

@@ -50,8 +50,13 @@ bool undo_row_of(const struct undo_track *track, uint32_t lv, uint32_t len, stru
   if (lv < track->walker.base || at == log->count || log->runs[at].kind != OP_DELETE || log->runs[at].lv > lv)
     return false;
   struct op_piece piece = op_piece(&log->runs[at], lv, lv + len);
-  *row = (struct undo_row){piece.ord, piece.len, log->runs[at].at == DIRECTION_BACKWARD};
-  return piece.lv == lv && piece.len == len;
+  *row = (struct undo_row){piece.ord, piece.len, false};
+  if (piece.len != len) return false;
+  /* Which way the log's run goes may have changed since the tracker was given the row. */
+  struct undo_order first = undo_order_of(track, tracker_index_at(&track->walker.tracker, piece.ord));
+  struct undo_order last = undo_order_of(track, tracker_index_at(&track->walker.tracker, piece.ord + len - 1));
+  row->backward = undo_order_compare(&first, &last) > 0;
+  return true;
 }
 
 uint32_t undo_row_run(const struct undo_track *track, const struct undo_row *row, uint32_t k, uint32_t *id) {
@@ -76,7 +81,8 @@ static size_t stands_from(const struct undo_stand_list *list, uint32_t lv) {
   return low;
 }
 
-static uint32_t first_slot(const struct tracker *t, uint32_t id) {
+uint32_t undo_first_slot(const struct undo_track *track, uint32_t id) {
+  const struct tracker *t = &track->walker.tracker;
   if (!(tracker_span_at(t, tracker_find_item(t, id))->state & TRACKER_MOVED)) return id;
   for (uint32_t next; (next = tracker_slot_weaker(t, id)) != TRACKER_NONE;) id = next;
   return id;
@@ -84,7 +90,6 @@ static uint32_t first_slot(const struct tracker *t, uint32_t id) {
 
 /* The root of an entry's item `skipped`, and for how many items they go on in a row; 0: it is older than what the tracker knows. */
 static uint32_t resolve(const struct undo_track *track, const struct undo_stands *s, uint32_t skipped, uint32_t *root) {
-  const struct tracker *t = &track->walker.tracker;
   struct undo_row row;
   if (s->first != LV_NONE && s->first >= track->walker.base) {
     *root = undo_item_of(track, s->first + skipped);
@@ -92,7 +97,7 @@ static uint32_t resolve(const struct undo_track *track, const struct undo_stands
   }
   if (s->row < track->walker.base) return 0;
   if (!s->row_len) {
-    *root = first_slot(t, undo_item_of(track, s->row));
+    *root = undo_first_slot(track, undo_item_of(track, s->row));
     return 1;
   }
   if (!undo_row_of(track, s->row, s->row_len, &row)) return 0;
@@ -295,7 +300,7 @@ static bool look_at_root(struct look *l, uint32_t root) {
   uint32_t lv;
   undo_seat_run(l->track, root, 1, &lv);
   uint32_t at = lv == LV_NONE ? TRACKER_NONE : undo_shown_at(l->track, undo_item_of(l->track, lv), true);
-  if (at == TRACKER_NONE) return false;
+  if (at == TRACKER_NONE || !is_beyond(l, root)) return false;
   l->place = at + l->back;
   return true;
 }
@@ -321,7 +326,7 @@ static bool look_at_gone(struct look *l, uint32_t from, uint32_t to) {
     bool is_root;
     uint32_t count = nearest(l, from, to, &root, &is_root);
     uint32_t low = l->back ? to - count : from;
-    if (is_root ? look_at_roots(l, low, low + count) : is_beyond(l, root) && look_at_root(l, root)) return true;
+    if (is_root ? look_at_roots(l, low, low + count) : look_at_root(l, root)) return true;
     if (!is_root) count = 1;
     if (l->back) to -= count;
     else from += count;
