@@ -256,9 +256,10 @@ static uint32_t slot_again(struct search *s, uint32_t id, struct undo_stands *st
   bool is_root;
   if (!(tracker_span_at(t, tracker_find_item(t, id))->state & TRACKER_MOVED)) return id;
   uint32_t move = first_move(s, id), slot = move == TRACKER_NONE ? move : former_slot(s, move);
-  if (slot == TRACKER_NONE) return tracker_slot_effect(t, id, &is_root);
+  if (slot == TRACKER_NONE) slot = tracker_slot_effect(t, id, &is_root);
+  if (slot == id) return id;
   root_of(s, slot, stands, &is_root);
-  if (is_root) stands->row = undo_item_lv(s->track, move);
+  if (is_root) stands->row = undo_item_lv(s->track, move == TRACKER_NONE ? slot : move);
   return slot;
 }
 
