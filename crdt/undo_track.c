@@ -141,13 +141,10 @@ static size_t seat_from(const struct undo_track *track, uint32_t id) {
 
 uint32_t undo_seat_run(const struct undo_track *track, uint32_t root, uint32_t len, uint32_t *lv) {
   size_t at = seat_from(track, root);
-  const struct undo_seat *s = track->seats + at;
   *lv = LV_NONE;
-  if (at == track->seat_count || s->id - root >= len) {
-    if (at == track->seat_count || s->id > root) return len;
-  } else if (s->id > root) {
-    return s->id - root;
-  }
+  if (at == track->seat_count) return len;
+  const struct undo_seat *s = &track->seats[at];
+  if (s->id > root) return s->id - root < len ? s->id - root : len;
   *lv = s->lv + (root - s->id);
   uint32_t left = s->id + s->len - root;
   return left < len ? left : len;

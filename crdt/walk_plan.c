@@ -49,7 +49,7 @@ static uint32_t run_before(const struct part *part, uint32_t below, uint32_t lv)
 static int find_cuts(struct walk_plan *plan, const struct graph *g, struct part *part) {
   const struct graph_run *runs = g->runs, *end = &runs[part->last];
   part->most = end->parents + end->parent_count - runs[part->first].parents;
-  if (ENV_GROW(g->env, plan->numbers, plan->number_cap, 2 * (size_t)part->most)) return DUNLIN_ENOMEM;
+  if (ENV_GROW(g->env, plan->numbers, plan->number_cap, 2 * (size_t)part->most + 1)) return DUNLIN_ENOMEM;
   uint32_t *cuts = plan->numbers + part->most, latest = 0;
   bool sorted = true;
   for (uint32_t run = part->first; run <= part->last; run++) {

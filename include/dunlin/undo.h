@@ -10,11 +10,14 @@
  *   somebody else wrote at the same time stays; so does what somebody wrote after.  A key that was deleted gets its value back if
  *   nobody has written another.
  * - What was inserted is deleted where it is now; what was deleted is inserted again, as new elements, where it was.  What somebody else has deleted too stays deleted, and an element that somebody else has written to stays there.
+ * - What was moved in a list goes back to where it was, or to where others have moved it at the same time; if others have moved it
+ *   since, it stays where it is.
+ * - A mark that was put on a text goes: what it covered shows what it had before, or what others have put there since.  A mark that went
+ *   with the characters it covered comes back with them, as a new one, which wins over others of its key.
  * - A container that was made at a key is removed, unless somebody else has written into it or into one that is in it; one that was
  *   deleted is there again with all that is in it.  A deleted element that was a container comes back as a copy.
  * - What was added to a counter is taken off; a member is added to or removed from a set if that had an effect and nobody else says the
  *   same.
- * - What was moved in a list stays where it is, and so do marks.
  * - What was offered to a max, min or first, or added to a growing set, stays: it cannot be taken back.
  */
 #ifndef DUNLIN_UNDO_H
