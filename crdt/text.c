@@ -32,7 +32,26 @@ static struct text_edit take_front(struct text_edit *edit, const struct text_edi
   return first;
 }
 
+/* Puts the pieces of the insertion that waits together. */
+static const uint8_t *gather(const struct text *text, const struct column *column, uint8_t *out, uint32_t bytes) {
+  uint8_t *to = out;
+  for (uint32_t i = 0; i < text->part_count; i++) {
+    const struct text_part *part = &text->parts[i];
+    memcpy(to, column_at(column, part->at), part->bytes);
+    to += part->bytes;
+  }
+  uint32_t rest = bytes - text->part_bytes;
+  if (rest) memcpy(to, column_at(column, text->last.at), rest);
+  return out;
+}
+
 static int into_rope(struct text *text, const struct column *column, const struct text_edit *edit) {
+  if (text->part_count && edit->what == TEXT_INSERT) {
+    uint8_t all[TEXT_GATHERED];
+    int error = rope_insert(&text->rope, edit->pos, gather(text, column, all, edit->bytes), edit->bytes, edit->len);
+    if (!error) text->part_count = text->part_bytes = 0;
+    return error;
+  }
   if (edit->what == TEXT_INSERT)
     return rope_insert(&text->rope, edit->pos, column_at(column, edit->at), edit->bytes, edit->len);
   if (edit->what == TEXT_ERASE) rope_delete(&text->rope, edit->pos, edit->len);
@@ -117,11 +136,27 @@ static void note_anchors(struct text *text, uint32_t rank, uint32_t gone, struct
   if (!n->is_lost) n->list[n->count++] = (struct anchor_note){rank, gone, text->marked, anchor};
 }
 
+/* Whether text from `at` of the column on can be one insertion with what waits, behind which it is inserted.  It lies elsewhere
+ * when what was typed before it was taken back. */
+static bool joins(struct text *text, uint32_t at, uint32_t bytes) {
+  struct text_edit *last = &text->last;
+  bool is_next = at == last->at + (last->bytes - text->part_bytes);
+  if (is_next && !text->part_count) return true;
+  /* What waited when the change was opened must not change then. */
+  if (text->before.what || last->bytes + (uint64_t)bytes > TEXT_GATHERED) return false;
+  if (is_next) return true;
+  if (text->part_count == TEXT_PARTS) return false;
+  text->parts[text->part_count++] = (struct text_part){last->at, last->bytes - text->part_bytes};
+  text->part_bytes = last->bytes;
+  last->at = at;
+  return true;
+}
+
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                 uint32_t bytes) {
   struct text_edit *last = &text->last;
   if (ready_to_note(text, column)) return DUNLIN_ENOMEM;
-  if (last->what == TEXT_INSERT && pos == last->pos + last->len && at == last->at + last->bytes) {
+  if (last->what == TEXT_INSERT && pos == last->pos + last->len && joins(text, at, bytes)) {
     last->len += len;
     last->bytes += bytes;
   } else {
@@ -135,19 +170,28 @@ int text_insert(struct text *text, const struct column *column, uint32_t pos, ui
   return 0;
 }
 
+/* Where nothing is left of the last piece of an insertion, the one before it is the last. */
+static void drop_empty(struct text *text) {
+  while (text->part_count && text->last.bytes <= text->part_bytes) {
+    const struct text_part *part = &text->parts[--text->part_count];
+    text->last.at = part->at;
+    text->part_bytes -= part->bytes;
+  }
+}
+
 /* Takes the characters just inserted back, when it is their end that is erased and they have not reached the rope. */
 static bool erase_inserted(struct text *text, const struct column *column, uint32_t pos, uint32_t len) {
   struct text_edit *last = &text->last;
   uint32_t keep = text->before.what ? text->before.len : 0;
   if (last->what != TEXT_INSERT || pos + len != last->pos + last->len || pos < last->pos + keep) return false;
-  if (last->bytes == last->len) {
-    last->bytes -= len;
-  } else {
-    const uint8_t *start = column_at(column, last->at);
-    for (uint32_t i = 0; i < len; i++) do
-        last->bytes--;
-      while ((start[last->bytes] & 0xc0u) == 0x80u);
+  bool ascii = last->bytes == last->len;
+  if (ascii) last->bytes -= len;
+  for (uint32_t i = 0; i < len && !ascii; i++) {
+    do last->bytes--;
+    while ((*column_at(column, last->at + (last->bytes - text->part_bytes)) & 0xc0u) == 0x80u);
+    drop_empty(text);
   }
+  drop_empty(text);
   last->len -= len;
   if (!last->len) last->what = TEXT_NOTHING;
   return true;
@@ -236,6 +280,7 @@ static void forget_notes(struct text *text) {
 void text_revert(struct text *text, const struct column *column) {
   (void)column;
   text->last = text->before; /* nothing, when it is in the rope */
+  if (!text->before.what) text->part_count = text->part_bytes = 0;
   while (text->undo_count) {
     struct text_undo *u = &text->undos[--text->undo_count];
     if (!u->bytes) {
@@ -379,7 +424,8 @@ void text_each(const struct text *text, const struct column *column,
   }
   size_t front = rope_measure(&text->rope, 0, last->pos), gap = 0;
   each_piece(&text->rope, 0, front, each, ctx);
-  if (last->what == TEXT_INSERT) each(ctx, column_at(column, last->at), last->bytes);
+  for (uint32_t i = 0; i < text->part_count; i++) each(ctx, column_at(column, text->parts[i].at), text->parts[i].bytes);
+  if (last->what == TEXT_INSERT) each(ctx, column_at(column, last->at), last->bytes - text->part_bytes);
   else gap = rope_measure(&text->rope, last->pos, last->len);
   each_piece(&text->rope, last->pos + (last->what == TEXT_ERASE ? last->len : 0), all - front - gap, each, ctx);
 }

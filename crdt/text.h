@@ -17,6 +17,12 @@ struct text_edit {
   uint32_t at, bytes; /* of an insertion: in the text column */
 };
 
+/* A piece of the text column. */
+struct text_part {
+  uint32_t at, bytes;
+};
+enum { TEXT_PARTS = 6, TEXT_GATHERED = 512 /* bytes of an insertion in pieces, at most */ };
+
 /* An edit of the rope by the open change. */
 struct text_undo {
   uint32_t pos, len, bytes; /* bytes of what was erased lie in `erased`; 0: it was inserted */
@@ -37,7 +43,11 @@ struct anchor_notes {
 
 struct text {
   struct rope rope;
-  struct text_edit last;  /* not in the rope yet */
+  struct text_edit last; /* not in the rope yet */
+  /* Of an insertion where something was taken back in between: what comes before the piece that `last.at` begins, and how many of
+   * last.bytes that is. */
+  struct text_part parts[TEXT_PARTS];
+  uint32_t part_count, part_bytes;
   uint32_t size, anchors; /* with it; anchors count in both */
   uint32_t edits;         /* counts edits of a text with anchors */
   bool is_open;
@@ -60,6 +70,11 @@ int text_insert(struct text *text, const struct column *column, uint32_t pos, ui
                 uint32_t bytes);
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len);
 int text_anchor(struct text *text, const struct column *column, uint32_t pos, struct rope_anchor anchor);
+
+/* Whether the insertion that waits may have `bytes` more. */
+static inline bool text_may_grow(const struct text *text, size_t bytes) {
+  return !text->part_count || text->last.bytes + bytes <= TEXT_GATHERED;
+}
 
 /* Brings all edits into the rope.  DUNLIN_ENOMEM. */
 int text_flush(struct text *text, const struct column *column);

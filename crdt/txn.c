@@ -513,7 +513,7 @@ static bool type_on(dunlin_doc *doc, dunlin_obj text, size_t index, const char *
   if (!t || doc->open.row_container != text.index || row->kind != OP_TEXT_INSERT || index != row->a + row->len)
     return false;
   if (t->last.what != TEXT_INSERT || !len || !utf8 || len > most || len > column->cap - column->len ||
-      doc->open.index > DUNLIN_MAX_DELTA_OPS - most)
+      !text_may_grow(t, len) || doc->open.index > DUNLIN_MAX_DELTA_OPS - most)
     return false; /* an edit that waits, and is of the row's kind, ends where the row and the column do */
   uint8_t *to = column->data + column->len;
   size_t scalars = 1;
