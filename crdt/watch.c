@@ -38,7 +38,8 @@ static uint32_t node_make(struct watch *w, uint32_t parent, struct dunlin_bytes 
   if (ENV_GROW(w->env, w->nodes, w->node_cap, w->names.count + 1)) return NODE_NONE;
   node = map_entry_of(&w->names, name, 0);
   if (node == UINT32_MAX) return NODE_NONE;
-  w->nodes[node] = (struct watch_node){WATCHER_NONE, NODE_NONE, NODE_NONE};
+  w->nodes[node] = (struct watch_node){WATCHER_NONE, NODE_NONE, NODE_NONE, 0};
+  w->unused++;
   if (parent == NODE_NONE) return node;
   w->nodes[node].sibling = w->nodes[parent].child;
   w->nodes[parent].child = node;
@@ -57,6 +58,57 @@ static int node_of(struct watch *w, uint32_t base, struct dunlin_bytes path, uin
     *out = node_make(w, *out, (struct dunlin_bytes){token.text, token.len});
   }
   return *out == NODE_NONE ? DUNLIN_ENOMEM : 0;
+}
+
+static uint32_t node_parent(const struct watch *w, uint32_t node) {
+  return get_be32(map_key(&w->names.entries[node]).data);
+}
+
+static void node_use(struct watch *w, uint32_t node) {
+  for (; node != NODE_NONE; node = node_parent(w, node)) w->unused -= !w->nodes[node].uses++;
+}
+
+/* Copies the nodes that are used, in their order, parents first; `numbers`: what they are then. */
+static bool copy_used(const struct watch *w, struct watch *to, uint32_t *numbers) {
+  for (uint32_t i = 0; i < w->names.count; i++) {
+    if (!w->nodes[i].uses) continue;
+    struct dunlin_bytes name = map_key(&w->names.entries[i]);
+    uint32_t parent = node_parent(w, i);
+    struct dunlin_bytes token = {(const uint8_t *)name.data + 4, name.len - 4};
+    uint32_t node = node_make(to, parent == NODE_NONE ? NODE_NONE : numbers[parent], token);
+    if (node == NODE_NONE) return false;
+    to->nodes[node].watcher = w->nodes[i].watcher;
+    to->nodes[node].uses = w->nodes[i].uses;
+    numbers[i] = node;
+  }
+  return true;
+}
+
+/* Drops nodes that nobody uses any more, when they are most.  Without memory they stay. */
+static void unused_drop(struct watch *w) {
+  enum { few = 16 };
+  size_t count = w->names.count;
+  if (w->unused < few || w->unused <= count / 2) return;
+  struct watch fresh = {.env = w->env};
+  map_init(&fresh.names, w->env, w->names.seed);
+  uint32_t *numbers = env_calloc(w->env, count, sizeof *numbers);
+  bool copied = numbers && copy_used(w, &fresh, numbers);
+  struct watch *gone = copied ? w : &fresh;
+  for (size_t i = 0; copied && i < w->watcher_count; i++)
+    if (w->watchers[i].is_live) w->watchers[i].node = numbers[w->watchers[i].node];
+  map_free(&gone->names);
+  ENV_FREE_ARRAY(w->env, gone->nodes, gone->node_cap);
+  ENV_FREE_ARRAY(w->env, numbers, count);
+  if (!copied) return;
+  w->names = fresh.names;
+  w->nodes = fresh.nodes;
+  w->node_cap = fresh.node_cap;
+  w->unused = 0;
+}
+
+static void node_leave(struct watch *w, uint32_t node) {
+  for (; node != NODE_NONE; node = node_parent(w, node)) w->unused += !--w->nodes[node].uses;
+  unused_drop(w);
 }
 
 /* ---- Watching ----------------------------------------------------------------------------------------------- */
@@ -85,11 +137,13 @@ int dunlin_watch(dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes path, uin
   if (!error && at >= INT32_MAX) error = DUNLIN_ELIMIT;
   if (!error && ENV_GROW(doc->env, w->watchers, w->watcher_cap, at + 1)) error = DUNLIN_ENOMEM;
   if (error) {
-    if (!w->live) watch_free(doc);
+    if (w->live) unused_drop(w);
+    else watch_free(doc);
     return error;
   }
   w->watchers[at] = (struct watcher){true, node, w->nodes[node].watcher, tag};
   w->nodes[node].watcher = at;
+  node_use(w, node);
   if (at == w->watcher_count) w->watcher_count++;
   w->live++;
   return (int)at;
@@ -110,6 +164,7 @@ void dunlin_unwatch(dunlin_doc *doc, int watch) {
   while (*link != (uint32_t)watch) link = &w->watchers[*link].next;
   *link = w->watchers[watch].next;
   w->watchers[watch].is_live = false;
+  node_leave(w, w->watchers[watch].node);
   drop_untaken(w, (uint32_t)watch);
   if (--w->live) return;
   watch_clear(doc);

@@ -18,6 +18,7 @@ struct watcher {
 struct watch_node {
   uint32_t watcher;        /* the first */
   uint32_t child, sibling; /* NODE_NONE */
+  uint32_t uses;           /* watches here or below; 0: unused, until unused_drop() */
 };
 
 /* A register as it was at the last look. */
@@ -39,7 +40,7 @@ struct watch {
   const struct dunlin_env *env;
   struct map names; /* of nodes; an entry's number is the node's */
   struct watch_node *nodes;
-  size_t node_cap;
+  size_t node_cap, unused;
   struct watcher *watchers;
   size_t watcher_count, watcher_cap, live;
   uint32_t *noted; /* containers that have a note, or had one and are gone */

@@ -1,6 +1,7 @@
 /* Events: a mirror of the document that is kept up by them alone stays equal to it. */
 #include "test/crdt/mirror.h"
 #include "test/crdt/program.h"
+#include "test/fault/seeded.h"
 
 static void keep_up(struct mirror *mirror, dunlin_doc *doc) {
   mirror_follow(mirror, doc);
@@ -358,6 +359,49 @@ static void a_watch_may_end_while_events_are_taken(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* Views come and go: what is kept for those that are gone is not more than for those that are there. */
+static void ended_watches_leave_nothing(void **state) {
+  (void)state;
+  enum { views = 2000, kept = 3 };
+  struct seeded s;
+  seeded_init(&s, 1);
+  struct dunlin_id id = test_id(1);
+  dunlin_doc *doc;
+  int watches[kept] = {-1, -1, -1};
+  char path[64];
+  size_t early = 0, most = 0;
+  OK(dunlin_doc_new(&s.env, &id, NULL, &doc));
+  for (int i = 0; i < views; i++) {
+    if (i >= kept) dunlin_unwatch(doc, watches[i % kept]);
+    if (i % 2) FAILS(dunlin_watch(doc, DUNLIN_ROOT, dunlin_key("/a/path/with~5/an/error"), 0), DUNLIN_EPATH);
+    snprintf(path, sizeof path, "/items/%d/comments/%d", i, i);
+    watches[i % kept] = dunlin_watch(doc, DUNLIN_ROOT, dunlin_key(path), (uint64_t)i);
+    assert_true(watches[i % kept] >= 0);
+    size_t live = s.live;
+    if (i < 100 && early < live) early = live;
+    if (most < live) most = live;
+  }
+  assert_true(most <= early);
+  snprintf(path, sizeof path, "%d", views - 2); /* the nodes have got other numbers since */
+  OK(dunlin_begin(doc));
+  dunlin_obj obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("items"), DUNLIN_MAP);
+  char item[16];
+  snprintf(item, sizeof item, "%d", views - 2);
+  obj = dunlin_map_child(doc, obj, dunlin_key(item), DUNLIN_MAP);
+  obj = dunlin_map_child(doc, obj, dunlin_key("comments"), DUNLIN_MAP);
+  OK(dunlin_commit(doc, 0, NULL));
+  for (int i = 0; i < kept; i++) next(doc); /* that there are items now */
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, obj, dunlin_key(path), int_value(1)));
+  OK(dunlin_map_put(doc, obj, dunlin_key("nobody watches"), int_value(1)));
+  OK(dunlin_commit(doc, 0, NULL));
+  assert_int_equal(next(doc).tag, views - 2);
+  no_more(doc);
+  for (int i = 0; i < kept; i++) dunlin_unwatch(doc, watches[i]);
+  dunlin_doc_free(doc);
+  assert_int_equal(s.live, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(many_writes_are_one_event), cmocka_unit_test(nothing_changed_is_no_event),
@@ -365,7 +409,7 @@ int main(void) {
       cmocka_unit_test(void_changes_are_told),     cmocka_unit_test(marking_is_told),
       cmocka_unit_test(a_mirror_follows),          cmocka_unit_test(what_waits_is_told_when_voids_change),
       cmocka_unit_test(a_mark_that_goes_is_told),  cmocka_unit_test(a_watch_may_end_while_events_are_taken),
-      cmocka_unit_test(typing_on_is_told),
+      cmocka_unit_test(typing_on_is_told),         cmocka_unit_test(ended_watches_leave_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
