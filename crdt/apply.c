@@ -242,25 +242,39 @@ static int ready_sequence(dunlin_doc *doc, struct container *c, struct sequence 
   return s->walks ? ready_walker(doc, c, &s->walker) : 0;
 }
 
+/* Gets a text or list ready that shows all there is, when the open change goes on with the last change and so did that: false when there
+ * is more to find out. */
+static bool goes_on_with(const dunlin_doc *doc, const struct container *c, struct sequence *s) {
+  const struct tip *tip = s->tips + s->tip_count - 1;
+  if (!doc->graph.open.goes_on || s->shown != doc->graph.lvs || !s->tip_count || tip->lv + 1 != s->shown ||
+      tip->behind || c->void_from != LV_NONE || (c->kind == DUNLIN_TEXT && c->as.text->lost))
+    return false;
+  s->tip = s->tip_count - 1;
+  s->walks = s->waits = s->behind = false;
+  return true;
+}
+
 int container_touch(dunlin_doc *doc, uint32_t container) {
   struct container *c = doc->containers[container];
-  struct sequence *s = sequence_of(c);
   if (c->touched == doc->open.stamp) return 0;
-  bool known = s && tip_find(doc, c); /* then the version wrote to it */
-  if (!known && !container_seen(doc, container)) return DUNLIN_ENOENT;
-  int error = s ? prepare_sequence(doc, container, s) : 0;
-  if (error) return error;
+  struct sequence *s = sequence_of(c);
+  if (!s || !goes_on_with(doc, c, s)) {
+    bool known = s && tip_find(doc, c); /* then the version wrote to it */
+    if (!known && !container_seen(doc, container)) return DUNLIN_ENOENT;
+    int error = s ? prepare_sequence(doc, container, s) : 0;
+    if (error) return error;
+  }
   if (ENV_GROW(doc->env, doc->open.undos, doc->open.undo_cap, doc->open.undo_count + 2) ||
       ENV_GROW(doc->env, doc->open.touched, doc->open.touched_cap, doc->open.touched_count + 1))
     return DUNLIN_ENOMEM;
-  struct undo undo = {.what = UNDO_LOG,
-                      .container = container,
-                      .first = (uint32_t)c->log.count,
-                      .count = c->log.ops,
-                      .entry = c->void_from};
-  if (c->log.count) undo.run = c->log.runs[c->log.count - 1];
-  doc->open.undos[doc->open.undo_count++] = undo;
-  error = s ? ready_sequence(doc, c, s) : 0;
+  struct undo *undo = &doc->open.undos[doc->open.undo_count++];
+  undo->what = UNDO_LOG;
+  undo->container = container;
+  undo->first = (uint32_t)c->log.count;
+  undo->count = c->log.ops;
+  undo->entry = c->void_from;
+  if (c->log.count) undo->run = c->log.runs[c->log.count - 1];
+  int error = s ? ready_sequence(doc, c, s) : 0;
   if (error) return error;
   if (doc->open.is_void && c->void_from > doc->open.lv) c->void_from = doc->open.lv;
   if (doc->watch) watch_touch(doc, container);
@@ -586,20 +600,21 @@ static bool join_back(dunlin_doc *doc) {
 
 /* How many bytes a number takes in a change. */
 static uint32_t number_bytes(uint32_t v) {
-  return v < 0x80 ? 1 : v < 0x100 ? 2 : v < 0x10000 ? 3 : 5;
+  return 1u + (v >= 0x80) + (v >= 0x100) + 2u * (v >= 0x10000);
 }
 
 int close_row(dunlin_doc *doc) {
   struct oplog_row *row = &doc->open.row;
   uint32_t container = doc->open.row_container;
   if (!row->len) return 0;
-  while (join_back(doc)) {
-  }
-  if (ENV_GROW(doc->env, doc->owners, doc->owner_cap, doc->owner_count + 1)) return DUNLIN_ENOMEM;
+  if (row->kind == OP_DELETE)
+    while (join_back(doc)) {
+    }
+  bool is_other = !doc->owner_count || doc->owners[doc->owner_count - 1].container != container;
+  if (is_other && ENV_GROW(doc->env, doc->owners, doc->owner_cap, doc->owner_count + 1)) return DUNLIN_ENOMEM;
   int error = oplog_push(&doc->containers[container]->log, doc->env, row);
   if (error) return error;
-  if (!doc->owner_count || doc->owners[doc->owner_count - 1].container != container)
-    doc->owners[doc->owner_count++] = (struct owner){row->lv, container};
+  if (is_other) doc->owners[doc->owner_count++] = (struct owner){row->lv, container};
   doc->open.row_bytes += number_bytes(row->a) + number_bytes(row->len);
   row->len = 0;
   return 0;
@@ -642,11 +657,8 @@ int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made) {
 
 /* ---- The open change ---------------------------------------------------------------------------------------- */
 
-int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const struct dunlin_id *id) {
-  int error = docfile_need(doc, parents, count);
-  if (error) return error;
-  error = graph_open(&doc->graph, parents, count);
-  if (error) return error;
+/* The graph has opened it. */
+static void begin_open(dunlin_doc *doc, const struct dunlin_id *id) {
   struct open_change *o = &doc->open;
   o->is_open = true;
   o->is_local = o->is_void = o->is_prepared = false;
@@ -661,7 +673,19 @@ int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const st
   o->values_end = column_end(&doc->values);
   o->owner_count = doc->owner_count;
   o->maker_count = doc->maker_count;
-  return 0;
+}
+
+int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const struct dunlin_id *id) {
+  int error = docfile_need(doc, parents, count);
+  if (!error) error = graph_open(&doc->graph, parents, count);
+  if (!error) begin_open(doc, id);
+  return error;
+}
+
+bool open_change_next(dunlin_doc *doc) {
+  if (doc->file || !graph_open_next(&doc->graph, doc->actor)) return false;
+  begin_open(doc, NULL);
+  return true;
 }
 
 static void revert_log(dunlin_doc *doc, const struct undo *u) {

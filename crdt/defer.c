@@ -133,6 +133,11 @@ void tip_note(const dunlin_doc *doc, struct container *c, uint32_t size) {
   struct sequence *s = sequence_of(c);
   uint32_t last = newest_operation(&c->log);
   if (last == LV_NONE || last < doc->open.lv) return; /* it was only looked at */
+  struct tip tip = {doc->graph.lvs - 1, size & LV_LIMIT, s->behind};
+  if (s->tip + 1 == s->tip_count) {
+    s->tips[s->tip] = tip;
+    return;
+  }
   if (s->tip < s->tip_count) {
     s->tips[s->tip] = s->tips[s->tip_count - 1]; /* the tip moves on, and to the end, where it is found next time */
   } else if (s->tip_count == TIPS) {
@@ -140,5 +145,5 @@ void tip_note(const dunlin_doc *doc, struct container *c, uint32_t size) {
   } else {
     s->tip_count++;
   }
-  s->tips[s->tip_count - 1] = (struct tip){doc->graph.lvs - 1, size & LV_LIMIT, s->behind};
+  s->tips[s->tip_count - 1] = tip;
 }

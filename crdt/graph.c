@@ -301,6 +301,7 @@ int graph_open(struct graph *g, const uint32_t *parents, size_t count) {
   g->open.parent_count = count;
   g->open.lamport = (uint32_t)lamport;
   g->open.is_open = true;
+  g->open.goes_on = false;
   g->open.builds_on_all = are_all_heads(g, parents, count);
   g->open.unseen_known = sees_alike(g, parents, count);
   memset(&g->open.id, 0, sizeof g->open.id);
@@ -312,6 +313,25 @@ int graph_open(struct graph *g, const uint32_t *parents, size_t count) {
   g->open.critical = graph_critical_open(g);
   g->open.error = 0;
   return 0;
+}
+
+bool graph_open_next(struct graph *g, uint32_t actor) {
+  uint32_t number = g->actors[actor].changes;
+  if (g->head_count != 1 || !g->open.parent_cap || !graph_goes_on(g, number)) return false;
+  const struct graph_run *last = &g->runs[g->run_count - 1];
+  if (last->actor != actor) return false;
+  g->open.is_open = g->open.goes_on = g->open.builds_on_all = g->open.unseen_known = true;
+  g->open.parents[0] = g->lvs - 1;
+  g->open.parent_count = 1;
+  g->open.actor = actor;
+  g->open.number = number;
+  g->open.lamport = last->lamport + (g->changes - last->change);
+  g->open.time = 0;
+  g->open.critical = g->lvs;
+  g->open.error = 0;
+  g->unseen.count = 0;
+  memset(&g->open.id, 0, sizeof g->open.id);
+  return true;
 }
 
 void graph_abandon(struct graph *g) {
@@ -501,6 +521,7 @@ static bool goes_on(const struct graph *g) {
 
 int graph_reserve(struct graph *g, uint32_t length) {
   if (length > LV_LIMIT - g->lvs) return DUNLIN_ELIMIT;
+  if (g->open.goes_on) return graph_reserve_next(g);
   struct graph_actor *a = &g->actors[g->open.actor];
   return ENV_GROW(g->env, g->runs, g->run_cap, g->run_count + 1) ||
                  ENV_GROW(g->env, g->parents, g->parent_cap, g->parent_used + g->open.parent_count + 2) ||
@@ -596,6 +617,11 @@ static void note_change(struct graph *g, uint32_t length, int64_t time) {
 int graph_settle(struct graph *g, uint32_t length) {
   int error = graph_reserve(g, length);
   if (error) return error;
+  if (g->open.goes_on) {
+    graph_settle_next(g, length, g->open.time);
+    g->open.is_open = false;
+    return 0;
+  }
   note_change(g, length, g->open.time);
   settle(g, 1, length);
   return 0;

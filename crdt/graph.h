@@ -85,6 +85,7 @@ struct graph {
   size_t critical_count, critical_cap;
   struct {
     bool is_open, builds_on_all; /* whether the parents are all heads */
+    bool goes_on;                /* graph_open_next() */
     uint32_t actor, number, lamport;
     int64_t time;
     uint32_t *parents;
@@ -128,6 +129,9 @@ uint32_t graph_actor_find(const struct graph *graph, const struct dunlin_actor *
 /* Opens a change on the parents, given by LVs (in any order; copied).  Its number is the caller's to set in graph->open before
  * graph_settle(), and so is the actor.  DUNLIN_ENOMEM. */
 int graph_open(struct graph *graph, const uint32_t *parents, size_t count);
+/* The same on all heads with actor, number and time, when these are one change and the actor's last one: what is written mostly goes on
+ * with what was.  False: it is not so, and nothing has happened. */
+bool graph_open_next(struct graph *graph, uint32_t actor);
 void graph_abandon(struct graph *graph);
 /* Makes the open change, of `length` operations, part of the graph.  DUNLIN_ENOMEM, DUNLIN_ELIMIT. */
 int graph_settle(struct graph *graph, uint32_t length);

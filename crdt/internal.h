@@ -232,6 +232,9 @@ struct dunlin_doc {
 
 /* Opens a change on these parents.  DUNLIN_ENOMEM, DUNLIN_ELIMIT.  Actor, number and time are set in graph.open by the caller. */
 int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const struct dunlin_id *id);
+/* The same on all heads for a change by the document's own actor, number and time with it, when it goes on with the last change and nothing
+ * has to be looked up for that.  False: nothing has happened. */
+bool open_change_next(dunlin_doc *doc);
 /* Applies one operation to it, and gives the container that it made or touched.  DUNLIN_ERANGE, DUNLIN_EKIND, DUNLIN_ENOENT,
  * DUNLIN_ELIMIT: invalid; DUNLIN_ENOMEM.  After an error the whole change is to be reverted. */
 int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made);

@@ -35,7 +35,10 @@ static int before_begin(dunlin_doc *doc) {
 int dunlin_begin(dunlin_doc *doc) {
   int error = before_begin(doc);
   if (error) return error;
-  return begin(doc, doc->graph.heads, doc->graph.head_count);
+  if (!open_change_next(doc)) return begin(doc, doc->graph.heads, doc->graph.head_count);
+  doc->open.is_local = true;
+  doc->txn_error = 0;
+  return 0;
 }
 
 int dunlin_begin_at(dunlin_doc *doc, const struct dunlin_id *heads, size_t count) {
@@ -326,7 +329,7 @@ static int map_child(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, e
   uint32_t child = seen_child(doc, entry, kind);
   if (child != IDMAP_NONE) {
     out->index = child;
-    if (!distinct_at(doc, &entry->reg, 1)) return 0;
+    if (entry->reg.count == 1 || !distinct_at(doc, &entry->reg, 1)) return 0;
     op.number = doc->containers[child]->generation;
     return perform(doc, &op, out);
   }
