@@ -9,11 +9,16 @@
  *   hash     of the document's state
  *   saved    its compact form, nothing compressed
  *   packed   the same, compressed, where that makes it shorter
+ *   cursor   the id of a text or list; a cursor; where it is, or "malformed", "absent" (its version) or "beyond" (its place)
  *
  * Without an argument it writes documents through the public interface and prints them.  TEST_SEED and TEST_RUNS say which random programs.
- * With the argument "apply" it reads vectors from its input, takes `name`, `document` and `delta` from there, and prints what became of them.
+ * With the argument "apply" it reads vectors from its input, takes `name`, `document`, `delta` and `cursor` from there, and prints what became of them.
  * With the argument "load" it takes `name` and `file`, a compact form that may be damaged, and prints `result`, and of what was opened `change`
  * and `hash`. */
+#include <dunlin/cursor.h>
+#include <dunlin/history.h>
+
+#include "crdt/internal.h"
 #include "test/format/scenes.h"
 
 static void print_hex(const char *word, const void *data, size_t len) {
@@ -41,12 +46,20 @@ static void print_changes(const dunlin_doc *doc) {
   free(ids);
 }
 
+struct cursor_bytes {
+  struct container_id container;
+  uint8_t bytes[DUNLIN_CURSOR_BYTES + 1];
+  size_t len;
+};
+
 /* What a vector has come to so far. */
 struct outcome {
   dunlin_doc *doc;
   struct dunlin_id id;
   const char *result;
   size_t refused;
+  struct cursor_bytes cursors[200];
+  size_t cursor_count;
 };
 
 static const struct dunlin_actor reader = {"nobody"};
@@ -111,6 +124,27 @@ static void check_given_out(const struct outcome *o, size_t saved) {
   dunlin_doc_free(again);
 }
 
+static void print_bytes(const void *data, size_t len) {
+  for (size_t i = 0; i < len; i++) printf("%02x", ((const uint8_t *)data)[i]);
+}
+
+static void print_cursor(const dunlin_doc *doc, const struct cursor_bytes *c) {
+  struct dunlin_cursor cursor;
+  size_t at;
+  printf("cursor ");
+  print_bytes(&c->container, sizeof c->container);
+  putchar(' ');
+  print_bytes(c->bytes, c->len);
+  uint32_t container = container_find(doc, &c->container);
+  assert_true(container != IDMAP_NONE);
+  int error = dunlin_cursor_load(c->bytes, c->len, &cursor);
+  if (!error) error = dunlin_cursor_at(doc, (dunlin_obj){.index = container}, &cursor, &at);
+  if (!error) printf(" %zu\n", at);
+  else if (error == DUNLIN_EFORMAT || error == DUNLIN_ENOENT || error == DUNLIN_ERANGE)
+    puts(error == DUNLIN_EFORMAT ? " malformed" : error == DUNLIN_ENOENT ? " absent" : " beyond");
+  else fail_msg("%s", dunlin_error_name(error));
+}
+
 static void end_vector(struct outcome *o) {
   struct dunlin_id hash;
   printf("result %s\n", o->result);
@@ -119,11 +153,51 @@ static void end_vector(struct outcome *o) {
   OK(dunlin_doc_hash(o->doc, &hash));
   print_hex("hash", &hash, sizeof hash);
   check_given_out(o, print_saved("saved", o->doc, plain_env(), SIZE_MAX));
+  for (size_t i = 0; i < o->cursor_count; i++) print_cursor(o->doc, &o->cursors[i]);
   dunlin_doc_free(o->doc);
   o->doc = NULL;
 }
 
 /* ---- From documents ----------------------------------------------------------------------------------------- */
+
+static void keep_cursor(struct outcome *o, const dunlin_doc *then, uint32_t container, struct rng *rng) {
+  struct dunlin_cursor cursor;
+  dunlin_obj obj = {.index = container};
+  size_t size =
+      then->containers[container]->kind == DUNLIN_TEXT ? dunlin_text_size(then, obj) : dunlin_list_size(then, obj);
+  struct cursor_bytes *c = &o->cursors[o->cursor_count];
+  c->container = then->containers[container]->id;
+  int error =
+      dunlin_cursor_make(then, obj, rng_below(rng, size + 1), rng_below(rng, 2) ? DUNLIN_RIGHT : DUNLIN_LEFT, &cursor);
+  if (error == DUNLIN_ELIMIT) return; /* too many heads */
+  OK(error);
+  c->len = dunlin_cursor_save(&cursor, c->bytes);
+  if (rng_chance(rng, 1, 8)) { /* a side, a place or a version that is not there; one byte too many */
+    size_t at = rng_below(rng, 4) ? rng_below(rng, rng_below(rng, 2) ? 6 : c->len) : c->len;
+    if (at == c->len) c->len++;
+    c->bytes[at] ^= (uint8_t)(1u << rng_below(rng, 8));
+  }
+  o->cursor_count++;
+}
+
+/* Cursors of some earlier versions, and of this one. */
+static void keep_cursors(struct outcome *o, const dunlin_doc *doc, struct rng *rng) {
+  enum { versions = 6 };
+  o->cursor_count = 0;
+  for (size_t i = 0; i < versions && dunlin_doc_changes(doc); i++) {
+    struct dunlin_actor actor = {"cursors"};
+    struct dunlin_change_info info;
+    dunlin_doc *then;
+    OK(dunlin_doc_change_at(doc, rng_below(rng, dunlin_doc_changes(doc)), &info));
+    if (i) OK(dunlin_doc_fork(doc, &info.id, 1, &actor, &then));
+    else OK(dunlin_doc_copy(doc, &actor, &then));
+    for (uint32_t k = 0; k < then->container_count && o->cursor_count < 60; k++) {
+      const struct container *c = then->containers[k];
+      if ((c->kind == DUNLIN_TEXT || c->kind == DUNLIN_LIST) && !c->unknown.count) keep_cursor(o, then, k, rng);
+    }
+    dunlin_doc_free(then);
+  }
+}
 
 /* The document as one delta, or as two of which the second comes first and waits when `half` heads are given. */
 static void print_document(const char *name, const dunlin_doc *doc, const struct dunlin_id *half, size_t heads,
@@ -141,6 +215,8 @@ static void print_document(const char *name, const dunlin_doc *doc, const struct
   OK(dunlin_doc_hash(doc, &expected));
   OK(dunlin_doc_hash(o.doc, &got));
   assert_memory_equal(&got, &expected, sizeof got);
+  struct rng rng = rng_of(dunlin_doc_changes(doc));
+  keep_cursors(&o, doc, &rng);
   end_vector(&o);
 }
 
@@ -224,6 +300,17 @@ static size_t from_hex(const char *hex, unsigned char *out) {
   return len;
 }
 
+static void read_cursor(struct outcome *o, char *line) {
+  struct cursor_bytes *c = &o->cursors[o->cursor_count++];
+  char *bytes = strchr(line, ' ');
+  assert_true(bytes && o->cursor_count <= sizeof o->cursors / sizeof *o->cursors);
+  *bytes++ = 0;
+  bytes[strcspn(bytes, " ")] = 0;
+  assert_true(strlen(line) == 2 * sizeof c->container && strlen(bytes) <= 2 * sizeof c->bytes);
+  from_hex(line, c->container.bytes);
+  c->len = from_hex(bytes, c->bytes);
+}
+
 static void apply_vectors(FILE *in) {
   struct outcome o = {0};
   char *line = NULL;
@@ -245,6 +332,8 @@ static void apply_vectors(FILE *in) {
       begin_vector(&o, &id);
     } else if (!strcmp(line, "delta")) {
       apply_delta(&o, bytes, from_hex(value, bytes));
+    } else if (!strcmp(line, "cursor")) {
+      read_cursor(&o, value);
     }
     free(bytes);
   }

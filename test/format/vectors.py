@@ -3,6 +3,7 @@
 import sys
 
 import agreement
+import cursor
 from delta import Newer, decode
 from msgpack import FormatError
 from state import Document
@@ -14,6 +15,7 @@ class Vector:
         self.document = b''
         self.deltas = []
         self.files = []  # (word, bytes): its compact forms
+        self.cursors = []  # (container, bytes)
         self.lines = [f'name {name}']  # all of it, as it was read
 
     def verdict(self):
@@ -40,6 +42,8 @@ def parse(text):
             vector.deltas.append(bytes.fromhex(value))
         elif word in ('saved', 'packed', 'file'):
             vector.files.append((word, bytes.fromhex(value)))
+        elif word == 'cursor':
+            vector.cursors.append(tuple(map(bytes.fromhex, value.split()[:2])))
     return vectors
 
 
@@ -69,6 +73,8 @@ def judge(vector):
     for word, file in vector.files:  # there is no second writer: what is read must be this document
         why = agreement.difference(file, document)
         lines.append(f'{word} {why or file.hex()}')
+    for container, data in vector.cursors:
+        lines.append(f'cursor {container.hex()} {data.hex()} {cursor.judge(document, container, data)}')
     return lines
 
 
