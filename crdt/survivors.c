@@ -82,30 +82,43 @@ static uint32_t merge(struct treap *t, uint32_t a, uint32_t b) {
   return first ? a : b;
 }
 
-/* The first `size` items of tree `at` become `*a`, the others `*b`. */
-static void split(struct treap *t, uint32_t at, uint32_t size, uint32_t *a, uint32_t *b) {
+/* What a node loses when it is cut. */
+struct rest {
+  uint32_t ord, len; /* 0: nothing */
+};
+
+/* The first `size` items of tree `at` become `*a`, the others `*b`, but for the rest of a node that is cut: down here its priority would
+ * not be below those above it. */
+static void split_nodes(struct treap *t, uint32_t at, uint32_t size, uint32_t *a, uint32_t *b, struct rest *rest) {
   *a = *b = 0;
   if (!at) return;
-  uint32_t left = t->nodes[at].left, right = t->nodes[at].right, rest;
+  uint32_t left = t->nodes[at].left, right = t->nodes[at].right, part;
   uint32_t before = size_of(t, left), len = len_of(t, at), all = size_of(t, at);
   if (size <= before) {
-    split(t, left, size, a, &rest);
-    t->nodes[at].left = rest;
-    t->nodes[at].size = all - size;
+    split_nodes(t, left, size, a, &part, rest);
+    t->nodes[at].left = part;
+    t->nodes[at].size = all - size - rest->len;
     *b = at;
   } else if (size >= before + len) {
-    split(t, right, size - before - len, &rest, b);
-    t->nodes[at].right = rest;
+    split_nodes(t, right, size - before - len, &part, b, rest);
+    t->nodes[at].right = part;
     t->nodes[at].size = size;
     *a = at;
   } else {
     uint32_t keep = size - before;
-    rest = new_node(t, t->nodes[at].ord + keep, len - keep);
+    *rest = (struct rest){t->nodes[at].ord + keep, len - keep};
     t->nodes[at].right = 0;
     t->nodes[at].size = size;
     *a = at;
-    *b = merge(t, rest, right);
+    *b = right;
   }
+}
+
+/* The first `size` items of tree `at` become `*a`, the others `*b`. */
+static void split(struct treap *t, uint32_t at, uint32_t size, uint32_t *a, uint32_t *b) {
+  struct rest rest = {0, 0};
+  split_nodes(t, at, size, a, b, &rest);
+  if (rest.len) *b = merge(t, new_node(t, rest.ord, rest.len), *b);
 }
 
 static bool is_anchor(const struct treap *t, uint32_t ord) {
