@@ -50,6 +50,7 @@ int dunlin_doc_new(const struct dunlin_env *env, const struct dunlin_id *id, con
   doc->container_ids.seed = doc->seed;
   buf_init(&doc->text.buf, env, UINT32_MAX);
   buf_init(&doc->values.buf, env, UINT32_MAX);
+  buf_init(&doc->saved_keys, env, UINT32_MAX);
   buf_init(&doc->bytes, env, SIZE_MAX / 2);
   buf_init(&doc->intake, env, DUNLIN_MAX_CHANGE + 64);
   struct dunlin_actor name;
@@ -93,6 +94,7 @@ void dunlin_doc_free(dunlin_doc *doc) {
   names_free(&doc->names);
   buf_free(&doc->text.buf);
   buf_free(&doc->values.buf);
+  buf_free(&doc->saved_keys);
   buf_free(&doc->bytes);
   buf_free(&doc->intake);
   ENV_FREE_ARRAY(env, doc->ordered, doc->ordered_cap);

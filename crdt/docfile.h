@@ -90,7 +90,7 @@ int docfile_write_gone(dunlin_doc *doc, struct buf *out);
 /* Finds out which characters of a text show, and where these stand in `in->shown`: `shown` of them, with the anchors of its state
  * between.  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
 int docfile_place_text(struct docfile_texts *in, struct docfile_text *text, const struct container *container,
-                       const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids, uint64_t seed,
+                       const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
                        uint32_t shown);
 /* Appends the characters of a run; those of one log come in order, all logs in that of the operations.  `*wide`: there are some that
  * are not ASCII. */
@@ -124,6 +124,14 @@ bool docfile_mark_is(const struct marks *marks, uint32_t i, uint32_t characters,
 /* Whether the marks of the state, in winner order, are the operations': DUNLIN_ECORRUPT, DUNLIN_ENOMEM. */
 int docfile_marks_agree(const struct marks *marks, const struct graph *graph, const struct oplog *log,
                         const struct column *values);
+
+/* Fills maps and lists; how many registers each container has is in file->shown.  docfile_registers.c */
+struct keys_in;
+int docfile_read_registers(dunlin_doc *doc, struct keys_in *names, struct mp_reader *r);
+/* A generation that no child is known to have yet; when the containers are named it becomes the real one. */
+static inline int64_t docfile_unproven(int64_t generation) {
+  return generation < 0 ? generation : -2 - generation;
+}
 
 /* A column of integers, to be read in step with others. */
 struct column_in {

@@ -333,7 +333,7 @@ static int read_values(const struct history *h, struct values_in *v, struct mp_r
   /* The keys of the state come first: they are the first thing in it. */
   int error = docfile_unpack(h->doc, DOCFILE_STATE, NULL, &state, &own);
   struct mp_reader in = mp_reader_of(error ? NULL : state, error ? 0 : h->file->sections[DOCFILE_STATE].raw);
-  if (!error) error = keys_read(&v->names, &in);
+  if (!error) error = keys_read(&v->names, &in, h->doc->saved_keys.len ? &h->doc->saved_keys : NULL);
   env_free(env, own, h->file->sections[DOCFILE_STATE].raw);
   return error ? error : values_read(v, env, r, counts);
 }
@@ -638,7 +638,7 @@ static int decode(struct history *h, const uint8_t *bytes) {
   for (uint32_t i = 0; !error && !plain && i < h->file->container_count; i++)
     if (h->doc->containers[i]->kind == DUNLIN_TEXT)
       error = docfile_place_text(&h->texts, &h->containers[i].text, h->doc->containers[i], &h->graph,
-                                 &h->containers[i].log, &h->voids, h->doc->seed, h->file->shown[i]);
+                                 &h->containers[i].log, &h->voids, h->file->shown[i]);
   if (!error && !plain && h->texts.shown_at != h->file->sections[DOCFILE_TEXT].raw) error = DUNLIN_EFORMAT;
   if (!error) error = fill_columns(h, &values, &r);
   values_in_free(&values);

@@ -101,33 +101,53 @@ void keys_in_init(struct keys_in *k, const struct dunlin_env *env) {
 /* Puts a key together from the one before and what is new.  Each has its longest beginning in common with the one before, and comes
  * behind it. */
 static int add_key(struct keys_in *k, size_t shared, size_t more, const uint8_t *rest, bool first) {
-  struct keys_in_key last = {.len = 0}, key = {.at = (uint32_t)k->bytes.len, .len = (uint16_t)(shared + more)};
-  if (!first) last = k->list[k->count - 1];
+  struct dunlin_bytes last = {NULL, 0};
+  struct keys_in_key key = {.at = (uint32_t)(k->given_len + k->bytes.len), .len = (uint16_t)(shared + more)};
+  if (!first) last = keys_get(k, k->count - 1);
+  const uint8_t *before = last.data;
   if (shared > last.len || shared + more > DUNLIN_MAX_KEY || (!first && !more)) return DUNLIN_EFORMAT;
-  if (shared < last.len && rest[0] <= k->bytes.data[last.at + shared]) return DUNLIN_EFORMAT;
-  uint8_t *at = buf_extend(&k->bytes, key.len);
+  if (shared < last.len && rest[0] <= before[shared]) return DUNLIN_EFORMAT;
+  uint8_t *at = buf_extend(&k->bytes, key.len); /* there is room: nothing moves */
   if (k->bytes.error) return k->bytes.error == DUNLIN_ELIMIT ? DUNLIN_EFORMAT : k->bytes.error;
-  if (shared) memcpy(at, k->bytes.data + last.at, shared);
+  if (shared) memcpy(at, before, shared);
   if (more) memcpy(at + shared, rest, more);
   if (key.len && !utf8_valid(at, key.len, NULL)) return DUNLIN_EFORMAT;
   k->list[k->count++] = key;
   return 0;
 }
 
-int keys_read(struct keys_in *k, struct mp_reader *r) {
+/* Makes room for the bytes of all keys at once. */
+static int reserve_bytes(struct keys_in *k, struct planes_in shared, struct planes_in more, struct mp_reader *r) {
+  uint64_t sum = 0;
+  while (shared.next < shared.count) sum += planes_take(&shared, r, DUNLIN_MAX_KEY + 1);
+  while (more.next < more.count) sum += planes_take(&more, r, DUNLIN_MAX_KEY + 1);
+  if (r->error || sum > k->bytes.max - k->bytes.len) return DUNLIN_EFORMAT;
+  size_t len = k->bytes.len;
+  buf_extend(&k->bytes, (size_t)sum);
+  k->bytes.len = len;
+  return k->bytes.error;
+}
+
+int keys_read(struct keys_in *k, struct mp_reader *r, const struct buf *given) {
   size_t left = (size_t)(r->end - r->at), count = (size_t)mp_read_uint(r, left); /* all but one have bytes */
   struct planes_in shared = planes_read(r, count ? count - 1 : 0), more = planes_read(r, count);
   if (r->error || k->count + count > UINT32_MAX / 2) return DUNLIN_EFORMAT;
   if (ENV_GROW(k->env, k->list, k->cap, k->count + count)) return DUNLIN_ENOMEM;
-  for (size_t i = 0; i < count; i++) {
+  int error = given ? 0 : reserve_bytes(k, shared, more, r);
+  for (size_t i = 0; !error && i < count; i++) {
     size_t first = !i ? 0 : (size_t)planes_take(&shared, r, DUNLIN_MAX_KEY + 1);
     size_t rest = (size_t)planes_take(&more, r, DUNLIN_MAX_KEY + 1);
     if (r->error || rest > (size_t)(r->end - r->at)) return DUNLIN_EFORMAT;
-    int error = add_key(k, first, rest, r->at, !i);
-    if (error) return error;
+    if (given) {
+      k->list[k->count++] = (struct keys_in_key){.at = (uint32_t)k->given_len, .len = (uint16_t)(first + rest)};
+      k->given_len += first + rest;
+    } else {
+      error = add_key(k, first, rest, r->at, !i);
+    }
     r->at += rest;
   }
-  return 0;
+  if (!error && given) k->given = given->data;
+  return error ? error : !given || k->given_len == given->len ? 0 : DUNLIN_EFORMAT;
 }
 
 bool keys_in_order(const struct keys_in *k, size_t from) {

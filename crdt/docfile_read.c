@@ -263,18 +263,13 @@ static int read_text(dunlin_doc *doc, uint32_t container, struct mp_reader *r, c
   return error;
 }
 
-/* A generation that no child is known to have yet; name_containers() makes it the real one. */
-static int64_t unproven(int64_t generation) {
-  return generation < 0 ? generation : -2 - generation;
-}
-
 /* Finds the key of a map's child.  A key's generation is that of its latest child. */
 static int find_key(const dunlin_doc *doc, struct container *c, uint32_t entry) {
   struct container *parent = doc->containers[c->parent];
   if (parent->kind != DUNLIN_MAP || parent->provisional || entry >= parent->as.map.count) return DUNLIN_EFORMAT;
   int64_t *highest = &parent->as.map.entries[entry].generation;
-  if (*highest < -1 && unproven(c->generation) == *highest) *highest = c->generation;
-  else if (*highest < -1 ? unproven(c->generation) < *highest : c->generation > *highest) return DUNLIN_EFORMAT;
+  if (*highest < -1 && docfile_unproven(c->generation) == *highest) *highest = c->generation;
+  else if (*highest < -1 ? docfile_unproven(c->generation) < *highest : c->generation > *highest) return DUNLIN_EFORMAT;
   c->entry = entry;
   return 0;
 }
@@ -336,182 +331,6 @@ static int read_contents(dunlin_doc *doc, struct mp_reader *r, const uint8_t *te
   return text != end || ops != doc->file->lvs ? DUNLIN_EFORMAT : r->error;
 }
 
-/* ---- Registers ---------------------------------------------------------------------------------------------- */
-
-/* What all registers of maps and lists have, column by column. */
-struct registers_in {
-  struct planes_in keys, generations, sizes, classes;
-  struct reg_write *writes;
-  size_t count, next;
-  struct keys_in *names;
-};
-
-/* How many registers there are, and how many of them have keys. */
-static size_t count_registers(const dunlin_doc *doc, size_t *keyed) {
-  size_t count = 0;
-  *keyed = 0;
-  for (size_t i = 0; i < doc->container_count; i++) {
-    enum dunlin_kind kind = doc->containers[i]->kind;
-    if (kind == DUNLIN_MAP) *keyed += doc->file->shown[i];
-    if (kind == DUNLIN_MAP || kind == DUNLIN_LIST) count += doc->file->shown[i];
-  }
-  return count;
-}
-
-/* How many writes the next register has, at most `most`. */
-static uint64_t take_size(struct planes_in *sizes, struct mp_reader *r, uint64_t most) {
-  uint64_t code = planes_take(sizes, r, most + 2), size = code < 2 ? 1 - code : code;
-  if (size > most) mp_fail(r);
-  return r->error ? 0 : size;
-}
-
-/* A write by its operation, and which of all writes it is. */
-struct placed_write {
-  uint32_t lv, at;
-};
-
-/* Sorts by LV, keeping the order of equal ones: by 11 bits at a time, from the lowest on; `other` is as long. */
-static struct placed_write *sort_writes(struct placed_write *list, struct placed_write *other, size_t count,
-                                        uint32_t below) {
-  enum { bits = 11, buckets = 1 << bits };
-  for (uint32_t shift = 0; shift < 32 && below >> shift; shift += bits) {
-    size_t starts[buckets + 1] = {0};
-    for (size_t i = 0; i < count; i++) starts[(list[i].lv >> shift & (buckets - 1)) + 1]++;
-    for (size_t i = 1; i < buckets; i++) starts[i] += starts[i - 1];
-    for (size_t i = 0; i < count; i++) other[starts[list[i].lv >> shift & (buckets - 1)]++] = list[i];
-    struct placed_write *sorted = other;
-    other = list;
-    list = sorted;
-  }
-  return list;
-}
-
-/* The slot of each write, for differences: that of its key, 0 in a list. */
-static void note_slots(const dunlin_doc *doc, struct registers_in in, uint32_t *slots, struct mp_reader *r) {
-  size_t at = 0;
-  for (size_t i = 0; i < doc->container_count; i++) {
-    bool map = doc->containers[i]->kind == DUNLIN_MAP;
-    if (!map && doc->containers[i]->kind != DUNLIN_LIST) continue;
-    uint64_t next = 0;
-    for (uint32_t k = doc->file->shown[i]; k && !r->error; k--) {
-      uint64_t key = map ? next + planes_take(&in.keys, r, in.names->count - next) : 0;
-      if (map && !r->error) in.names->list[key].used = true;
-      next = key + 1;
-      for (uint64_t n = take_size(&in.sizes, r, in.count - at); n && !r->error; n--)
-        slots[at++] = map ? (uint32_t)next : 0;
-    }
-  }
-  if (at != in.count || !keys_in_order(in.names, 0)) mp_fail(r);
-}
-
-static int take_values(dunlin_doc *doc, struct registers_in *in, const struct placed_write *order,
-                       const uint32_t *slots, struct mp_reader *r) {
-  struct scalars_in scalars;
-  int error = scalars_read(&scalars, doc->env, r, in->count, in->names->count + 1, true);
-  for (size_t i = 0; !error && !r->error && i < in->count; i++)
-    in->writes[order[i].at].value = scalars_take(&scalars, r, slots[order[i].at]);
-  if (!error) scalars_end(&scalars, r);
-  scalars_in_free(&scalars);
-  return error ? error : r->error;
-}
-
-/* All live writes; their values, which come in the order of their LVs. */
-static int read_writes(dunlin_doc *doc, struct registers_in *in, struct mp_reader *r) {
-  uint32_t lvs = doc->file->lvs;
-  struct diffs_in backs;
-  struct placed_write *lists = env_alloc(doc->env, 2 * in->count * sizeof *lists);
-  uint32_t *slots = env_alloc(doc->env, in->count * sizeof *slots);
-  int error = diffs_read(&backs, doc->env, r, in->count, 1);
-  in->classes = planes_read(r, in->count);
-  in->writes = env_calloc(doc->env, in->count, sizeof *in->writes);
-  if (!error && (!lists || !slots || !in->writes)) error = DUNLIN_ENOMEM;
-  for (size_t i = 0; !error && i < in->count; i++) {
-    uint64_t back = (uint64_t)diffs_take(&backs, r, 0);
-    if (back >= lvs) error = DUNLIN_EFORMAT;
-    in->writes[i].lv = lists[i].lv = (uint32_t)(lvs - 1 - back);
-    in->writes[i].class = (uint32_t)planes_take(&in->classes, r, (uint64_t)UINT32_MAX + 1);
-    lists[i].at = (uint32_t)i;
-  }
-  if (!error) note_slots(doc, *in, slots, r);
-  if (!error) error = r->error;
-  if (!error) error = take_values(doc, in, sort_writes(lists, lists + in->count, in->count, lvs), slots, r);
-  env_free(doc->env, lists, 2 * in->count * sizeof *lists);
-  env_free(doc->env, slots, in->count * sizeof *slots);
-  diffs_in_free(&backs);
-  return error;
-}
-
-static int fill_register(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct reg *reg,
-                         uint64_t writes) {
-  int error = 0;
-  for (; !error && writes; writes--) {
-    struct reg_write *write = &in->writes[in->next++];
-    if (write->value.kind == DUNLIN_MAP) { /* whatever it is */
-      uint32_t child = write->value.as.obj.index;
-      const struct container *c = child && child < doc->container_count ? doc->containers[child] : NULL;
-      if (!c || c->parent != container || c->kind < DUNLIN_MAP) return DUNLIN_EFORMAT;
-      write->value.kind = c->kind;
-    }
-    error = reg_append(reg, doc->env, write);
-  }
-  if (!error) error = reg_complete(reg, doc->env);
-  for (uint32_t k = 1; !error && k < reg->count; k++)
-    if (reg_at(reg, k - 1)->lv == reg_at(reg, k)->lv) error = DUNLIN_EFORMAT; /* twice */
-  return error;
-}
-
-static int fill_list(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct mp_reader *r) {
-  struct list *list = &doc->containers[container]->as.list->list;
-  int error = 0;
-  for (uint32_t i = 0; !error && i < doc->file->shown[container]; i++) {
-    uint64_t writes = take_size(&in->sizes, r, in->count - in->next);
-    error = writes ? list_reserve(list) : DUNLIN_EFORMAT;
-    if (error) break;
-    uint32_t element = list_new(list);
-    list_insert(list, i, element);
-    error = fill_register(doc, in, container, &list->elements[element], writes);
-  }
-  return error;
-}
-
-static int fill_map(dunlin_doc *doc, struct registers_in *in, uint32_t container, struct mp_reader *r) {
-  struct map *map = &doc->containers[container]->as.map;
-  size_t count = doc->file->shown[container];
-  uint64_t key = 0;
-  int error = map_reserve(map, count);
-  for (size_t i = 0; !error && i < count; i++, key++) {
-    key += planes_take(&in->keys, r, UINT64_MAX);
-    uint32_t entry = map_append(map, keys_get(in->names, key));
-    if (entry == UINT32_MAX) return DUNLIN_ENOMEM;
-    struct reg *reg = &map->entries[entry].reg;
-    map->entries[entry].generation = unproven((int64_t)planes_take(&in->generations, r, (uint64_t)UINT32_MAX + 2) - 1);
-    error = fill_register(doc, in, container, reg, take_size(&in->sizes, r, in->count - in->next));
-    map_changed(map, false, reg->count);
-    if (!reg->count && map->entries[entry].generation == -1) mp_fail(r); /* it says nothing */
-  }
-  return error;
-}
-
-static int read_registers(dunlin_doc *doc, struct keys_in *names, struct mp_reader *r) {
-  struct registers_in in = {.names = names};
-  size_t keyed, count = count_registers(doc, &keyed);
-  in.keys = planes_read(r, keyed);
-  in.generations = planes_read(r, keyed);
-  in.sizes = planes_read(r, count);
-  if (count > doc->file->lvs) mp_fail(r); /* each was written by an operation at least */
-  struct planes_in sizes = in.sizes;
-  for (size_t i = 0; i < count && !r->error; i++) in.count += take_size(&sizes, r, doc->file->lvs - in.count);
-  if (in.count > (size_t)(r->end - r->at)) mp_fail(r); /* of each there is a byte at least */
-  int error = r->error ? r->error : read_writes(doc, &in, r);
-  for (uint32_t i = 0; !error && i < doc->container_count; i++) {
-    if (doc->containers[i]->kind == DUNLIN_MAP) error = fill_map(doc, &in, i, r);
-    if (doc->containers[i]->kind == DUNLIN_LIST) error = fill_list(doc, &in, i, r);
-    if (!error) error = r->error;
-  }
-  ENV_FREE_ARRAY(doc->env, in.writes, in.count);
-  return error;
-}
-
 static int read_containers(dunlin_doc *doc, struct keys_in *keys, struct mp_reader *r, const uint8_t *text) {
   struct column_in in = docfile_column(r);
   size_t count = in.count / 4 + 1;
@@ -527,7 +346,7 @@ static int read_containers(dunlin_doc *doc, struct keys_in *keys, struct mp_read
   file->ops = env_calloc(doc->env, count, sizeof *file->ops);
   if (!file->shown || !file->ops) return DUNLIN_ENOMEM;
   error = read_contents(doc, r, text);
-  if (!error) error = read_registers(doc, keys, r);
+  if (!error) error = docfile_read_registers(doc, keys, r);
   if (!error) error = mp_end(r);
   struct mp_reader names = mp_reader_of(ids.data, ids.len);
   return error ? error : name_containers(doc, &names);
@@ -542,12 +361,18 @@ static int read_state(dunlin_doc *doc) {
   if (!error) error = docfile_unpack(doc, DOCFILE_STATE, NULL, &state, &own_state);
   struct mp_reader r = mp_reader_of(error ? NULL : state, error ? 0 : places[DOCFILE_STATE].raw);
   keys_in_init(&keys, doc->env);
-  if (!error) error = keys_read(&keys, &r);
+  if (!error) error = keys_read(&keys, &r, NULL);
   if (!error) error = read_actors(doc, &r);
   if (!error) error = read_totals(doc, &r);
   if (!error) error = read_heads(doc, &r);
   if (!error) error = read_voids(doc, &r);
   if (!error) error = read_containers(doc, &keys, &r, text);
+  bool far = false;
+  for (size_t i = 0; i < keys.count; i++) far |= keys.list[i].len > KEY_NEAR;
+  if (far) { /* the maps' keys lie there */
+    doc->saved_keys = keys.bytes;
+    keys.bytes = (struct buf){.env = doc->env};
+  }
   keys_in_free(&keys);
   doc->text.base = doc->file->text_bytes;
   doc->values.base = doc->file->values_bytes;

@@ -50,7 +50,8 @@ int docfile_write_gone(dunlin_doc *doc, struct buf *out) {
   for (size_t i = 0; !error && i < doc->container_count; i++) {
     const struct container *c = doc->containers[i];
     if (c->kind != DUNLIN_TEXT) continue;
-    error = survivors_find(&texts[i].shown, &doc->graph, &c->log, &doc->voids, doc->seed, NULL, NULL);
+    struct survivors_of of = {.graph = &doc->graph, .log = &c->log, .voids = &doc->voids, .to = doc->graph.lvs};
+    error = survivors_find(&texts[i].shown, &of);
   }
   if (!error) error = write_all(doc, texts, out);
   for (size_t i = 0; texts && i < doc->container_count; i++) survivors_free(&texts[i].shown, doc->env);
@@ -80,11 +81,12 @@ static int place(void *ctx, uint32_t ord, uint32_t len, uint32_t *at) {
 }
 
 int docfile_place_text(struct docfile_texts *in, struct docfile_text *text, const struct container *c,
-                       const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids, uint64_t seed,
+                       const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
                        uint32_t shown) {
   const struct marks *m = &c->as.text->marks;
   struct placing p = {.in = in, .marks = m, .log = log, .left = shown};
-  int error = survivors_find(&text->shown, graph, log, voids, seed, place, &p);
+  struct survivors_of of = {graph, log, voids, .to = graph->lvs, .ctx = &p, .see = place};
+  int error = survivors_find(&text->shown, &of);
   return error ? error : p.left || p.anchors != m->anchor_count ? DUNLIN_EFORMAT : 0;
 }
 

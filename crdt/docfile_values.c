@@ -334,7 +334,7 @@ void values_count(uint8_t kind, uint32_t operations, uint64_t counts[PARTS]) {
 
 int values_read(struct values_in *v, const struct dunlin_env *env, struct mp_reader *r, const uint64_t counts[PARTS]) {
   v->old = v->names.count;
-  int error = keys_read(&v->names, r);
+  int error = keys_read(&v->names, r, NULL);
   if (error) return error;
   v->keys = planes_read(r, counts[PART_KEY]);
   v->numbers = planes_read(r, counts[PART_NUMBER]);

@@ -128,14 +128,18 @@ struct keys_in {
     bool used;
   } * list;
   size_t count, cap;
-  struct buf bytes;
+  const uint8_t *given; /* the first bytes, put together before */
+  size_t given_len;
+  struct buf bytes; /* those after them */
 };
 void keys_in_init(struct keys_in *keys, const struct dunlin_env *env);
-/* Takes more keys out of `r`.  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
-int keys_read(struct keys_in *keys, struct mp_reader *r);
+/* Takes more keys out of `r`; `given`: their bytes, if they were read before (NULL).  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
+int keys_read(struct keys_in *keys, struct mp_reader *r, const struct buf *given);
 static inline struct dunlin_bytes keys_get(const struct keys_in *keys, uint64_t number) {
   const struct keys_in_key *key = &keys->list[number];
-  return (struct dunlin_bytes){key->len ? keys->bytes.data + key->at : NULL, key->len};
+  const uint8_t *at =
+      key->at < keys->given_len ? keys->given + key->at : keys->bytes.data + (key->at - keys->given_len);
+  return (struct dunlin_bytes){key->len ? at : NULL, key->len};
 }
 /* Whether each key from `from` on is used, and none of them is among those before it. */
 bool keys_in_order(const struct keys_in *keys, size_t from);

@@ -194,6 +194,7 @@ struct dunlin_doc {
   uint64_t stamp;        /* counts changes made, taken in and written out */
   struct graph graph;
   struct names names;
+  struct buf saved_keys; /* of maps that came from a file */
   struct column text, values;
   bool text_wide; /* there is text that is not ASCII */
   struct owner *owners;

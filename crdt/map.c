@@ -100,19 +100,28 @@ static uint8_t *key_room(struct map *map, size_t len) {
   return first->bytes + first->used - len;
 }
 
-uint32_t map_append(struct map *map, struct dunlin_bytes key) {
+/* `far`: where the bytes of a longer key lie for good; NULL: nowhere yet. */
+static uint32_t append(struct map *map, struct dunlin_bytes key, const uint8_t *far) {
   uint8_t near[KEY_NEAR];
   if (key.len && key.len <= KEY_NEAR)
     key.data = memcpy(near, key.data, key.len); /* it may lie in an entry, which moves */
   if (map->count >= UINT32_MAX - 1 || map_reserve(map, map->count + 1)) return UINT32_MAX;
   struct map_entry *entry = &map->entries[map->count];
-  uint8_t *copy = key.len > KEY_NEAR ? key_room(map, key.len) : entry->key.near.bytes;
-  if (!copy) return UINT32_MAX;
+  uint8_t *copy = key.len <= KEY_NEAR ? entry->key.near.bytes : far ? NULL : key_room(map, key.len);
+  if (!copy && !far) return UINT32_MAX;
   *entry = (struct map_entry){.key.len = (uint32_t)key.len, .generation = -1};
-  if (key.len) memcpy(copy, key.data, key.len);
-  if (key.len > KEY_NEAR) entry->key.far.bytes = copy;
+  if (copy && key.len) memcpy(copy, key.data, key.len);
+  if (key.len > KEY_NEAR) entry->key.far.bytes = copy ? copy : far;
   put_slot(map, hash_of(map, key), (uint32_t)map->count);
   return (uint32_t)map->count++;
+}
+
+uint32_t map_append(struct map *map, struct dunlin_bytes key) {
+  return append(map, key, NULL);
+}
+
+uint32_t map_append_kept(struct map *map, struct dunlin_bytes key) {
+  return append(map, key, key.data);
 }
 
 void map_changed(struct map *map, bool was_live, bool is_live) {

@@ -76,6 +76,8 @@ struct map_entry *map_find(const struct map *map, struct dunlin_bytes key);
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess);
 /* Adds a key that is not there. */
 uint32_t map_append(struct map *map, struct dunlin_bytes key); /* `key` may be part of another of this map */
+uint32_t map_append_kept(struct map *map,
+                         struct dunlin_bytes key); /* its bytes stay where they are for as long as the map */
 /* Makes room for so many entries in all.  DUNLIN_ENOMEM. */
 int map_reserve(struct map *map, size_t count);
 /* To be called when writes were added to or removed from a register of the map: whether it had any before, and now. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "crdt/mix.h"
-#include "crdt/walker.h"
 
 enum { NODES_OF_A_STEP = 3 }; /* what is inserted, and what is cut at both ends of what is erased */
 
@@ -22,7 +21,7 @@ static_assert(sizeof(struct node) == sizeof(struct survivor), "the one becomes t
 
 struct treap {
   const struct dunlin_env *env;
-  const struct oplog *log;
+  const struct survivors_of *of;
   uint64_t seed;
   struct node *nodes; /* from 1 on; 0 stands for nothing, and its size is 0 */
   size_t count, cap;
@@ -122,7 +121,7 @@ static void split(struct treap *t, uint32_t at, uint32_t size, uint32_t *a, uint
 }
 
 static bool is_anchor(const struct treap *t, uint32_t ord) {
-  return op_is_anchor(t->log->runs[oplog_by_ord(t->log, ord)].kind);
+  return op_is_anchor(t->of->log->runs[oplog_by_ord(t->of->log, ord)].kind);
 }
 
 /* Characters of operations that go on where those of the tree's last node end become part of that. */
@@ -160,38 +159,76 @@ static int erase(void *ctx, uint32_t pos, uint32_t len) {
   return 0;
 }
 
+static int move(void *ctx, uint32_t from, uint32_t to) {
+  struct treap *t = ctx;
+  uint32_t a, b, moved, size = size_of(t, t->root);
+  if (from >= size || to >= size) return DUNLIN_EFORMAT;
+  if (reserve(t)) return DUNLIN_ENOMEM;
+  split(t, t->root, from, &a, &b);
+  split(t, b, 1, &moved, &b);
+  split(t, merge(t, a, b), to, &a, &b);
+  t->root = merge(t, merge(t, a, moved), b);
+  return 0;
+}
+
+static int set(void *ctx, uint32_t pos, const struct op_run *run) {
+  struct treap *t = ctx;
+  uint32_t at = t->root;
+  if (pos >= size_of(t, at)) return DUNLIN_EFORMAT;
+  if (!t->of->set) return 0;
+  for (;;) {
+    uint32_t before = size_of(t, t->nodes[at].left), len = len_of(t, at);
+    if (pos >= before && pos < before + len) return t->of->set(t->of->ctx, run->lv, t->nodes[at].ord + (pos - before));
+    at = pos < before ? t->nodes[at].left : t->nodes[at].right;
+    if (pos >= before + len) pos -= before + len;
+  }
+}
+
 /* Operations that each build on the one before. */
 static int take_sequential(struct treap *t, uint32_t from, uint32_t to) {
   int error = 0;
-  for (size_t i = oplog_from(t->log, from); !error && i < t->log->count && t->log->runs[i].lv < to; i++) {
-    const struct op_run *run = &t->log->runs[i];
+  for (size_t i = oplog_from(t->of->log, from); !error && i < t->of->log->count && t->of->log->runs[i].lv < to; i++) {
+    const struct op_run *run = &t->of->log->runs[i];
     struct op_piece piece = op_piece(run, from, to);
     if (run->idle) continue;
-    error = run->kind == OP_DELETE ? erase(t, piece.a, piece.len) : insert(t, piece.a, run, piece.skipped, piece.len);
+    if (run->kind == OP_DELETE) error = erase(t, piece.a, piece.len);
+    else if (walker_is_set(run)) error = set(t, piece.a, run);
+    else error = insert(t, piece.a, run, piece.skipped, piece.len);
   }
   return error;
 }
 
 static int take_concurrent(struct treap *t, struct walker *w, uint32_t from, uint32_t to) {
-  struct walker_sink sink = {.ctx = t, .insert = insert, .erase = erase};
-  size_t first = oplog_from(t->log, from);
-  if (first == t->log->count || t->log->runs[first].lv >= to) return 0;
+  struct walker_sink sink = {t, insert, erase, move, set};
+  size_t first = oplog_from(t->of->log, from);
+  if (first == t->of->log->count || t->of->log->runs[first].lv >= to) return 0;
   int error = walker_start(w, from);
   return error ? error : walker_replay(w, to, &sink);
 }
 
-static int take_all(struct treap *t, const struct graph *g, const struct lv_ranges *voids) {
-  uint32_t at = 0, stop = voids->count ? voids->list[voids->count - 1].from : LV_NONE;
+/* Up to which LV the shortest way is open: void changes, and moves, are the walker's. */
+static uint32_t shortcuts_end(const struct survivors_of *of) {
+  uint32_t end = of->voids->count ? of->voids->list[of->voids->count - 1].from : LV_NONE;
+  for (size_t i = 0; of->values && i < of->log->count; i++)
+    if (of->log->runs[i].kind == OP_LIST_MOVE) return end < of->log->runs[i].lv ? end : of->log->runs[i].lv;
+  return end;
+}
+
+static int take_all(struct treap *t) {
+  const struct survivors_of *of = t->of;
+  const struct graph *g = of->graph;
+  uint32_t at = 0, stop = shortcuts_end(of);
   struct walker w;
   int error = 0;
-  walker_init(&w, g, t->log, voids, NULL);
+  if (stop > of->to) stop = of->to;
+  walker_init(&w, g, of->log, of->voids, of->values);
   for (size_t i = 0; !error && i < g->critical_count && g->critical[i].from < stop; i++) {
     uint32_t to = g->critical[i].to < stop ? g->critical[i].to : stop;
     error = take_concurrent(t, &w, at, g->critical[i].from);
     if (!error) error = take_sequential(t, g->critical[i].from, to);
     at = to;
   }
-  if (!error) error = take_concurrent(t, &w, at, g->lvs);
+  if (!error) error = take_concurrent(t, &w, at, of->to);
   walker_free(&w);
   return error;
 }
@@ -199,14 +236,14 @@ static int take_all(struct treap *t, const struct graph *g, const struct lv_rang
 /* ---- What is left ------------------------------------------------------------------------------------------- */
 
 /* Makes survivors of the nodes of a tree, each where it is. */
-static int see_all(struct treap *t, uint32_t root, survivors_see *see, void *ctx) {
+static int see_all(struct treap *t, uint32_t root) {
   if (!root) return 0;
   uint32_t left = t->nodes[root].left, right = t->nodes[root].right;
   struct survivor s = {.ord = t->nodes[root].ord, .len = len_of(t, root), .mark = SURVIVES};
-  int error = see_all(t, left, see, ctx);
-  if (!error && see) error = see(ctx, s.ord, s.len, &s.at);
+  int error = see_all(t, left);
+  if (!error && t->of->see) error = t->of->see(t->of->ctx, s.ord, s.len, &s.at);
   memcpy(&t->nodes[root], &s, sizeof s);
-  return error ? error : see_all(t, right, see, ctx);
+  return error ? error : see_all(t, right);
 }
 
 static int by_ord(const void *a, const void *b) {
@@ -223,15 +260,14 @@ static void sort(struct survivors *s, const struct treap *t) {
   s->count = count;
 }
 
-int survivors_find(struct survivors *out, const struct graph *graph, const struct oplog *log,
-                   const struct lv_ranges *voids, uint64_t seed, survivors_see *see, void *ctx) {
-  struct treap t = {.env = graph->env, .log = log, .seed = seed};
+int survivors_find(struct survivors *out, const struct survivors_of *of) {
+  struct treap t = {.env = of->graph->env, .of = of, .seed = of->graph->actor_ids.seed};
   *out = (struct survivors){0};
-  if (!log->count) return 0;
+  if (!of->log->count) return 0;
   if (reserve(&t)) return DUNLIN_ENOMEM;
   t.nodes[t.count++] = (struct node){0};
-  int error = take_all(&t, graph, voids);
-  if (!error) error = see_all(&t, t.root, see, ctx);
+  int error = take_all(&t);
+  if (!error) error = see_all(&t, t.root);
   if (error) {
     ENV_FREE_ARRAY(t.env, t.nodes, t.cap);
     return error;

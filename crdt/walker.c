@@ -79,11 +79,6 @@ static bool wins(void *ctx, uint32_t ord, uint32_t other) {
 
 /* ---- Writes to elements ------------------------------------------------------------------------------------- */
 
-/* Writing to an element neither makes nor moves one. */
-static bool is_set(const struct op_run *run) {
-  return run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_CHILD || run->kind == OP_LIST_SET_OVER;
-}
-
 static int reserve_set(struct walker *w, uint32_t ord) {
   size_t before = w->set_cap;
   int error = ENV_GROW(w->graph->env, w->sets, w->set_cap, (size_t)(ord - w->tracker.first_ord) / 8 + 1);
@@ -102,13 +97,13 @@ bool walker_seen(const struct walker *w, uint32_t lv) {
   if (lv < w->base) return true;
   const struct op_run *run = &w->log->runs[oplog_from(w->log, lv)];
   uint32_t at = run->ord - w->tracker.first_ord;
-  return !is_set(run) || w->sets[at / 8] & 1u << at % 8; /* who writes to an element has seen it made */
+  return !walker_is_set(run) || w->sets[at / 8] & 1u << at % 8; /* who writes to an element has seen it made */
 }
 
 /* ---- The prepare version ------------------------------------------------------------------------------------ */
 
 static int move_piece(struct walker *w, const struct op_run *run, struct op_piece piece, int by) {
-  uint32_t done = run->idle || is_set(run) ? piece.len : 0;
+  uint32_t done = run->idle || walker_is_set(run) ? piece.len : 0;
   if (done && !run->idle) move_set(w, piece.ord, by); /* sets are runs of one */
   while (done < piece.len) {
     int error = tracker_reserve(&w->tracker, piece.ord + piece.len);

@@ -41,6 +41,11 @@ struct walker {
   struct walk_plan plan;
 };
 
+/* Whether an operation writes to an element: it neither makes nor moves one. */
+static inline bool walker_is_set(const struct op_run *run) {
+  return run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_CHILD || run->kind == OP_LIST_SET_OVER;
+}
+
 void walker_init(struct walker *walker, const struct graph *graph, const struct oplog *log,
                  const struct lv_ranges *voids, const struct column *values);
 void walker_free(struct walker *walker);
