@@ -1,4 +1,5 @@
 /* Decoding the history that a document was opened without. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "crdt/docfile.h"
@@ -238,6 +239,18 @@ static bool kind_fits(const struct container *c, const struct op_run *run) {
   }
 }
 
+/* How many operations a stretch of a kind may have; what has effect. */
+static uint32_t longest(uint8_t kind) {
+  if (kind == OP_TEXT_INSERT || kind == OP_LIST_INSERT || kind == OP_DELETE) return DUNLIN_MAX_DELTA_OPS;
+  return kind == OP_MAP_SET ? OPLOG_MOST_VALUES : 1;
+}
+
+/* Long stretches are of one change: to find a place in one takes as much time as it is long. */
+static bool is_divided(const struct graph *g, const struct op_run *run) {
+  uint32_t most = run->kind == OP_LIST_INSERT ? OPLOG_MOST_VALUES : OPLOG_MOST;
+  return run->len > most && graph_change_at(g, run->lv) != graph_change_at(g, run->lv + run->len - 1);
+}
+
 /* Kinds and lengths; the indexes are read when it is known who made what. */
 static int read_log(struct history *h, uint32_t container, struct mp_reader *r) {
   const struct container *c = h->doc->containers[container];
@@ -254,7 +267,7 @@ static int read_log(struct history *h, uint32_t container, struct mp_reader *r) 
     if (!set_code(&run, docfile_take(&codes, r, CODE_OTHER + 4096)) || !kind_fits(c, &run)) mp_fail(r);
     if (run.idle && !(h->file->flags & FLAG_IDLE)) mp_fail(r); /* it was not replayed */
     if (!length || length > h->file->lvs - log->ops || ((run.kind & OP_CREATES) && length != 1)) mp_fail(r);
-    if (op_is_anchor(run.kind) && length != 1) mp_fail(r);
+    if (!run.idle && length > longest(run.kind)) mp_fail(r);
     if (r->error) return r->error;
     run.len = length & ((1u << 25) - 1);
     log->runs[log->count++] = run;
@@ -311,6 +324,7 @@ static int read_owners(struct history *h, struct mp_reader *r, struct column_in 
       if (c->next == c->log.count || c->log.runs[c->next].len > left) return DUNLIN_EFORMAT;
       struct op_run *run = &c->log.runs[c->next];
       run->lv = lv;
+      if (is_divided(&h->graph, run)) return DUNLIN_EFORMAT;
       lv += run->len;
       left -= run->len;
       c->next++;
@@ -509,14 +523,30 @@ static bool write_agrees(const struct history *h, uint32_t container, struct dun
   return low < made->count && made->lvs[low] == write->lv;
 }
 
+/* The values of a run, gone through in order: a row may have very many. */
+struct values_at {
+  const struct op_run *run;
+  uint32_t skipped;
+  struct mp_reader r;
+};
+
+static struct mp_reader value_at(const struct history *h, struct values_at *at, const struct op_run *run,
+                                 uint32_t skip) {
+  if (at->run != run || at->skipped > skip)
+    *at = (struct values_at){run, 0, mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at)};
+  for (; at->skipped < skip; at->skipped++)
+    for (int values = run->kind & OP_VALUES; values; values--) mp_skip(&at->r);
+  return at->r;
+}
+
 /* Likewise what an element of a list has. */
-static bool element_write_agrees(const struct history *h, uint32_t container, const struct reg_write *write) {
+static bool element_write_agrees(const struct history *h, uint32_t container, struct values_at *values,
+                                 const struct reg_write *write) {
   const struct oplog *log = &h->containers[container].log;
   size_t at = oplog_from(log, write->lv);
   if (at == log->count || log->runs[at].lv > write->lv || write->class) return false;
   const struct op_run *run = &log->runs[at];
-  struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
-  for (uint32_t skip = (uint32_t)(run->kind & OP_VALUES) * (write->lv - run->lv); skip; skip--) mp_skip(&r);
+  struct mp_reader r = value_at(h, values, run, write->lv - run->lv);
   if (run->kind == OP_LIST_INSERT || run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_OVER) {
     struct dunlin_value value = value_read(&r);
     return value_same(&value, &write->value);
@@ -527,15 +557,39 @@ static bool element_write_agrees(const struct history *h, uint32_t container, co
   return made->count && made->lvs[0] == write->lv;
 }
 
+static int writes_by_lv(const void *a, const void *b) {
+  const struct reg_write *x = *(const struct reg_write *const *)a, *y = *(const struct reg_write *const *)b;
+  return (x->lv > y->lv) - (x->lv < y->lv);
+}
+
+/* The writes of the file that a list has as live, in the order of the operations, as far as there is room: how many there are. */
+static size_t list_writes(const struct history *h, const struct list *list, const struct reg_write **out, size_t room) {
+  size_t count = 0;
+  for (uint32_t at = 0; at < list->size; at++) {
+    const struct reg *reg = &list->elements[list_get(list, at)];
+    for (uint32_t k = 0; k < reg->count; k++) {
+      if (reg_at(reg, k)->lv >= h->file->lvs) continue;
+      if (count < room) out[count] = reg_at(reg, k);
+      count++;
+    }
+  }
+  if (count && count == room) qsort(out, count, sizeof(const struct reg_write *), writes_by_lv);
+  return count;
+}
+
 /* What is written to a list hangs on which of its elements an index means, so all of it has to be found out again. */
 static int check_list_state(const struct history *h, uint32_t container) {
   const struct list *list = &h->doc->containers[container]->as.list->list;
-  for (uint32_t at = 0; at < list->size; at++) {
-    const struct reg *reg = &list->elements[list_get(list, at)];
-    for (uint32_t k = 0; k < reg->count; k++)
-      if (reg_at(reg, k)->lv < h->file->lvs && !element_write_agrees(h, container, reg_at(reg, k)))
-        return DUNLIN_ECORRUPT;
-  }
+  const struct dunlin_env *env = h->graph.env;
+  size_t count = list_writes(h, list, NULL, 0);
+  const struct reg_write **writes = env_calloc(env, count, sizeof(const struct reg_write *));
+  struct values_at values = {.run = NULL};
+  int error = writes ? 0 : DUNLIN_ENOMEM;
+  if (!error) list_writes(h, list, writes, count);
+  for (size_t i = 0; !error && i < count; i++)
+    if (!element_write_agrees(h, container, &values, writes[i])) error = DUNLIN_ECORRUPT;
+  env_free(env, (void *)writes, count * sizeof(const struct reg_write *));
+  if (error) return error;
   uint32_t shown = h->doc->containers[container]->as.list->sequence.shown;
   return list_agrees(list, &h->graph, &h->containers[container].log, &h->voids, &h->values, shown);
 }

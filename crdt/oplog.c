@@ -9,12 +9,11 @@ void oplog_free(struct oplog *log, const struct dunlin_env *env) {
 
 /* Whether the row can be part of the last run, which then is longer. */
 static bool goes_on(struct op_run *last, const struct oplog_row *row) {
-  enum { most = 1 << 20, most_values = 64 }; /* what has to be passed over to find one of its values */
   uint32_t a = row->a, len = last->len + row->len;
   if (last->kind != row->kind || last->idle != row->idle || last->lv + last->len != row->lv) return false;
   switch (row->kind) {
     case OP_DELETE:
-      if (len > most) return false;
+      if (len > OPLOG_MOST) return false;
       if (last->at != DIRECTION_BACKWARD && a == last->a) {
         last->at = DIRECTION_FORWARD;
       } else if (last->at != DIRECTION_FORWARD && a + (uint64_t)row->len == last->a) {
@@ -25,13 +24,13 @@ static bool goes_on(struct op_run *last, const struct oplog_row *row) {
       }
       break;
     case OP_TEXT_INSERT:
-      if (a != last->a + (uint64_t)last->len || len > most) return false;
+      if (a != last->a + (uint64_t)last->len || len > OPLOG_MOST) return false;
       break;
     case OP_LIST_INSERT:
-      if (a != last->a + (uint64_t)last->len || len > most_values) return false;
+      if (a != last->a + (uint64_t)last->len || len > OPLOG_MOST_VALUES) return false;
       break;
     case OP_MAP_SET:
-      if (a != last->a || len > most_values) return false;
+      if (a != last->a || len > OPLOG_MOST_VALUES) return false;
       break;
     default: return false;
   }

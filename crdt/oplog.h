@@ -12,6 +12,9 @@
 
 enum { DIRECTION_NONE, DIRECTION_FORWARD, DIRECTION_BACKWARD }; /* of deletions: in `at` */
 
+/* Rows join up to this: what has to be passed over to find one of the operations.  One row may be longer. */
+enum { OPLOG_MOST = 1 << 20, OPLOG_MOST_VALUES = 64 };
+
 struct op_run {
   uint32_t lv;
   uint32_t ord : 31, idle : 1; /* idle: of no effect, since this version does not know it or one that it builds on */

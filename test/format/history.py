@@ -45,6 +45,13 @@ class Stretch:
         return self.code in (3, 4)
 
 
+MOST = {form.INSERT: 64, form.PUT: 64, form.INSERT_TEXT: 1 << 20, form.DELETE: 1 << 20}  # a stretch of several changes
+
+
+def longest(kind):
+    return LIMIT if kind in (form.INSERT, form.INSERT_TEXT, form.DELETE) else MOST.get(kind, 1)
+
+
 class Piece:
     """What one change has of a stretch, as a row of it."""
 
@@ -190,6 +197,7 @@ class History:
         codes, indexes, lengths = fields.numbers(), fields.numbers(), fields.numbers()
         need(len(codes) == len(indexes) == len(lengths) and sum(lengths) == container.operations, 'a log of another length')
         stretches = [Stretch(code, length) for code, length in zip(codes, lengths)]
+        need(all(stretch.idle or stretch.length <= longest(stretch.kind) for stretch in stretches), 'a stretch that goes on too long')
         need(self.saved.flags & IDLE or not any(stretch.idle for stretch in stretches), 'operations without effect without the flag')
         return stretches, indexes
 
@@ -219,6 +227,8 @@ class History:
             stretch.a -= stretch.length
         need(0 <= stretch.a < 1 << 32, 'an index that cannot be')
         cursors[place] = stretch.a + (stretch.length if stretch.code == 0 else 0)
+        ends = made[change].first + made[change].length
+        need(stretch.length <= MOST.get(stretch.kind, LIMIT) or stretch.lv + stretch.length <= ends, 'a long stretch of several changes')
         skip = 0
         while skip < stretch.length:
             while made[change].first + made[change].length <= stretch.lv + skip:
