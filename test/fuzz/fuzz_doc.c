@@ -64,6 +64,17 @@ static void read_text(const dunlin_doc *doc, dunlin_obj text) {
   for (size_t i = 0; i < len; i++) scalars += (utf8[i] & 0xc0) != 0x80;
   CHECK(scalars == dunlin_text_size(doc, text));
   free(utf8);
+  struct dunlin_span span = {0};
+  for (size_t at = 0; at < scalars; at = span.to) {
+    CHECK(!dunlin_text_span(doc, text, at, &span) && span.from == at && span.to > at);
+    for (size_t i = 0; i < span.marks; i++) {
+      struct dunlin_bytes key;
+      struct dunlin_value value;
+      CHECK(!dunlin_text_span_mark(doc, text, at, i, &key, &value));
+      read_bytes(key);
+      if (value.kind == DUNLIN_STRING || value.kind == DUNLIN_BYTES) read_bytes(value.as.string);
+    }
+  }
 }
 
 static void read_offered(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind, unsigned depth) {
