@@ -245,9 +245,9 @@ static int ready_sequence(dunlin_doc *doc, struct container *c, struct sequence 
 /* Gets a text or list ready that shows all there is, when the open change goes on with the last change and so did that: false when there
  * is more to find out. */
 static bool goes_on_with(const dunlin_doc *doc, const struct container *c, struct sequence *s) {
-  const struct tip *tip = s->tips + s->tip_count - 1;
-  if (!doc->graph.open.goes_on || s->shown != doc->graph.lvs || !s->tip_count || tip->lv + 1 != s->shown ||
-      tip->behind || c->void_from != LV_NONE || (c->kind == DUNLIN_TEXT && c->as.text->lost))
+  if (!doc->graph.open.goes_on || s->shown != doc->graph.lvs || !s->tip_count) return false;
+  const struct tip *tip = &s->tips[s->tip_count - 1];
+  if (tip->lv + 1 != s->shown || tip->behind || c->void_from != LV_NONE || (c->kind == DUNLIN_TEXT && c->as.text->lost))
     return false;
   s->tip = s->tip_count - 1;
   s->walks = s->waits = s->behind = false;
