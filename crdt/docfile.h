@@ -31,6 +31,20 @@ static inline uint64_t docfile_most_lvs(uint64_t raw) {
   return DOCFILE_FREE_LVS + raw * DOCFILE_LVS_PER_BYTE;
 }
 
+/* A few bytes must not become very many: text and what is gone are held once, each byte of the others can take some forty.  With
+ * this, nothing under 1 KiB makes anybody ask for more than 16 MiB at once. */
+#define DOCFILE_FREE_RAW 65536u
+#define DOCFILE_TEXT_RATIO 16000u
+#define DOCFILE_RATIO 384u
+static inline bool docfile_ratio_is_fair(const size_t raw[4], const size_t packed[4]) {
+  uint64_t all = 0, heavy = (uint64_t)raw[1] + raw[2], bytes = 0;
+  for (int i = 0; i < 4; i++) {
+    all += raw[i];
+    bytes += packed[i];
+  }
+  return all <= DOCFILE_FREE_RAW + DOCFILE_TEXT_RATIO * bytes && heavy <= DOCFILE_FREE_RAW + DOCFILE_RATIO * bytes;
+}
+
 enum docfile_flag {
   FLAG_IDLE = 1, /* there are operations that have no effect, since a version did not know them */
   FLAG_PLAIN =

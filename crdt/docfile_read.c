@@ -7,21 +7,20 @@
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
-/* Where the sections lie.  No frame of zstd becomes more than 2^15 times as long. */
+/* Where the sections lie. */
 static int read_places(struct docfile *file, struct mp_reader *r) {
+  size_t raw[DOCFILE_SECTIONS], packed[DOCFILE_SECTIONS];
   for (int i = 0; i < DOCFILE_SECTIONS; i++) {
-    struct docfile_place *p = &file->sections[i];
-    p->raw = (size_t)mp_read_uint(r, DOCFILE_SECTION_MAX);
-    p->packed = (size_t)mp_read_uint(r, p->raw);
-    if (p->raw && p->raw / 32768 >= p->packed + 1) mp_fail(r);
+    raw[i] = (size_t)mp_read_uint(r, DOCFILE_SECTION_MAX);
+    packed[i] = (size_t)mp_read_uint(r, raw[i]);
   }
+  if (!docfile_ratio_is_fair(raw, packed)) mp_fail(r);
   size_t left = (size_t)(r->end - r->at);
   for (int i = 0; i < DOCFILE_SECTIONS; i++) {
-    struct docfile_place *p = &file->sections[i];
-    if (p->packed > left) mp_fail(r);
+    if (packed[i] > left) mp_fail(r);
     if (r->error) return r->error;
-    p->at = file->len - left;
-    left -= p->packed;
+    file->sections[i] = (struct docfile_place){file->len - left, packed[i], raw[i]};
+    left -= packed[i];
   }
   return left ? DUNLIN_EFORMAT : 0;
 }

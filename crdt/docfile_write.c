@@ -612,17 +612,35 @@ static int pack(struct writer *w, enum docfile_section section, struct buf *out)
   return error == DUNLIN_ERANGE ? out->error : error ? error : out->error;
 }
 
+/* Compresses all sections; but as many as must stay as they are, the shortest first. */
+static int pack_all(struct writer *w, struct buf packed[DOCFILE_SECTIONS]) {
+  size_t raw[DOCFILE_SECTIONS], lengths[DOCFILE_SECTIONS];
+  int error = 0;
+  for (int i = 0; !error && i < DOCFILE_SECTIONS; i++) {
+    error = w->sections[i].error ? w->sections[i].error : pack(w, (enum docfile_section)i, &packed[i]);
+    raw[i] = w->sections[i].len;
+    lengths[i] = packed[i].len;
+  }
+  while (!error && !docfile_ratio_is_fair(raw, lengths)) {
+    int least = -1;
+    for (int i = 0; i < DOCFILE_SECTIONS; i++)
+      if (lengths[i] < raw[i] && (least < 0 || raw[i] < raw[least])) least = i;
+    buf_clear(&packed[least]);
+    buf_append(&packed[least], w->sections[least].data, raw[least]);
+    lengths[least] = raw[least];
+    error = packed[least].error;
+  }
+  return error;
+}
+
 static int write_file(struct writer *w, struct buf *out) {
   const dunlin_doc *doc = w->doc;
   struct buf packed[DOCFILE_SECTIONS];
   uint64_t raw = 0;
   for (int i = 0; i < DOCFILE_SECTIONS; i++) raw += w->sections[i].len;
   int error = doc->graph.lvs > docfile_most_lvs(raw) || doc->graph.lvs >= DOCFILE_LVS ? DUNLIN_ELIMIT : 0;
-  for (int i = 0; i < DOCFILE_SECTIONS; i++) {
-    buf_init(&packed[i], doc->env, SIZE_MAX / 2);
-    if (w->sections[i].error) error = w->sections[i].error;
-    if (!error) error = pack(w, (enum docfile_section)i, &packed[i]);
-  }
+  for (int i = 0; i < DOCFILE_SECTIONS; i++) buf_init(&packed[i], doc->env, SIZE_MAX / 2);
+  if (!error) error = pack_all(w, packed);
   buf_append(out, DOCFILE_MAGIC, sizeof DOCFILE_MAGIC - 1);
   mp_write_uint(out, DOCFILE_VERSION);
   mp_write_bin(out, doc->id.bytes, sizeof doc->id.bytes);

@@ -18,6 +18,10 @@ IDLE, PLAIN = 1, 2  # flags
 NO_ID, LISTED, KEYED = 0, 1, 2  # places
 
 
+def is_fair(raw, packed):
+    return sum(raw) <= 65536 + 16000 * sum(packed) and raw[1] + raw[2] <= 65536 + 384 * sum(packed)
+
+
 def unpack(data, raw, prefix=b''):
     """A zstd frame that must become `raw` bytes."""
     zstd = ctypes.CDLL('libzstd.so.1')
@@ -126,7 +130,8 @@ class Saved:
         self.document = header.bytes()
         need(len(self.document) == 32, 'an id of another length')
         lengths = [(header.number(MAX_SECTION + 1), header.number(MAX_SECTION + 1)) for _ in range(4)]
-        need(all(packed <= raw and (not raw or raw < 32768 * (packed + 1)) for raw, packed in lengths), 'sections of a wrong length')
+        need(all(packed <= raw for raw, packed in lengths), 'sections of a wrong length')
+        need(is_fair(*zip(*lengths)), 'sections that grow too much')
         packed = [header.take(length) for _, length in lengths]
         header.end()
         self.sections = []

@@ -98,7 +98,9 @@ def all_cases():
     yield 'a section of more than a GiB', 'malformed', file(
         good, past, lengths=[[(1 << 30) + 1, 0], [sizes[0]] * 2, [sizes[1]] * 2, [0, 0]])
     yield 'a section that grows too much', 'malformed', file(
-        good, past, lengths=[[32768, 0], [sizes[0]] * 2, [sizes[1]] * 2, [0, 0]])
+        good, past, lengths=[[65537 + 16000 * (sum(sizes) + 1), 1], [sizes[0]] * 2, [sizes[1]] * 2, [0, 0]], tail=b'x')
+    yield 'a state that grows too much', 'malformed', file(
+        good, past, lengths=[[0, 0], [65537 + 384 * sum(sizes), sizes[0]], [sizes[1]] * 2, [0, 0]])
     for name, at, value in STATES:
         yield 'state: ' + name, 'malformed', file(changed(good, at, value), past)
     for name, at, value in HISTORIES:
