@@ -87,6 +87,7 @@ void dunlin_doc_free(dunlin_doc *doc) {
   const struct dunlin_env *env = doc->env;
   dunlin_abort(doc);
   watch_free(doc);
+  validators_free(doc);
   free_containers(doc);
   pending_free(&doc->pending, env);
   docfile_free(doc);

@@ -221,10 +221,12 @@ struct dunlin_doc {
   size_t heads_cap;
   struct dunlin_id *have; /* for dunlin_doc_have */
   size_t have_cap;
-  struct lv_ranges voids;     /* the operations of void changes, the latest first */
-  struct watch *watch;        /* NULL: nobody watches */
-  struct watch *ended;        /* one that nobody watches any more, and that the last event still points to; NULL */
-  struct dunlin_undo *undo;   /* NULL: what is committed here cannot be undone */
+  struct lv_ranges voids;   /* the operations of void changes, the latest first */
+  struct watch *watch;      /* NULL: nobody watches */
+  struct watch *ended;      /* one that nobody watches any more, and that the last event still points to; NULL */
+  struct dunlin_undo *undo; /* NULL: what is committed here cannot be undone */
+  struct validator *validators;
+  size_t validator_count, validator_cap;
   struct dunlin_id *void_ids; /* sorted; those too that have not come yet */
   size_t void_count;
 };
@@ -361,6 +363,10 @@ int txn_mark(dunlin_doc *doc, dunlin_obj text, uint32_t from, uint32_t to, struc
 int txn_writable(const dunlin_doc *doc);
 /* Notes an error of a write, and gives it back. */
 int txn_fail(dunlin_doc *doc, int error);
+
+/* ---- validate.c --------------------------------------------------------------------------------------------- */
+
+void validators_free(dunlin_doc *doc);
 
 /* ---- doc.c -------------------------------------------------------------------------------------------------- */
 

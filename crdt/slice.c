@@ -98,8 +98,8 @@ int dunlin_slice_apply(dunlin_slice *slice, const struct dunlin_path_op *ops, si
     error = dunlin_path_apply(slice->doc, DUNLIN_ROOT, &op);
     path_free(slice, op.path);
   }
-  if (!error) return dunlin_commit(slice->doc, time, NULL);
-  dunlin_abort(slice->doc);
+  if (!error) error = dunlin_commit(slice->doc, time, NULL);
+  if (error < 0) dunlin_abort(slice->doc);
   return error;
 }
 

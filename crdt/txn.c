@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crdt/internal.h"
+#include "crdt/plain.h"
 
 /* ---- Begin, commit, abort ----------------------------------------------------------------------------------- */
 
@@ -112,7 +113,9 @@ int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out) {
     return 0;
   }
   struct dunlin_id id;
-  int error = doc->txn_error ? doc->txn_error : close_row(doc);
+  int error = doc->txn_error || !doc->validator_count ? 0 : dunlin_txn_validate(doc, NULL);
+  if (error == DUNLIN_EINVAL) return error; /* refused: it stays open, as it is */
+  if (!error) error = doc->txn_error ? doc->txn_error : close_row(doc);
   bool named = out || doc->hook || doc->open.made_count || !surely_small(doc);
   doc->graph.open.time = time;
   if (!error && doc->text.buf.error) error = doc->text.buf.error;

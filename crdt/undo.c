@@ -152,7 +152,7 @@ static int revert(dunlin_undo *u, const struct undo_step *step, int64_t time, st
     error = undo_follow(u, &plans);
     if (!error) error = undo_revert_values(u, step);
     if (!error) error = dunlin_commit(doc, time, out);
-    else dunlin_abort(doc);
+    if (error < 0) dunlin_abort(doc); /* a validator leaves it open */
   }
   undo_plans_free(u, &plans);
   if (error <= 0) { /* nothing has come of it */

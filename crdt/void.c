@@ -113,6 +113,9 @@ static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
   SWAP(doc->hook, fresh->hook, dunlin_commit_hook *);
   SWAP(doc->hook_ctx, fresh->hook_ctx, void *);
   SWAP(doc->watch, fresh->watch, struct watch *);
+  SWAP(doc->validators, fresh->validators, struct validator *);
+  SWAP(doc->validator_count, fresh->validator_count, size_t);
+  SWAP(doc->validator_cap, fresh->validator_cap, size_t);
   doc->unit = fresh->unit;
   SWAP(doc->undo, fresh->undo, struct dunlin_undo *);
   if (doc->stamp < fresh->stamp) doc->stamp = fresh->stamp; /* none comes twice */

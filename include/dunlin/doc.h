@@ -164,7 +164,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_begin(dunlin_doc *doc);
 
 /* Ends the transaction with a change of its writes and gives the change's id (NULL: not wanted).  Returns 1 when
  * there was something to commit and 0 when there was not (then `out` is untouched).  `time` is stored in the change
- * as its author's claim; 0 stores none.  On an error the transaction is gone without a trace. */
+ * as its author's claim; 0 stores none.  On an error the transaction is gone without a trace; only one that a
+ * validator refuses (dunlin_doc_set_validator() in plain.h) stays open. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_commit(dunlin_doc *doc, int64_t time, struct dunlin_id *out);
 /* The same if the transaction began at exactly that version, the one that its writes rest on; else it aborts: DUNLIN_ECONFLICT, the
  * document has moved on since you read it (dunlin_doc_diff() in history.h says how). */

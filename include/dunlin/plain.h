@@ -80,6 +80,30 @@ DUNLIN_API int dunlin_path_apply(dunlin_doc *doc, dunlin_obj base, const struct 
 /* All of them in order, up to the first that fails. */
 DUNLIN_API int dunlin_path_apply_all(dunlin_doc *doc, dunlin_obj base, const struct dunlin_path_op *ops, size_t count);
 
+/* ---- Rules that writes have to keep ------------------------------------------------------------------------- */
+
+/* Judges what a transaction that is to be committed has made of a place; `value`: what shows there, NULL when that is nothing.  0: it
+ * may be committed.  Anything else refuses it; then a few words may go into `why`.  It may read the document, and must not change it. */
+typedef int dunlin_validator(void *user, const dunlin_doc *doc, const struct dunlin_value *value,
+                             struct dunlin_why *why);
+
+/* From now on `validator` is asked by dunlin_commit(), and all that commits, when the transaction has written the place, something in
+ * it, or what it lies in; and when nothing is there, or it is an element of a list, and the transaction has written to that map or
+ * list.  There is one for each place; NULL takes it away.  They belong to this dunlin_doc, and are not part of what it saves.
+ * DUNLIN_EPATH: not a path; DUNLIN_ESTATE: a transaction is open.
+ *
+ * A commit that is refused says DUNLIN_EINVAL and leaves the transaction open, as it is (dunlin_txn_error() says 0 then, and
+ * DUNLIN_ESTATE when it is gone): write what is right and commit again, or abort.  Where a call begins and commits by itself
+ * (dunlin_undo_back(), dunlin_slice_apply()), it is gone.
+ *
+ * Only local changes are judged.  A change from elsewhere is part of the document whatever a validator thinks of it: replicas that
+ * each left out others would not be equal. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_set_validator(dunlin_doc *doc, dunlin_obj base, struct dunlin_bytes path,
+                                                        dunlin_validator *validator, void *user);
+/* Asks now, in an open transaction: 0, or DUNLIN_EINVAL and in `why` (NULL: not wanted) the path and what its validator says.  As the
+ * transaction's error, when it has one. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_txn_validate(dunlin_doc *doc, struct dunlin_why *why);
+
 /* ---- Merging three values ----------------------------------------------------------------------------------- */
 
 /* Where both sides have made something else of the base. */
