@@ -506,6 +506,11 @@ uint32_t tracker_delete(struct tracker *t, uint32_t ord, uint32_t at, uint32_t l
   return len;
 }
 
+void tracker_note(struct tracker *t, uint32_t ord, uint32_t at) {
+  struct place p = find_now(t, at);
+  index_set(t, ord, 1, tracker_span_at(t, p)->id + p.offset, 1);
+}
+
 /* Changes how often the items from `id`, which is at `p`, on are inserted or deleted at the prepare version; as many of `len` as lie together. */
 static uint32_t move_items(struct tracker *t, uint32_t id, struct place p, uint32_t len, int by, bool deletes) {
   const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];

@@ -116,6 +116,9 @@ uint32_t tracker_insert_anchor(struct tracker *tracker, uint32_t ord, uint32_t a
 uint32_t tracker_delete(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, bool backward, bool idle,
                         uint32_t *effect);
 
+/* The index of operation `ord`, which neither inserts nor deletes, says which item is at index `at` of the prepare version. */
+void tracker_note(struct tracker *tracker, uint32_t ord, uint32_t at);
+
 /* The prepare version loses (`by` -1) or gains (1) insertions or deletions.  Each call takes what it can do with the memory
  * reserved, from the front, and gives how many operations that was. */
 uint32_t tracker_move_insert(struct tracker *tracker, uint32_t ord, uint32_t len, int by);

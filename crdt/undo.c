@@ -149,7 +149,7 @@ static int revert(dunlin_undo *u, const struct undo_step *step, int64_t time, st
   if (!error) error = undo_plan_all(u, step, &plans);
   if (!error) error = dunlin_begin(doc);
   if (!error) {
-    error = undo_follow(u, &plans);
+    error = undo_follow(u, step, &plans);
     if (!error) error = undo_revert_values(u, step);
     if (!error) error = dunlin_commit(doc, time, out);
     if (error < 0) dunlin_abort(doc); /* a validator leaves it open */

@@ -142,7 +142,11 @@ bool undo_is_void(const dunlin_doc *doc, const struct undo_change *change);
 bool undo_others_wrote(const dunlin_doc *doc, uint32_t container, uint32_t since);
 /* Whether the container was made by the step, and nobody else has written into it or what is in it. */
 bool undo_goes(const dunlin_undo *undo, const struct undo_step *step, uint32_t container);
-/* Writes the opposite of all writes, amounts and members of the step into the open transaction. */
+/* What showed before the step where it left this write; NULL: nothing, or the write is not the step's. */
+const struct reg_write *undo_before(const dunlin_doc *doc, const struct undo_step *step, uint32_t lv);
+/* Writes the opposite of what the step wrote to the element at an index. */
+int undo_revert_element(dunlin_undo *undo, const struct undo_step *step, uint32_t list, uint32_t at);
+/* Writes the opposite of all other writes, amounts and members of the step into the open transaction. */
 int undo_revert_values(dunlin_undo *undo, const struct undo_step *step);
 
 /* ---- undo_track.c ------------------------------------------------------------------------------------------- */
@@ -195,7 +199,7 @@ uint32_t undo_place(const dunlin_undo *undo, const struct undo_track *track, uin
 /* ---- undo_sequence.c ---------------------------------------------------------------------------------------- */
 
 /* What is to be done to a text or list. */
-enum undo_edit_kind { UNDO_INSERT, UNDO_ERASE, UNDO_MOVE, UNDO_ANCHOR };
+enum undo_edit_kind { UNDO_INSERT, UNDO_ERASE, UNDO_ANCHOR, UNDO_MOVE, UNDO_SET };
 struct undo_edit {
   enum undo_edit_kind kind;
   uint32_t at;                  /* in what shows, before the transaction */
@@ -225,7 +229,7 @@ const uint8_t *undo_gone_at(const struct undo_gone *gone, uint32_t skipped);
 /* ---- undo_follow.c ------------------------------------------------------------------------------------------ */
 
 /* Does it, in the open transaction. */
-int undo_follow(dunlin_undo *undo, const struct undo_plans *plans);
+int undo_follow(dunlin_undo *undo, const struct undo_step *step, const struct undo_plans *plans);
 
 /* ---- undo_copy.c -------------------------------------------------------------------------------------------- */
 

@@ -26,9 +26,12 @@ static int insert_text(dunlin_undo *u, dunlin_obj text, const struct undo_edit *
   return error ? error : stand(u, e, 0, lv, e->len);
 }
 
-static int insert_item(dunlin_undo *u, dunlin_obj list, const struct undo_edit *e, uint32_t i) {
+/* An element comes back with the value that it had before the step. */
+static int insert_item(dunlin_undo *u, const struct undo_step *step, dunlin_obj list, const struct undo_edit *e,
+                       uint32_t i) {
   dunlin_doc *doc = u->doc;
-  const struct reg_write *item = &e->gone->items[e->skipped + i];
+  const struct reg_write *item = &e->gone->items[e->skipped + i], *before = undo_before(doc, step, item->lv);
+  if (before) item = before;
   uint32_t lv = next_lv(doc);
   int error;
   if (item->value.kind < DUNLIN_MAP) {
@@ -51,12 +54,30 @@ static int erase(dunlin_doc *doc, dunlin_obj obj, uint32_t at, uint32_t len) {
   return error;
 }
 
-static int do_edit(dunlin_undo *u, dunlin_obj obj, bool is_list, const struct undo_edit *e) {
+/* What is written to such an element, or moves it, has no effect either. */
+static bool can_be_named(const dunlin_doc *doc, uint32_t list, uint32_t at) {
+  const struct container *c = doc->containers[list];
+  return c->void_from == LV_NONE || void_item(doc, c, at) != VOID_UNNAMED;
+}
+
+static int set_all(dunlin_undo *u, const struct undo_step *step, const struct undo_plan *p) {
+  int error = 0;
+  for (size_t i = 0; !error && i < p->count; i++) {
+    const struct undo_edit *e = &p->edits[i];
+    if (e->kind != UNDO_SET) continue;
+    error = txn_touch(u->doc, (dunlin_obj){p->container});
+    if (!error && can_be_named(u->doc, p->container, e->at)) error = undo_revert_element(u, step, p->container, e->at);
+  }
+  return error;
+}
+
+static int do_edit(dunlin_undo *u, const struct undo_step *step, dunlin_obj obj, bool is_list,
+                   const struct undo_edit *e) {
   int error = 0;
   if (e->kind == UNDO_ERASE) return erase(u->doc, obj, e->at, e->len);
   if (e->kind != UNDO_INSERT) return 0;
   if (!is_list) return insert_text(u, obj, e);
-  for (uint32_t i = 0; !error && i < e->len; i++) error = insert_item(u, obj, e, i);
+  for (uint32_t i = 0; !error && i < e->len; i++) error = insert_item(u, step, obj, e, i);
   return error;
 }
 
@@ -84,22 +105,25 @@ static bool goes(const struct undo_plan *p, uint32_t at) {
 
 /* Elements are moved one after the other, in the order of where they come to. */
 static int move_all(dunlin_undo *u, dunlin_obj list, struct undo_plan *p) {
-  size_t first = p->count;
+  size_t first = 0, end = p->count;
   int error = 0;
-  while (first && p->edits[first - 1].kind == UNDO_MOVE) first--;
-  for (size_t i = first; i < p->count; i++) {
+  while (first < end && p->edits[first].kind < UNDO_MOVE) first++;
+  while (end > first && p->edits[end - 1].kind > UNDO_MOVE) end--;
+  for (size_t i = first; i < end; i++) {
     struct undo_edit *e = &p->edits[i];
     e->len = !goes(p, e->from);
     e->at = place_now(p, e->at, &e->order);
     e->from = place_now(p, e->from, NULL);
   }
-  for (size_t i = first; !error && i < p->count; i++) {
+  for (size_t i = first; !error && i < end; i++) {
     const struct undo_edit *e = &p->edits[i];
     if (!e->len) continue;
     uint32_t lv = next_lv(u->doc), from = e->from, to = e->at - (e->at > from);
-    error = txn_list_move(u->doc, list, from, e->at);
+    error = txn_touch(u->doc, list);
+    if (!error && !can_be_named(u->doc, list.index, from)) continue;
+    if (!error) error = txn_list_move(u->doc, list, from, e->at);
     if (!error && next_lv(u->doc) > lv) error = stand(u, e, 0, lv, 1);
-    for (size_t k = i + 1; k < p->count; k++) {
+    for (size_t k = i + 1; k < end; k++) {
       struct undo_edit *other = &p->edits[k];
       other->from -= other->from > from;
       other->from += other->from >= to;
@@ -212,14 +236,15 @@ static int mark_all(dunlin_undo *u, dunlin_obj text, const struct undo_plan *p) 
 
 /* ---- All of it ---------------------------------------------------------------------------------------------- */
 
-int undo_follow(dunlin_undo *u, const struct undo_plans *plans) {
+int undo_follow(dunlin_undo *u, const struct undo_step *step, const struct undo_plans *plans) {
   int error = 0;
   for (size_t i = 0; !error && i < plans->count; i++) {
     struct undo_plan *p = &plans->list[i];
     dunlin_obj obj = {p->container};
     bool is_list = u->doc->containers[p->container]->kind == DUNLIN_LIST;
+    error = set_all(u, step, p);                  /* while all are where they were */
     for (size_t k = p->count; !error && k-- > 0;) /* from the end, so that places before stay what they are */
-      error = do_edit(u, obj, is_list, &p->edits[k]);
+      error = do_edit(u, step, obj, is_list, &p->edits[k]);
     if (!error) error = is_list ? move_all(u, obj, p) : mark_all(u, obj, p);
   }
   return error;

@@ -251,7 +251,7 @@ static int restore_element(dunlin_undo *u, dunlin_obj list, size_t at, const str
   return error ? error : undo_stand_write(u, lv, before->lv);
 }
 
-static int revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t list, uint32_t at) {
+int undo_revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t list, uint32_t at) {
   dunlin_doc *doc = u->doc;
   const struct list *l = &doc->containers[list]->as.list->list;
   const struct reg *reg = &l->elements[list_get(l, at)];
@@ -264,32 +264,16 @@ static int revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t
   return restore_element(u, (dunlin_obj){list}, at, before, is_all(reg, &own), &own);
 }
 
-/* Looks at all elements: an element is known by what was written to it. */
-static int revert_elements(dunlin_undo *u, const struct undo_step *step, uint32_t list) {
-  dunlin_doc *doc = u->doc;
-  int error = container_show(doc, list);
-  if (error) return txn_fail(doc, error);
-  for (uint32_t at = 0; !error && at < doc->containers[list]->as.list->list.size; at++)
-    error = revert_element(u, step, list, at);
-  return error;
+const struct reg_write *undo_before(const dunlin_doc *doc, const struct undo_step *step, uint32_t lv) {
+  const struct undo_write *w = write_of(step, lv);
+  return w ? before_step(doc, step, w) : NULL;
 }
 
 /* ---- All of a step ------------------------------------------------------------------------------------------ */
 
-/* Whether a list has come already among the writes before this one. */
-static bool has_come(const struct undo_step *step, size_t change, size_t write) {
-  uint32_t list = step->changes[change].writes[write].container;
-  for (size_t c = step->count; c-- > change;)
-    for (size_t i = step->changes[c].write_count; i-- > (c == change ? write + 1 : 0);)
-      if (step->changes[c].writes[i].container == list) return true;
-  return false;
-}
-
-static int revert_write(dunlin_undo *u, const struct undo_step *step, size_t change, size_t write) {
-  const struct undo_write *w = &step->changes[change].writes[write];
+static int revert_write(dunlin_undo *u, const struct undo_step *step, const struct undo_write *w) {
   enum dunlin_kind kind = u->doc->containers[w->container]->kind;
-  if (undo_goes(u, step, w->container)) return 0;
-  if (kind == DUNLIN_LIST) return has_come(step, change, write) ? 0 : revert_elements(u, step, w->container);
+  if (kind == DUNLIN_LIST || undo_goes(u, step, w->container)) return 0; /* elements have come before */
   return is_set(kind) ? revert_member(u, step, w) : revert_key(u, step, w);
 }
 
@@ -299,7 +283,7 @@ int undo_revert_values(dunlin_undo *u, const struct undo_step *step) {
   for (size_t c = step->count; !error && c-- > 0;) {
     const struct undo_change *change = &step->changes[c];
     if (undo_is_void(doc, change)) continue;
-    for (size_t i = change->write_count; !error && i-- > 0;) error = revert_write(u, step, c, i);
+    for (size_t i = change->write_count; !error && i-- > 0;) error = revert_write(u, step, &change->writes[i]);
     for (size_t i = change->amount_count; !error && i-- > 0;) {
       const struct undo_amount *a = &change->amounts[i];
       if (undo_goes(u, step, a->container)) continue;

@@ -319,6 +319,15 @@ static int see_deleted(struct search *s, const struct undo_gone *gone) {
   return error;
 }
 
+/* ---- What it wrote ------------------------------------------------------------------------------------------- */
+
+/* What operation `ord` wrote to an element, unless the step has inserted that too. */
+static int see_set(struct search *s, uint32_t ord) {
+  uint32_t id = tracker_index_at(&s->track->walker.tracker, ord), slot = shown_slot(s, id);
+  if (slot == TRACKER_NONE || is_own(s, id)) return 0;
+  return add_edit(s, (struct undo_edit){.kind = UNDO_SET, .at = undo_shown_at(s->track, slot, true)});
+}
+
 /* ---- All of a step ------------------------------------------------------------------------------------------ */
 
 static int see_run(struct search *s, const struct op_run *run, struct op_piece piece) {
@@ -331,6 +340,9 @@ static int see_run(struct search *s, const struct op_run *run, struct op_piece p
     case OP_MARK_END:
     case OP_MARK_END_GROWS: return see_inserted(s, piece.ord, piece.len);
     case OP_LIST_MOVE: return see_moved(s, piece.ord);
+    case OP_LIST_SET:
+    case OP_LIST_SET_OVER:
+    case OP_LIST_SET_CHILD: return see_set(s, piece.ord);
     default: return 0;
   }
 }
@@ -397,11 +409,11 @@ static uint32_t characters_before(const struct text *text, uint32_t at) {
 
 /* ---- In order ----------------------------------------------------------------------------------------------- */
 
-/* By the place in what shows; what comes there is before what goes from there on.  Moves come last. */
+/* By the place in what shows; what comes there is before what goes from there on.  Moves come behind that, writes last. */
 static int by_place(const void *a, const void *b) {
   const struct undo_edit *x = a, *y = b;
-  bool moves = x->kind == UNDO_MOVE, others = y->kind == UNDO_MOVE;
-  if (moves != others) return moves ? 1 : -1;
+  int order = x->kind < UNDO_MOVE ? 0 : (int)x->kind, other = y->kind < UNDO_MOVE ? 0 : (int)y->kind;
+  if (order != other) return order - other;
   if (x->at != y->at) return x->at < y->at ? -1 : 1;
   if (x->kind != UNDO_ERASE && y->kind != UNDO_ERASE) return undo_order_compare(&x->order, &y->order);
   return (x->kind == UNDO_ERASE) - (y->kind == UNDO_ERASE);
@@ -453,7 +465,7 @@ static int cut(struct search *s, size_t i, size_t count) {
   uint32_t end = rest.at + rest.len;
   bool is_cut = false;
   int error = 0;
-  for (size_t k = i + 1; !error && k < count && p->edits[k].kind != UNDO_MOVE && p->edits[k].at < end; k++) {
+  for (size_t k = i + 1; !error && k < count && p->edits[k].kind < UNDO_MOVE && p->edits[k].at < end; k++) {
     if (p->edits[k].kind == UNDO_ERASE || p->edits[k].at == rest.at) continue;
     uint32_t len = p->edits[k].at - rest.at;
     if (is_cut) error = add_edit(s, (struct undo_edit){.kind = UNDO_ERASE, .at = rest.at, .len = len});

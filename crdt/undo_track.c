@@ -379,6 +379,7 @@ static int start(dunlin_undo *u, struct undo_track *t, uint32_t from) {
   if (error) return error;
   walker_free(&t->walker);
   walker_init(&t->walker, &doc->graph, &c->log, &doc->voids, c->kind == DUNLIN_LIST ? &doc->values : NULL);
+  t->walker.notes_sets = true;
   t->state = c;
   t->file = doc->file;
   t->seat_count = t->known = 0;

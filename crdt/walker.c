@@ -20,7 +20,9 @@ void walker_stop(struct walker *w) {
   lv_ranges_free(&w->left, env);
   lv_ranges_free(&w->entered, env);
   walk_plan_free(&w->plan, env);
+  bool notes_sets = w->notes_sets;
   walker_init(w, w->graph, w->log, w->voids, w->values);
+  w->notes_sets = notes_sets;
 }
 
 void walker_free(struct walker *w) {
@@ -194,6 +196,7 @@ static int apply_set(struct walker *w, const struct op_run *run, struct op_piece
   int error = reserve_set(w, piece.ord);
   if (error) return error;
   move_set(w, piece.ord, 1);
+  if (w->notes_sets) tracker_note(&w->tracker, piece.ord, piece.a);
   if (!sink || is_void) return 0;
   uint32_t pos = tracker_effect_index(&w->tracker, piece.a);
   return pos == TRACKER_NONE ? 0 : sink->set(sink->ctx, pos, run);

@@ -29,6 +29,7 @@ struct walker {
   const struct column *values;   /* where moves say where to; NULL for a text */
   struct tracker tracker;
   bool is_live;
+  bool notes_sets;   /* the tracker's index says of writes to elements which item they meant */
   uint32_t base, to; /* the operations from LV `base` on, up to `to`, are in the tracker */
   uint32_t open_lv;  /* of the first operation that is not in the log yet */
   uint32_t *version; /* the prepare version */
