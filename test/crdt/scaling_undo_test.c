@@ -133,11 +133,11 @@ static double run(const struct shape *shape, size_t n, size_t *peak) {
 }
 
 static void twice_as_many_undos_take_twice_as_long(void **state) {
-  enum { rounds = 12 };
+  enum { rounds = 20 };
   (void)state;
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     double least = 1e9, least_large = 1e9;
-    size_t peak, large_peak, n = shapes[i].is_named ? 2000 : 500;
+    size_t peak, large_peak, n = shapes[i].is_named ? 2000 : 1000;
     for (int round = 0; round < rounds; round++) {
       double took = run(&shapes[i], n, &peak), took_large = run(&shapes[i], 4 * n, &large_peak);
       if (took < least) least = took;
