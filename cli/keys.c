@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -86,26 +88,40 @@ static void on_interrupt(int signal) {
   interrupted = signal;
 }
 
+/* Reads a line.  Signals are let in while it waits, and only then, so that none comes unseen just before. */
+static ssize_t read_line(int tty, char *out, size_t max, const sigset_t *waiting) {
+  struct pollfd fd = {.fd = tty, .events = POLLIN};
+  for (size_t len = 0; len < max; len++) {
+    if (ppoll(&fd, 1, NULL, waiting) < 0) return -1;
+    ssize_t n = read(tty, out + len, 1);
+    if (n <= 0 || out[len] == '\n') return n < 0 ? -1 : (ssize_t)len;
+  }
+  return -1;
+}
+
 /* Asks for a line with the echo switched off.  Interrupted by a signal it switches the echo on again first. */
 static ssize_t read_hidden(int tty, const char *prompt, char *out, size_t max) {
   const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-  struct sigaction catch = {.sa_handler = on_interrupt}, before[4]; /* no SA_RESTART: read() shall return */
+  struct sigaction catch = {.sa_handler = on_interrupt}, before[4];
   struct termios shown, hidden;
-  size_t len = 0;
-  ssize_t n = 0;
+  sigset_t caught, waiting;
   if (tcgetattr(tty, &shown) != 0) return -1;
   hidden = shown;
   hidden.c_lflag &= ~(tcflag_t)ECHO;
   sigemptyset(&catch.sa_mask);
+  sigemptyset(&caught);
+  for (size_t i = 0; i < 4; i++) sigaddset(&caught, signals[i]);
+  pthread_sigmask(SIG_BLOCK, &caught, &waiting);
   for (size_t i = 0; i < 4; i++) sigaction(signals[i], &catch, &before[i]);
   tcsetattr(tty, TCSAFLUSH, &hidden);
   dprintf(tty, "%s: ", prompt);
-  while (len < max && (n = read(tty, out + len, 1)) == 1 && out[len] != '\n') len++;
+  ssize_t len = read_line(tty, out, max, &waiting);
   dprintf(tty, "\n");
   tcsetattr(tty, TCSAFLUSH, &shown);
   for (size_t i = 0; i < 4; i++) sigaction(signals[i], &before[i], NULL);
+  pthread_sigmask(SIG_SETMASK, &waiting, NULL);
   if (interrupted) raise(interrupted);
-  return n < 0 || len == max ? -1 : (ssize_t)len;
+  return len;
 }
 
 int passphrase_ask(struct app *app, const char *prompt, struct passphrase *out) {

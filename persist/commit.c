@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "persist/run.h"
+#include "persist/signals.h"
 #include "persist/store.h"
 
 /* A change, or (`runs`) runs of a peer's log. */
@@ -431,7 +432,9 @@ int commit_start(dunlin_store *store, bool stepped) {
   pthread_condattr_destroy(&steady);
   queue->tail = &queue->head;
   queue->stepped = stepped;
+  sigset_t before = signals_block();
   queue->running = stepped || !pthread_create(&queue->thread, NULL, writer_thread, store);
+  signals_restore(before);
   return queue->running ? 0 : DUNLIN_ENOMEM;
 }
 

@@ -3,12 +3,12 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "persist/exchange.h"
+#include "persist/signals.h"
 #include "transport/hub.h"
 #include "transport/link_uv.h"
 
@@ -189,13 +189,10 @@ static void run(void *ctx) {
   uv_run(&node->loop.uv, UV_RUN_DEFAULT);
 }
 
-/* Signals are for the program's own threads, SIGPIPE for none: a thread inherits what is blocked where it is made. */
 static int start_thread(struct dunlin_node *node) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  sigset_t before = signals_block();
   int status = uv_thread_create(&node->thread, run, node);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  signals_restore(before);
   return status ? DUNLIN_ENOMEM : 0;
 }
 

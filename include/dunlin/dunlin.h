@@ -10,7 +10,8 @@
  *            dunlin_*_free() or dunlin_*_close(), which takes NULL without complaint.
  * Strings    Pointer beside length, UTF-8, may hold NUL.  Names of files and devices are C strings.
  * Times      Signed 64-bit microseconds since 1970-01-01 UTC.  They are shown, never used to decide.
- * Threads    A document belongs to one thread at a time.  A store may be used from many threads.
+ * Threads    A document belongs to one thread at a time.  A store may be used from many threads.  Those that the
+ *            library makes take no signals.
  * Globals    None.  Nothing here opens a file, starts a thread or reads a clock unless its name says so.
  */
 #ifndef DUNLIN_DUNLIN_H

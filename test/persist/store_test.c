@@ -1,6 +1,7 @@
 /* A store by its public functions: creating, opening, each error by name, documents, processes. */
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "test/persist/store_support.h"
 
@@ -351,13 +352,45 @@ static void waiting(void **state) {
   place_remove(&place);
 }
 
+static void on_signal(int signal) {
+  (void)signal;
+}
+
+/* A signal that the program blocks waits for it: the store's own thread takes none. */
+static void signals_are_for_the_program(void **state) {
+  (void)state;
+  struct place place = place_new();
+  struct sigaction action = {.sa_handler = on_signal}, before;
+  const struct timespec patience = {1, 0}, while_another_thread_may_take_it = {0, 50000000};
+  sigset_t one, mask;
+  place_create(&place, "laptop");
+  dunlin_store *store = place_open(&place);
+  sigemptyset(&one);
+  sigaddset(&one, SIGUSR1);
+  OK(sigaction(SIGUSR1, &action, &before));
+  OK(pthread_sigmask(SIG_BLOCK, &one, &mask));
+  OK(kill(getpid(), SIGUSR1));
+  nanosleep(&while_another_thread_may_take_it, NULL);
+  assert_int_equal(sigtimedwait(&one, NULL, &patience), SIGUSR1);
+  OK(pthread_sigmask(SIG_SETMASK, &mask, NULL));
+  OK(sigaction(SIGUSR1, &before, NULL));
+  OK(dunlin_store_close(store));
+  place_remove(&place);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(create_open_reopen), cmocka_unit_test(document_errors),
-      cmocka_unit_test(opening_errors),     cmocka_unit_test(passphrase_and_rekey),
-      cmocka_unit_test(twice_and_fork),     cmocka_unit_test(creation_cut_off),
-      cmocka_unit_test(two_handles),        cmocka_unit_test(group_close),
-      cmocka_unit_test(largest_change),     cmocka_unit_test(waiting),
+      cmocka_unit_test(create_open_reopen),
+      cmocka_unit_test(document_errors),
+      cmocka_unit_test(opening_errors),
+      cmocka_unit_test(passphrase_and_rekey),
+      cmocka_unit_test(twice_and_fork),
+      cmocka_unit_test(creation_cut_off),
+      cmocka_unit_test(two_handles),
+      cmocka_unit_test(group_close),
+      cmocka_unit_test(largest_change),
+      cmocka_unit_test(waiting),
+      cmocka_unit_test(signals_are_for_the_program),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
