@@ -69,9 +69,6 @@ struct demo_device_options {
 };
 int demo_device_run(const struct demo_device_options *options);
 
-/* Writes the document as JSON; 0 or -1. */
-int demo_export(const dunlin_doc *doc, const char *path);
-
 /* ---- The coordinator ------------------------------------------------------------------------------------------ */
 
 struct demo_options {

@@ -50,7 +50,8 @@ static bool any_seen(dunlin_doc *doc, const struct lv_set *set) {
   return graph_any_seen(&doc->graph, set->lvs, set->count);
 }
 
-bool container_seen(dunlin_doc *doc, uint32_t container) {
+/* Whether the open change knows the container. */
+static bool container_seen(dunlin_doc *doc, uint32_t container) {
   return !container || any_seen(doc, &doc->containers[container]->made);
 }
 
@@ -173,8 +174,9 @@ static int find_concurrent(struct graph *g, const struct oplog *log, bool *concu
   return error;
 }
 
-/* Mostly the last operation says it: it is concurrent, or it comes after all the others and is not. */
-int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
+/* Whether an operation of the container is concurrent to the open change.  Mostly the last one says it: it is concurrent, or it comes
+ * after all the others and is not.  DUNLIN_ENOMEM. */
+static int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
   struct graph *g = &doc->graph;
   const struct oplog *log = &c->log;
   *concurrent = false;
@@ -285,8 +287,7 @@ int container_touch(dunlin_doc *doc, uint32_t container) {
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
-uint32_t version_size(const dunlin_doc *doc, const struct container *c) {
-  (void)doc;
+uint32_t version_size(const struct container *c) {
   bool list = c->kind == DUNLIN_LIST;
   const struct sequence *s = list ? &c->as.list->sequence : &c->as.text->sequence;
   uint32_t shown = list ? c->as.list->list.size : c->as.text->text.size;
@@ -319,7 +320,7 @@ static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) 
 static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op) {
   struct text_state *t = c->as.text;
   struct sequence *s = &t->sequence;
-  uint32_t size = version_size(doc, c);
+  uint32_t size = version_size(c);
   t->has_marks |= op_is_anchor(op->kind);
   if (op->a > size || (op->kind == OP_DELETE && op->len > size - op->a)) return DUNLIN_ERANGE;
   if (op->len > LV_LIMIT / 4 - size) return DUNLIN_ELIMIT;
@@ -696,7 +697,7 @@ static void revert_log(dunlin_doc *doc, const struct undo *u) {
   c->void_from = u->entry;
   c->touched = 0;
   if (c->kind == DUNLIN_LIST) list_revert(&c->as.list->list);
-  if (c->kind == DUNLIN_TEXT) text_revert(&c->as.text->text, &doc->text);
+  if (c->kind == DUNLIN_TEXT) text_revert(&c->as.text->text);
   struct sequence *s = sequence_of(c);
   if (s && s->walks) walker_stop(&s->walker);
 }
@@ -750,7 +751,7 @@ static void settle_container(dunlin_doc *doc, struct container *c) {
   if (!s) return;
   const struct op_run *last = c->log.count ? &c->log.runs[c->log.count - 1] : NULL;
   if (last && last->lv + last->len > doc->open.lv) c->seen_all = s->behind ? LV_NONE : last->lv + last->len - 1;
-  tip_note(doc, c, version_size(doc, c));
+  tip_note(doc, c, version_size(c));
   if (c->kind == DUNLIN_LIST) list_settle(&c->as.list->list);
   else text_settle(&c->as.text->text);
   if (s->waits) return;

@@ -74,7 +74,7 @@ int list_apply(dunlin_doc *doc, const struct op *op, const struct reg_write *wri
   struct container *c = doc->containers[op->container];
   struct sequence *s = &c->as.list->sequence;
   struct list_ctx ctx = {doc, op->container, &c->as.list->list, write, names};
-  uint32_t size = version_size(doc, c);
+  uint32_t size = version_size(c);
   if (!in_list(op, size)) return DUNLIN_ERANGE;
   if (size >= LV_LIMIT / 4) return DUNLIN_ELIMIT;
   if (s->waits) {

@@ -228,7 +228,8 @@ int change_parse(struct dunlin_bytes canonical, struct change *out) {
   return error ? error : mp_end(&r);
 }
 
-int change_split(struct dunlin_bytes canonical, struct change *out) {
+/* As change_parse(), for bytes that it has accepted before. */
+static int change_split(struct dunlin_bytes canonical, struct change *out) {
   *out = (struct change){.text = {"", 0}};
   struct mp_reader r = mp_reader_of(canonical.data, canonical.len);
   int error = parse_head(&r, out);

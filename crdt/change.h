@@ -111,8 +111,6 @@ struct change_id_bytes {
 /* Checks form (canonical, limits, columns used up exactly, values of the right type); what the change means is the document's
  * to judge.  DUNLIN_EFORMAT or DUNLIN_ELIMIT. */
 int change_parse(struct dunlin_bytes canonical, struct change *out);
-/* The same for bytes that change_parse() has accepted before. */
-int change_split(struct dunlin_bytes canonical, struct change *out);
 /* Appends its canonical bytes again.  An error of `out` sticks there and is returned. */
 int change_write(struct buf *out, const struct change *change);
 /* The next row of a change that was parsed.  Rows, text and values are taken in step by the caller. */

@@ -237,7 +237,8 @@ int graph_difference(const struct graph *g, const uint32_t *a, size_t a_count, c
 
 /* ---- The open change ---------------------------------------------------------------------------------------- */
 
-bool graph_is_head(const struct graph *g, uint32_t lv) {
+/* Whether it is the last operation of a head. */
+static bool is_head(const struct graph *g, uint32_t lv) {
   size_t low = 0, high = g->head_count;
   if (high && g->heads[high - 1] == lv) return true;
   while (high - low > 1) {
@@ -252,7 +253,7 @@ bool graph_is_head(const struct graph *g, uint32_t lv) {
 static bool are_all_heads(const struct graph *g, const uint32_t *parents, size_t count) {
   if (count != g->head_count) return false;
   for (size_t i = 0; i < count; i++)
-    if (!graph_is_head(g, parents[i])) return false;
+    if (!is_head(g, parents[i])) return false;
   return true;
 }
 
@@ -573,7 +574,7 @@ static void add_run(struct graph *g) {
 
 static void remove_head(struct graph *g, uint32_t lv) {
   size_t low = 0, high = g->head_count;
-  if (!graph_is_head(g, lv)) return;
+  if (!is_head(g, lv)) return;
   if (g->heads[high - 1] == lv) low = high - 1;
   while (high - low > 1) {
     size_t mid = (low + high) / 2;

@@ -159,8 +159,6 @@ bool graph_seen(struct graph *graph, uint32_t lv);
 uint32_t graph_seen_before(struct graph *graph, uint32_t lv);
 /* Whether it is one of these, which are in order.  Memory: as for graph_seen(). */
 bool graph_any_seen(struct graph *graph, const uint32_t *lvs, size_t count);
-/* Whether it is the last operation of a head. */
-bool graph_is_head(const struct graph *graph, uint32_t lv);
 /* Finds out what it has not seen, into graph->unseen.  DUNLIN_ENOMEM. */
 int graph_prepare_seen(struct graph *graph);
 /* The highest number among the actor's changes that the open change has seen; -1.  Memory: as for graph_seen(). */

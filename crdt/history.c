@@ -143,19 +143,22 @@ int history_rows(dunlin_doc *doc, uint32_t change) {
 
 /* ---- Bytes -------------------------------------------------------------------------------------------------- */
 
-size_t history_elements(const dunlin_doc *doc, int64_t time) {
+/* How many elements a change has from its rows on; doc->rows has them. */
+static size_t count_elements(const dunlin_doc *doc, int64_t time) {
   const struct rows *rows = &doc->rows;
   return time ? 4 : rows->value_count ? 3 : rows->text_to > rows->text_from ? 2 : 1;
 }
 
-void history_containers(const dunlin_doc *doc, struct buf *out) {
+/* Writes the ids of the containers that are named by id. */
+static void write_containers(const dunlin_doc *doc, struct buf *out) {
   for (size_t i = 0; i < doc->rows.container_count; i++)
     buf_append(out, doc->containers[doc->rows.containers[i]]->id.bytes, sizeof(struct container_id));
 }
 
-void history_columns(const dunlin_doc *doc, int64_t time, struct buf *out) {
+/* Writes the elements from the rows on. */
+static void write_columns(const dunlin_doc *doc, int64_t time, struct buf *out) {
   const struct rows *rows = &doc->rows;
-  size_t elements = history_elements(doc, time);
+  size_t elements = count_elements(doc, time);
   mp_write_array(out, 3 * rows->count);
   for (size_t i = 0; i < rows->count; i++) {
     const struct row *row = &rows->list[i];
@@ -217,14 +220,14 @@ int history_change(dunlin_doc *doc, uint32_t change, struct buf *out) {
   if (!error) error = order_parents(doc, parents, count, self, &own);
   if (!error) error = history_rows(doc, change);
   if (error) return error;
-  mp_write_array(out, 3 + history_elements(doc, time));
+  mp_write_array(out, 3 + count_elements(doc, time));
   mp_write_bin_head(out, 32 * count + (own ? 0 : sizeof(struct dunlin_actor)));
   for (size_t i = 0; i < count; i++) buf_append(out, doc->ordered[i].id.bytes, 32);
   if (!own) buf_append(out, doc->graph.actors[self.actor].name.bytes, sizeof(struct dunlin_actor));
   mp_write_uint(out, self.number);
   mp_write_bin_head(out, doc->rows.container_count * sizeof(struct container_id));
-  history_containers(doc, out);
-  history_columns(doc, time, out);
+  write_containers(doc, out);
+  write_columns(doc, time, out);
   return out->error;
 }
 
@@ -276,7 +279,7 @@ static void write_delta_containers(const dunlin_doc *doc, struct delta_out *d, s
     return;
   }
   mp_write_bin_head(out, count * sizeof(struct container_id));
-  history_containers(doc, out);
+  write_containers(doc, out);
   d->last_count = count <= DELTA_REPEAT ? count : SIZE_MAX;
   for (size_t i = 0; i < count && count <= DELTA_REPEAT; i++) d->last[i] = doc->containers[doc->rows.containers[i]]->id;
 }
@@ -293,7 +296,7 @@ static int write_delta_change(dunlin_doc *doc, struct delta_out *d, uint32_t cha
   int error = next ? 0 : order_parents(doc, parents, count, self, &own);
   if (!error) error = history_rows(doc, change);
   if (error) return error;
-  mp_write_array(out, history_elements(doc, time) + (next ? 2 : 4));
+  mp_write_array(out, count_elements(doc, time) + (next ? 2 : 4));
   if (next) {
     mp_write_nil(out);
   } else {
@@ -301,7 +304,7 @@ static int write_delta_change(dunlin_doc *doc, struct delta_out *d, uint32_t cha
     mp_write_uint(out, self.number);
   }
   write_delta_containers(doc, d, out);
-  history_columns(doc, time, out);
+  write_columns(doc, time, out);
   d->written++;
   return out->error;
 }

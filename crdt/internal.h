@@ -264,16 +264,12 @@ struct container_id item_child_id(dunlin_doc *doc, const struct dunlin_id *chang
 uint32_t container_new(dunlin_doc *doc, enum dunlin_kind kind, uint32_t parent);
 uint32_t container_find(const dunlin_doc *doc, const struct container_id *id); /* IDMAP_NONE */
 int container_index(dunlin_doc *doc, const struct container_id *id, uint32_t container);
-/* Whether the open change knows the container. */
-bool container_seen(dunlin_doc *doc, uint32_t container);
 /* The highest generation of a child at an entry that the open change knows; -1. */
 int64_t generation_seen(dunlin_doc *doc, uint32_t map, const struct map_entry *entry);
-/* Whether an operation of the container is concurrent to the open change.  DUNLIN_ENOMEM. */
-int is_concurrent(dunlin_doc *doc, const struct container *container, bool *concurrent);
 /* Gives the walker of a text or list an operation, and the sink what that does to what shows. */
 int walk_op(dunlin_doc *doc, struct container *container, const struct op *op, const struct walker_sink *sink);
 /* How many items a text or list has at the open change's version. */
-uint32_t version_size(const dunlin_doc *doc, const struct container *container);
+uint32_t version_size(const struct container *container);
 
 /* Which writes a bin names, with `own`, into `out`, whose `lvs` (room for WRITE_NAMES_MAX) the caller gives.  What is not here is passed
  * over: it is in no version that is.  DUNLIN_ENOMEM.  names_whole() comes before. */
@@ -416,13 +412,8 @@ uint32_t history_text_at(dunlin_doc *doc, uint32_t at, uint32_t scalars);
 uint32_t history_place(dunlin_doc *doc, const struct op_run *run, uint32_t skipped);
 /* The container that the creating operation `lv` made or touched. */
 uint32_t history_made(const dunlin_doc *doc, uint32_t lv);
-/* The elements from `rows` on of the change that doc->rows has: how many there are with them, and their bytes. */
-size_t history_elements(const dunlin_doc *doc, int64_t time);
-void history_columns(const dunlin_doc *doc, int64_t time, struct buf *out);
 /* Appends the delta of all changes in these ranges. */
 int history_delta(dunlin_doc *doc, const struct lv_ranges *ranges, struct buf *out);
-/* Writes the ids of the containers that are named by id. */
-void history_containers(const dunlin_doc *doc, struct buf *out);
 
 /* ---- check.c ------------------------------------------------------------------------------------------------ */
 

@@ -33,7 +33,7 @@ static int edit_text(const dunlin_doc *doc, struct text *text, const struct chan
   text_open(text);
   int error = row->kind == OP_DELETE ? text_erase(text, &doc->text, row->a, row->len)
                                      : text_insert(text, &doc->text, row->a, row->len, at, bytes);
-  if (error) text_revert(text, &doc->text);
+  if (error) text_revert(text);
   else text_settle(text);
   return error;
 }

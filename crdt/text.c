@@ -277,8 +277,7 @@ static void forget_notes(struct text *text) {
     n->count--;
 }
 
-void text_revert(struct text *text, const struct column *column) {
-  (void)column;
+void text_revert(struct text *text) {
   text->last = text->before; /* nothing, when it is in the rope */
   if (!text->before.what) text->part_count = text->part_bytes = 0;
   while (text->undo_count) {

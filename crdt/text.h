@@ -81,7 +81,7 @@ int text_flush(struct text *text, const struct column *column);
 
 /* From here on edits can be taken back, until text_settle(). */
 void text_open(struct text *text);
-void text_revert(struct text *text, const struct column *column);
+void text_revert(struct text *text);
 void text_settle(struct text *text);
 
 /* The position of character `at`; of the end, when there are no more. */

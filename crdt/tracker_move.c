@@ -111,7 +111,8 @@ uint32_t tracker_moves_now(const struct tracker *t, uint32_t id) {
   return now;
 }
 
-uint32_t tracker_moves_effect(const struct tracker *t, uint32_t id) {
+/* The index of its element in effect; NONE. */
+static uint32_t effect_index(const struct tracker *t, uint32_t id) {
   const struct element *e = element_of(t, slot_of(t, id));
   uint32_t now, effect;
   if (e->gone) return NONE;
@@ -123,7 +124,7 @@ uint32_t tracker_moves_effect(const struct tracker *t, uint32_t id) {
 
 uint32_t tracker_moves_delete(struct tracker *t, uint32_t id, bool idle) {
   struct element *e = element_of(t, slot_of(t, id));
-  uint32_t was = idle ? NONE : tracker_moves_effect(t, id);
+  uint32_t was = idle ? NONE : effect_index(t, id);
   e->deletes++;
   e->gone |= !idle;
   update(t, e->now);
@@ -180,7 +181,7 @@ void tracker_move(struct tracker *t, uint32_t ord, uint32_t at, uint32_t to, boo
   uint32_t now = e->now, effect = e->effect;
   bool is_first = m->slots[effect].weaker == NONE;
   bool takes = !idle && (is_first || t->wins(t->ctx, ord, m->slots[effect].id));
-  *was = takes ? tracker_moves_effect(t, m->slots[effect].id) : NONE;
+  *was = takes ? effect_index(t, m->slots[effect].id) : NONE;
   uint32_t slot =
       new_slot(m, (struct slot){.id = ord, .element = m->slots[from].element, .in_version = true, .is_idle = idle});
   chain_slot(t, slot);
@@ -195,7 +196,7 @@ void tracker_move(struct tracker *t, uint32_t ord, uint32_t at, uint32_t to, boo
 uint32_t tracker_effect_index(const struct tracker *t, uint32_t at) {
   struct place p = tracker_find_now(t, at);
   const struct tracker_span *s = tracker_span_at(t, p);
-  if (s->state & TRACKER_MOVED) return tracker_moves_effect(t, s->id);
+  if (s->state & TRACKER_MOVED) return effect_index(t, s->id);
   return s->state & TRACKER_GONE ? NONE : p.effect;
 }
 

@@ -86,9 +86,8 @@ uint32_t tracker_moves_delete(struct tracker *tracker, uint32_t id, bool idle);
 /* The prepare version loses (`by` -1) or gains (1) a deletion of its element; the slot itself. */
 void tracker_moves_step_delete(struct tracker *tracker, uint32_t id, int by);
 void tracker_moves_step_slot(struct tracker *tracker, uint32_t id, int by);
-/* The index of its element at the prepare version, in effect; TRACKER_NONE. */
+/* The index of its element at the prepare version; TRACKER_NONE. */
 uint32_t tracker_moves_now(const struct tracker *tracker, uint32_t id);
-uint32_t tracker_moves_effect(const struct tracker *tracker, uint32_t id);
 /* The slot in which its element is in effect, `*gone`: or would be; how often that is deleted at the prepare version; its slots from the
  * one that wins over all others to the first (TRACKER_NONE behind that), and whether one is of a void move. */
 uint32_t tracker_slot_effect(const struct tracker *tracker, uint32_t id, bool *gone);

@@ -674,7 +674,7 @@ int dunlin_text_splice(dunlin_doc *doc, dunlin_obj text, size_t index, size_t re
 static uint32_t anchor_index(const struct places *p, size_t at, bool is_opening) {
   if (!is_opening) return void_gap(p->doc, p->text, places_behind(p, (uint32_t)at));
   uint32_t entity = places_entity(p, (uint32_t)at);
-  if (entity == p->entities) return version_size(p->doc, p->text);
+  if (entity == p->entities) return version_size(p->text);
   uint32_t item = void_item(p->doc, p->text, entity);
   return item == VOID_UNNAMED ? void_gap(p->doc, p->text, entity) : item;
 }

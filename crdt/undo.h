@@ -133,7 +133,6 @@ uint32_t undo_oldest(const dunlin_undo *undo);
 
 /* ---- undo_revert.c ------------------------------------------------------------------------------------------ */
 
-bool undo_step_has(const struct undo_step *step, uint32_t lv);
 /* The change of the step that made it; NULL. */
 const struct undo_change *undo_change_of(const struct undo_step *step, uint32_t lv);
 /* Whether the change is to be passed over: it is void. */

@@ -44,7 +44,7 @@ static bool differs(const dunlin_doc *doc, const struct container *c) {
 }
 
 uint32_t void_size(const dunlin_doc *doc, const struct container *c) {
-  if (!differs(doc, c)) return version_size(doc, c);
+  if (!differs(doc, c)) return version_size(c);
   return c->kind == DUNLIN_LIST ? c->as.list->list.size : c->as.text->text.size;
 }
 

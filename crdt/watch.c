@@ -345,7 +345,7 @@ void watch_note_free(dunlin_doc *doc, struct container *c) {
   c->note = NULL;
 }
 
-void watch_drop_before(struct watch *w) {
+static void drop_last_before(struct watch *w) {
   struct watch_before *b = &w->befores[--w->before_count];
   if (b->had && (b->value.kind == DUNLIN_STRING || b->value.kind == DUNLIN_BYTES))
     env_free(w->env, (void *)(uintptr_t)b->value.as.string.data, b->value.as.string.len);
@@ -356,7 +356,7 @@ void watch_clear(dunlin_doc *doc) {
   for (size_t i = 0; i < w->noted_count; i++)
     if (w->noted[i] < doc->container_count) watch_note_free(doc, doc->containers[w->noted[i]]);
   w->noted_count = 0;
-  while (w->before_count) watch_drop_before(w);
+  while (w->before_count) drop_last_before(w);
   ENV_FREE_ARRAY(w->env, w->places, w->place_cap);
   w->places = NULL;
   w->place_cap = 0;

@@ -64,7 +64,8 @@ void lease_close(struct lease *lease) {
   drop(&lease->process, PROCESS + getpid());
 }
 
-int lease_slot_try(const char *dir, uint8_t slot, int *fd) {
+/* Takes that slot if it is free.  DUNLIN_EBUSY. */
+static int take_slot(const char *dir, uint8_t slot, int *fd) {
   *fd = open_lease(dir);
   if (*fd < 0) return DUNLIN_EIO;
   int r = lock_byte(*fd, F_WRLCK, slot, false);
@@ -78,7 +79,7 @@ int lease_slot(const char *dir, uint8_t *slot, int *fd) {
   int r = DUNLIN_EBUSY;
   for (unsigned i = 0; r == DUNLIN_EBUSY && i < DUNLIN_MAX_WRITERS; i++) {
     *slot = (uint8_t)i;
-    r = lease_slot_try(dir, *slot, fd);
+    r = take_slot(dir, *slot, fd);
   }
   return r;
 }

@@ -21,8 +21,6 @@ void lease_close(struct lease *lease);
 
 /* Takes the lowest free writer slot: its number, and a descriptor that holds it.  DUNLIN_EBUSY: all are taken. */
 int lease_slot(const char *dir, uint8_t *slot, int *fd);
-/* Takes that slot if it is free. DUNLIN_EBUSY. */
-int lease_slot_try(const char *dir, uint8_t slot, int *fd);
 void lease_slot_release(uint8_t slot, int fd);
 
 #endif

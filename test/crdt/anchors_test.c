@@ -85,7 +85,7 @@ static void a_character_behind_an_anchor_hides_no_sibling(void **state) {
 static void write_one(dunlin_doc *doc, struct rng *rng, char letter) {
   dunlin_obj text = text_of(doc);
   OK(container_touch(doc, text.index));
-  uint32_t size = version_size(doc, doc->containers[text.index]), hot = size < 5 ? size : 5;
+  uint32_t size = version_size(doc->containers[text.index]), hot = size < 5 ? size : 5;
   uint32_t at = (uint32_t)rng_below(rng, hot + 1);
   if (rng_chance(rng, 2, 5)) {
     apply_letter(doc, text, OP_TEXT_INSERT, at, letter);

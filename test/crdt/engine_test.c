@@ -117,7 +117,7 @@ static void mark_text(struct run *run, dunlin_doc *doc, dunlin_obj text, size_t 
 
 /* Anchors that hang on anchors, and characters between anchors of one character: nobody has reason to write that, but anybody can. */
 static void write_between_anchors(struct run *run, dunlin_doc *doc, dunlin_obj text) {
-  uint32_t size = version_size(doc, doc->containers[text.index]);
+  uint32_t size = version_size(doc->containers[text.index]);
   uint32_t hot = size < 3 ? size : 3,
            at = (uint32_t)rng_below(&run->rng, rng_chance(&run->rng, 2, 3) ? hot + 1 : size + 1);
   if (rng_chance(&run->rng, 1, 3)) {
@@ -184,7 +184,7 @@ static void write_sequence(struct run *run, dunlin_doc *doc) {
     places_end(&places);
     write_text(run, doc, obj, places.size);
   } else {
-    write_list(run, doc, obj, version_size(doc, doc->containers[obj.index]));
+    write_list(run, doc, obj, version_size(doc->containers[obj.index]));
   }
 }
 

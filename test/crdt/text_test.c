@@ -108,7 +108,7 @@ static void open(struct pair *pair) {
 
 static void revert(struct pair *pair) {
   pair->memory.fail_at = 0;
-  text_revert(&pair->text, &pair->column);
+  text_revert(&pair->text);
   memcpy(pair->now, pair->before, sizeof pair->now);
   pair->size = pair->size_before;
 }

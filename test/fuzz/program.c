@@ -97,7 +97,7 @@ static void edit(struct world *w, dunlin_doc *doc, bool old) {
     obj = dunlin_map_child(doc, DUNLIN_ROOT, (struct dunlin_bytes){key, 1}, w->lists ? DUNLIN_LIST : DUNLIN_TEXT);
     if (dunlin_txn_error(doc)) break;
     CHECK(!container_touch(doc, obj.index));
-    size_t size = version_size(doc, doc->containers[obj.index]);
+    size_t size = version_size(doc->containers[obj.index]);
     if (w->lists) write_list(w, doc, obj, size);
     else write_text(w, doc, obj, size);
   }
