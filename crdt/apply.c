@@ -68,6 +68,7 @@ void container_free(dunlin_doc *doc, struct container *c) {
   if (c->kind == DUNLIN_LIST) list_free(&c->as.list->list);
   if (c->kind == DUNLIN_TEXT) text_free(&c->as.text->text);
   if (c->kind == DUNLIN_TEXT) marks_free(&c->as.text->marks, doc->env);
+  if (c->kind == DUNLIN_TEXT) ENV_FREE_ARRAY(doc->env, c->as.text->earlier.list, c->as.text->earlier.cap);
   struct sequence *s = sequence_of(c);
   if (s) walker_free(&s->walker);
   if (s) ENV_FREE_ARRAY(doc->env, s->tips, s->tip_cap);
@@ -314,7 +315,10 @@ static int walk_text(dunlin_doc *doc, struct container *c, const struct op *op) 
   struct text_ctx ctx = {doc, &c->as.text->text};
   struct walker_sink sink = text_sink;
   sink.ctx = &ctx;
-  return walk_op(doc, c, op, &sink);
+  uint32_t lv = open_lv(doc);
+  int error = walk_op(doc, c, op, &sink);
+  if (!error) places_edited(doc, c->as.text, op, lv);
+  return error;
 }
 
 static int apply_text(dunlin_doc *doc, struct container *c, const struct op *op) {

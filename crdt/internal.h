@@ -40,12 +40,26 @@ struct sequence {
   bool behind; /* that version lacks operations that came before */
 };
 
+/* Anchors and where they are; places.c. */
+struct anchor_place {
+  uint32_t at;
+  struct rope_anchor anchor;
+  bool goes; /* with the characters that are being deleted */
+};
+struct anchor_places {
+  const struct dunlin_env *env;
+  struct anchor_place *list; /* in order */
+  size_t count, cap;
+};
+
 struct text_state {
   struct sequence sequence;
   struct text text;
   bool lost;      /* the text has to be made again from the history */
   bool has_marks; /* there have been some */
   struct marks marks;
+  struct anchor_places earlier; /* those of the version that a local change is on, which has this stamp */
+  uint64_t earlier_stamp;
 };
 
 struct list_state {
@@ -472,17 +486,6 @@ int unit_out(dunlin_doc *doc, struct container *text, size_t *at);
 
 /* ---- places.c ----------------------------------------------------------------------------------------------- */
 
-struct anchor_place {
-  uint32_t at;
-  struct rope_anchor anchor;
-  bool goes; /* with the characters that are being deleted */
-};
-struct anchor_places {
-  const struct dunlin_env *env;
-  struct anchor_place *list; /* in order */
-  size_t count, cap;
-};
-
 /* A text at the version of the open change, which has touched it. */
 struct places {
   dunlin_doc *doc;
@@ -490,11 +493,11 @@ struct places {
   uint32_t size, entities; /* characters; with the anchors */
   bool has_marks;          /* or had some */
   bool is_earlier;         /* the version is not what the text shows */
-  struct anchor_places earlier;
 };
-/* Edits of an earlier version end its life.  DUNLIN_ENOMEM; places_end() in any case. */
+/* An edit ends its life.  DUNLIN_ENOMEM. */
 int places_begin(struct places *places, dunlin_doc *doc, const struct container *text);
-void places_end(struct places *places);
+/* An operation, number `lv`, has been applied to a text at an earlier version. */
+void places_edited(dunlin_doc *doc, struct text_state *text, const struct op *op, uint32_t lv);
 /* The place of a character; behind everything when there are no more. */
 uint32_t places_entity(const struct places *places, uint32_t character);
 /* The place right behind the character before this one. */

@@ -651,11 +651,9 @@ static int splice(dunlin_doc *doc, struct container *c, dunlin_obj text, size_t 
   if (!error && remove) {
     struct text_delete gone = {doc, c, {.kind = OP_DELETE, .container = text.index}};
     error = places_each_gone(&places, (uint32_t)index, (uint32_t)(index + remove), delete_part, &gone);
-    places_end(&places);
     if (!error && utf8.len) error = places_begin(&places, doc, c);
   }
   if (!error && utf8.len) error = insert_text(doc, c, text, places_gap(&places, (uint32_t)index), utf8, scalars);
-  places_end(&places);
   return error ? txn_fail(doc, error) : 0;
 }
 
@@ -712,7 +710,6 @@ int dunlin_text_mark(dunlin_doc *doc, dunlin_obj text, size_t from, size_t to, s
   if (!error && (from > to || to > places.size)) error = DUNLIN_ERANGE;
   if (error) txn_fail(doc, error);
   else if (from < to) error = mark(doc, c, &places, &start, from, to, flags);
-  places_end(&places);
   return error;
 }
 

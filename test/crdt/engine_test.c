@@ -181,7 +181,6 @@ static void write_sequence(struct run *run, dunlin_doc *doc) {
   if (run->what == TEXTS) {
     struct places places;
     OK(places_begin(&places, doc, doc->containers[obj.index]));
-    places_end(&places);
     write_text(run, doc, obj, places.size);
   } else {
     write_list(run, doc, obj, version_size(doc->containers[obj.index]));

@@ -1,5 +1,7 @@
 /* Marks against a model that says by definition what they do: an array of characters and anchors, where each edit goes through all
  * of it.  One replica here; how replicas agree is the oracle's to judge (test/oracle). */
+#include <dunlin/history.h>
+
 #include "crdt/doc.h"
 #include "test/support/support.h"
 
@@ -315,6 +317,61 @@ static void an_index_is_kept_up(void **state) {
   }
 }
 
+/* A transaction on an earlier version of a document with more in it is the same change, to the byte, as one that was made then. */
+static void run_in_the_past(uint64_t seed) {
+  struct rng rng = rng_of(seed), again;
+  struct dunlin_actor actor = {{77}};
+  struct dunlin_id id, same;
+  size_t count;
+  dunlin_obj text;
+  dunlin_doc *doc = new_text(&text), *other = test_doc(2), *then;
+  test_send(doc, other);
+  for (size_t i = rng_below(&rng, 6); i; i--) edit_some(rng_below(&rng, 2) ? doc : other, &rng);
+  test_sync(doc, other);
+  const struct dunlin_id *heads = dunlin_doc_heads(doc, &count);
+  OK(dunlin_doc_fork(doc, heads, count, &actor, &then));
+  struct dunlin_id version[2] = {heads[0], heads[count - 1]};
+  assert_in_range(count, 1, 2);
+  for (size_t i = 1 + rng_below(&rng, 4); i; i--) edit_some(other, &rng);
+  test_send(other, doc);
+  OK(doc_set_actor(doc, &actor));
+  again = rng;
+  size_t size = dunlin_text_size(then, text_in(then));
+  for (int which = 0; which < 2; which++) {
+    dunlin_doc *on = which ? then : doc;
+    OK(dunlin_begin_at(on, version, count));
+    rng = again;
+    OK(dunlin_text_splice(on, text_in(on), 0, 0, "0", 1));
+    for (size_t i = 0, all = size + 1; i < 12; i++) {
+      size_t from = rng_below(&rng, all + 1), most = all - from, gone = rng_below(&rng, most < 4 ? most + 1 : 4);
+      if (rng_below(&rng, 3)) {
+        size_t len = rng_below(&rng, 3);
+        OK(dunlin_text_splice(on, text_in(on), from, gone, "xyz", len));
+        all += len - gone;
+      } else {
+        OK(dunlin_text_mark(on, text_in(on), from, from + gone, dunlin_key("past"), int_value((int64_t)i + 1),
+                            (unsigned)rng_below(&rng, 4)));
+      }
+    }
+    OK(dunlin_commit(on, 0, which ? &same : &id));
+  }
+  assert_memory_equal(&id, &same, sizeof id);
+  dunlin_doc_free(doc);
+  dunlin_doc_free(other);
+  dunlin_doc_free(then);
+}
+
+static void writing_in_the_past_is_as_it_was_then(void **state) {
+  (void)state;
+  uint64_t first = seed_first(), count = seed_count(400);
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    char again[40];
+    snprintf(again, sizeof again, "TEST_SEED=%llu", (unsigned long long)seed);
+    setenv("DUNLIN_RUNNING", again, 1);
+    run_in_the_past(seed);
+  }
+}
+
 /* A mark that goes, because its author deletes what it covers, leaves what somebody else has put there meanwhile to those below it;
  * two of them, which met there, or one on both sides of it. */
 static void what_lies_under_a_mark_shows_when_it_goes(void **state) {
@@ -370,6 +427,7 @@ static void agrees_with_the_model(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_file_keeps_the_winner),
+      cmocka_unit_test(writing_in_the_past_is_as_it_was_then),
       cmocka_unit_test(what_lies_under_a_mark_shows_when_it_goes),
       cmocka_unit_test(agrees_with_the_model),
       cmocka_unit_test(an_index_is_kept_up),
