@@ -2,16 +2,9 @@
  *
  * What is measured is the work of one document: writing marks, taking them in from others, reading a span after each edit.  Time
  * is the processor's, the least of several tries, at n and 4 n: at most 2.3 squared. */
-#include <time.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "crdt/doc.h"
 #include "test/fault/seeded.h"
-#include "test/support/support.h"
-
-static const double bar = 2.3;
+#include "test/support/scaling.h"
 
 /* What is prepared before the clock starts. */
 struct work {
@@ -184,13 +177,8 @@ static const struct shape shapes[] = {
 
 /* ---- Measuring ---------------------------------------------------------------------------------------------- */
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double take(const struct shape *shape, size_t n, size_t *peak) {
+static double take(const void *work, size_t n, size_t *peak) {
+  const struct shape *shape = work;
   struct seeded s;
   struct work w = {.n = n, .rng = rng_of(n)};
   struct dunlin_id id = test_id(1);
@@ -202,9 +190,9 @@ static double take(const struct shape *shape, size_t n, size_t *peak) {
   for (size_t i = 0; i < n + 2; i++) OK(dunlin_text_splice(w.doc, w.text, 0, 0, "word ", 5));
   OK(dunlin_commit(w.doc, 0, NULL));
   if (shape->prepare) shape->prepare(&w);
-  double start = now();
+  double start = scaling_now();
   shape->run(&w);
-  double took = now() - start;
+  double took = scaling_now() - start;
   *peak = s.peak;
   OK(doc_check(w.doc, n <= 50));
   dunlin_doc_free(w.doc);
@@ -214,40 +202,18 @@ static double take(const struct shape *shape, size_t n, size_t *peak) {
   return took;
 }
 
-static void check_shape(const struct shape *shape) {
-  enum { tries = 3, rounds = 20 };
-  size_t n = shape->n, peak, large_peak, small_peak;
-  double least = 1e9, least_large = 1e9;
-  take(shape, 50, &peak);
-  take(shape, n / 4, &small_peak);
-  for (int round = 0; round < rounds; round++) {
-    for (int i = 0; i < tries; i++) {
-      double took = take(shape, n, &peak), took_large = take(shape, 4 * n, &large_peak);
-      if (took < least) least = took;
-      if (took_large < least_large) least_large = took_large;
-    }
-    if (test_is_sanitized || least_large <= least * bar * bar) break;
-  }
-  double more = (double)large_peak / (double)small_peak;
-  printf("%-24s %6zu: %8.2f ms, x 4: %8.2f ms, %5.2f times; memory x 16: %8zu bytes, %6.2f times\n", shape->name, n,
-         least * 1e3, least_large * 1e3, least_large / least, large_peak, more);
-  if (test_is_sanitized) return; /* it is the sanitizer that is measured then */
-  if (least_large > least * bar * bar) fail_msg("%s: time", shape->name);
-  if (more > bar * bar * bar * bar) fail_msg("%s: memory", shape->name);
-}
-
 static void twice_the_work_is_twice_the_time(void **state) {
   (void)state;
-  const char *only = getenv("TEST_SHAPE");
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-    if (!only || !strcmp(only, shapes[i].name)) check_shape(&shapes[i]);
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    size_t peak;
+    if (!scaling_wanted(shapes[i].name)) continue;
+    take(&shapes[i], 50, &peak); /* so small that all of it is looked at */
+    scaling_check(shapes[i].name, shapes[i].n, take, &shapes[i]);
+  }
 }
 
 int main(void) {
-#ifdef __GLIBC__
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-#endif
+  scaling_keep_memory();
   const struct CMUnitTest tests[] = {cmocka_unit_test(twice_the_work_is_twice_the_time)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,15 +4,9 @@
  * that shows, and to write it out again.  Time is the processor's, the least of several tries, at n and 4 n: at most 2.3 squared.
  * Memory is the most that was held at once, which is exact; arrays grow by halves, so it is compared over four doublings, where
  * that evens out. */
-#include <time.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "test/fault/seeded.h"
 #include "test/support/raw.h"
-
-static const double bar = 2.3;
+#include "test/support/scaling.h"
 
 /* A history in the making. */
 struct history {
@@ -386,25 +380,20 @@ static const struct shape shapes[] = {
 /* ---- Measuring ---------------------------------------------------------------------------------------------- */
 
 struct written {
-  void *delta, *again;
-  size_t len;
+  const struct shape *shape;
+  size_t n, len;
+  void *delta;
 };
 
 static struct written write_history(const struct shape *shape, size_t n) {
   struct history h = {.n = n};
-  struct written w;
+  struct written w = {.shape = shape, .n = n};
   h.all = new_author(&h, NULL);
   shape->write(&h);
   OK(dunlin_doc_delta(h.all, NULL, 0, &w.delta, &w.len));
   dunlin_free(NULL, h.begin, h.begin_len);
   dunlin_doc_free(h.all);
   return w;
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* What waits to be walked in is, when somebody looks. */
@@ -420,19 +409,21 @@ static void read_all(const dunlin_doc *doc) {
 }
 
 /* Takes a history in, and gives the time and the most bytes that were held. */
-static double take(const struct shape *shape, const struct written *w, size_t *peak) {
+static double take(const void *histories, size_t n, size_t *peak) {
+  const struct written *w = histories;
+  while (w->n != n) w++;
   struct seeded s;
   struct history h = {0};
   seeded_init(&s, 1);
-  double start = now();
+  double start = scaling_now();
   dunlin_doc *doc = new_author(&h, &s.env);
   OK(dunlin_doc_apply(doc, w->delta, w->len, NULL));
   read_all(doc);
   void *delta, *saved = NULL;
   size_t delta_len, saved_len = 0;
   OK(dunlin_doc_delta(doc, NULL, 0, &delta, &delta_len));
-  if (shape->saves) OK(dunlin_doc_save(doc, &saved, &saved_len));
-  double took = now() - start;
+  if (w->shape->saves) OK(dunlin_doc_save(doc, &saved, &saved_len));
+  double took = scaling_now() - start;
   dunlin_free(&s.env, delta, delta_len);
   dunlin_free(&s.env, saved, saved_len);
   dunlin_doc_free(doc);
@@ -441,44 +432,20 @@ static double take(const struct shape *shape, const struct written *w, size_t *p
 }
 
 static void check_shape(const struct shape *shape) {
-  enum { tries = 5, rounds = 20 };
-  size_t peak, large_peak, small_peak, n = shape->n;
-  struct written tiny = write_history(shape, n / 4), small = write_history(shape, n),
-                 large = write_history(shape, 4 * n);
-  double least = 1e9, least_large = 1e9;
-  take(shape, &tiny, &small_peak);
-  for (int round = 0; round < rounds; round++) {
-    for (int i = 0; i < tries; i++) {
-      double took = take(shape, &small, &peak), took_large = take(shape, &large, &large_peak);
-      if (took < least) least = took;
-      if (took_large < least_large) least_large = took_large;
-    }
-    if (test_is_sanitized || least_large <= least * bar * bar) break;
-  }
-  double more = (double)large_peak / (double)small_peak;
-  printf("%-20s %7zu: %8.2f ms, x 4: %8.2f ms, %5.2f times; memory x 16: %8zu bytes, %6.2f times\n", shape->name, n,
-         least * 1e3, least_large * 1e3, least_large / least, large_peak, more);
-  dunlin_free(NULL, tiny.delta, tiny.len);
-  dunlin_free(NULL, small.delta, small.len);
-  dunlin_free(NULL, large.delta, large.len);
-  if (test_is_sanitized) return; /* it is the sanitizer that is measured then */
-  if (least_large > least * bar * bar) fail_msg("%s: time", shape->name);
-  if (more > bar * bar * bar * bar) fail_msg("%s: memory", shape->name);
+  size_t n = shape->n;
+  struct written histories[] = {write_history(shape, n / 4), write_history(shape, n), write_history(shape, 4 * n)};
+  scaling_check(shape->name, n, take, histories);
+  for (size_t i = 0; i < 3; i++) dunlin_free(NULL, histories[i].delta, histories[i].len);
 }
 
-static void test_twice_the_work_is_twice_the_time(void **state) {
+static void twice_the_work_is_twice_the_time(void **state) {
   (void)state;
-  const char *only = getenv("TEST_SHAPE");
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-    if (!only || !strcmp(only, shapes[i].name)) check_shape(&shapes[i]);
+    if (scaling_wanted(shapes[i].name)) check_shape(&shapes[i]);
 }
 
 int main(void) {
-#ifdef __GLIBC__
-  /* What was freed stays with the process: a page asked of the kernel again and again costs more than what we do in it. */
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-#endif
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_twice_the_work_is_twice_the_time)};
+  scaling_keep_memory();
+  const struct CMUnitTest tests[] = {cmocka_unit_test(twice_the_work_is_twice_the_time)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
