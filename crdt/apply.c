@@ -245,12 +245,12 @@ static int ready_sequence(dunlin_doc *doc, struct container *c, struct sequence 
   return s->walks ? ready_walker(doc, c, &s->walker) : 0;
 }
 
-/* Gets a text or list ready that shows all there is, when the open change goes on with the last change and so did that: false when there
- * is more to find out. */
+/* Gets a text or list ready when the open change goes on with the last one, which wrote to it: whoever has seen all lacks nothing.  False:
+ * there is more to find out. */
 static bool goes_on_with(const dunlin_doc *doc, const struct container *c, struct sequence *s) {
-  if (!doc->graph.open.goes_on || s->shown != doc->graph.lvs || !s->tip_count) return false;
-  const struct tip *tip = &s->tips[s->tip_count - 1];
-  if (tip->lv + 1 != s->shown || tip->behind || c->void_from != LV_NONE || (c->kind == DUNLIN_TEXT && c->as.text->lost))
+  uint32_t lvs = doc->graph.lvs;
+  if (!doc->graph.open.goes_on || s->shown != lvs || !s->tip_count || s->tips[s->tip_count - 1].lv + 1 != lvs ||
+      c->void_from != LV_NONE)
     return false;
   s->tip = s->tip_count - 1;
   s->walks = s->waits = s->behind = false;
