@@ -1,28 +1,7 @@
 /* Decoding the history that a document was opened without. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "crdt/docfile.h"
-#include "crdt/docfile_values.h"
-
-/* What takes the place of the document's stand-ins, when all of it is there. */
-struct history {
-  dunlin_doc *doc;
-  const struct docfile *file;
-  struct graph graph;
-  struct container_history {
-    struct oplog log;
-    struct lv_set made;
-    struct column_in codes, indexes;
-    size_t next; /* run of the log that comes next in order */
-    struct docfile_text text;
-  } * containers;
-  struct owner *owners, *makers;
-  size_t owner_count, owner_cap, maker_count, maker_cap;
-  struct lv_ranges voids;
-  struct column text, values;
-  struct docfile_texts texts;
-};
+#include "crdt/docfile_history.h"
 
 /* ---- The graph ---------------------------------------------------------------------------------------------- */
 
@@ -385,6 +364,18 @@ static int add_made(const struct dunlin_env *env, struct lv_set *made, uint32_t 
   return 0;
 }
 
+/* Whether an operation makes just that container, going by its values.  Those of lists have ids that say so. */
+static bool makes(const struct history *h, const struct op_run *run, const struct container *made) {
+  struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
+  if (run->idle) return true;
+  if (run->kind != OP_MAP_CHILD) return mp_read_uint(&r, KIND_LAST) == (uint64_t)made->kind;
+  const struct map *parent = &h->doc->containers[made->parent]->as.map;
+  struct dunlin_bytes key = mp_read_str(&r, DUNLIN_MAX_KEY);
+  if (made->entry >= parent->count) return false;
+  return (uint32_t)made->kind == run->a && mp_read_uint(&r, UINT32_MAX) == made->generation &&
+         !key_compare(key, map_key(&parent->entries[made->entry]));
+}
+
 static int read_makers(struct history *h, struct mp_reader *r, struct column_in *makers) {
   const struct dunlin_env *env = h->graph.env;
   if (ENV_GROW(env, h->makers, h->maker_cap, makers->count)) return DUNLIN_ENOMEM;
@@ -397,6 +388,7 @@ static int read_makers(struct history *h, struct mp_reader *r, struct column_in 
       if (!(run->kind & OP_CREATES)) continue;
       uint32_t made = docfile_take(makers, r, h->file->container_count);
       if (!made || h->doc->containers[made]->parent != h->owners[o].container) mp_fail(r);
+      else if (!makes(h, run, h->doc->containers[made])) mp_fail(r);
       if (r->error) return r->error;
       h->makers[h->maker_count++] = (struct owner){run->lv, made};
       if (add_made(env, &h->containers[made].made, run->lv)) return DUNLIN_ENOMEM;
@@ -491,170 +483,6 @@ static int add_new(struct history *h) {
   if (!error && doc->graph.changes > h->file->changes) error = add_new_changes(h);
   for (uint32_t i = 0; !error && i < h->file->container_count; i++) error = add_new_rows(h, i);
   return error ? error : add_new_sets(h);
-}
-
-/* ---- Whether state and history agree ------------------------------------------------------------------------ */
-
-/* Whether an operation of the file wrote what a map has as live. */
-static bool write_agrees(const struct history *h, uint32_t container, struct dunlin_bytes key,
-                         const struct reg_write *write) {
-  const struct oplog *log = &h->containers[container].log;
-  size_t at = oplog_from(log, write->lv);
-  if (at == log->count || log->runs[at].lv > write->lv) return false;
-  const struct op_run *run = &log->runs[at];
-  struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
-  for (uint32_t skip = (uint32_t)(run->kind & OP_VALUES) * (write->lv - run->lv); skip; skip--) mp_skip(&r);
-  if (run->kind == OP_MAP_SET || run->kind == OP_MAP_SET_OVER) {
-    struct dunlin_bytes own = mp_read_str(&r, DUNLIN_MAX_KEY);
-    struct dunlin_value value = value_read(&r);
-    return run->a == write->class && own.len == key.len && (!key.len || !memcmp(own.data, key.data, key.len)) &&
-           value_same(&value, &write->value);
-  }
-  if (run->kind != OP_MAP_CHILD || write->class || write->value.kind != (enum dunlin_kind)run->a) return false;
-  struct dunlin_bytes own = mp_read_str(&r, DUNLIN_MAX_KEY);
-  if (own.len != key.len || (key.len && memcmp(own.data, key.data, key.len))) return false;
-  const struct lv_set *made = &h->containers[write->value.as.obj.index].made;
-  size_t low = 0, high = made->count; /* in order */
-  while (low < high) {
-    size_t mid = (low + high) / 2;
-    if (made->lvs[mid] < write->lv) low = mid + 1;
-    else high = mid;
-  }
-  return low < made->count && made->lvs[low] == write->lv;
-}
-
-/* The values of a run, gone through in order: a row may have very many. */
-struct values_at {
-  const struct op_run *run;
-  uint32_t skipped;
-  struct mp_reader r;
-};
-
-static struct mp_reader value_at(const struct history *h, struct values_at *at, const struct op_run *run,
-                                 uint32_t skip) {
-  if (at->run != run || at->skipped > skip)
-    *at = (struct values_at){run, 0, mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at)};
-  for (; at->skipped < skip; at->skipped++)
-    for (int values = run->kind & OP_VALUES; values; values--) mp_skip(&at->r);
-  return at->r;
-}
-
-/* Likewise what an element of a list has. */
-static bool element_write_agrees(const struct history *h, uint32_t container, struct values_at *values,
-                                 const struct reg_write *write) {
-  const struct oplog *log = &h->containers[container].log;
-  size_t at = oplog_from(log, write->lv);
-  if (at == log->count || log->runs[at].lv > write->lv || write->class) return false;
-  const struct op_run *run = &log->runs[at];
-  struct mp_reader r = value_at(h, values, run, write->lv - run->lv);
-  if (run->kind == OP_LIST_INSERT || run->kind == OP_LIST_SET || run->kind == OP_LIST_SET_OVER) {
-    struct dunlin_value value = value_read(&r);
-    return value_same(&value, &write->value);
-  }
-  if (run->kind != OP_LIST_CHILD && run->kind != OP_LIST_SET_CHILD) return false;
-  if (write->value.kind != (enum dunlin_kind)mp_read_uint(&r, KIND_LAST)) return false;
-  const struct lv_set *made = &h->containers[write->value.as.obj.index].made;
-  return made->count && made->lvs[0] == write->lv;
-}
-
-static int writes_by_lv(const void *a, const void *b) {
-  const struct reg_write *x = *(const struct reg_write *const *)a, *y = *(const struct reg_write *const *)b;
-  return (x->lv > y->lv) - (x->lv < y->lv);
-}
-
-/* The writes of the file that a list has as live, in the order of the operations, as far as there is room: how many there are. */
-static size_t list_writes(const struct history *h, const struct list *list, const struct reg_write **out, size_t room) {
-  size_t count = 0;
-  for (uint32_t at = 0; at < list->size; at++) {
-    const struct reg *reg = &list->elements[list_get(list, at)];
-    for (uint32_t k = 0; k < reg->count; k++) {
-      if (reg_at(reg, k)->lv >= h->file->lvs) continue;
-      if (count < room) out[count] = reg_at(reg, k);
-      count++;
-    }
-  }
-  if (count && count == room) qsort(out, count, sizeof(const struct reg_write *), writes_by_lv);
-  return count;
-}
-
-/* What is written to a list hangs on which of its elements an index means, so all of it has to be found out again. */
-static int check_list_state(const struct history *h, uint32_t container) {
-  const struct list *list = &h->doc->containers[container]->as.list->list;
-  const struct dunlin_env *env = h->graph.env;
-  size_t count = list_writes(h, list, NULL, 0);
-  const struct reg_write **writes = env_calloc(env, count, sizeof(const struct reg_write *));
-  struct values_at values = {.run = NULL};
-  int error = writes ? 0 : DUNLIN_ENOMEM;
-  if (!error) list_writes(h, list, writes, count);
-  for (size_t i = 0; !error && i < count; i++)
-    if (!element_write_agrees(h, container, &values, writes[i])) error = DUNLIN_ECORRUPT;
-  env_free(env, (void *)writes, count * sizeof(const struct reg_write *));
-  if (error) return error;
-  uint32_t shown = h->doc->containers[container]->as.list->sequence.shown;
-  return list_agrees(list, &h->graph, &h->containers[container].log, &h->voids, &h->values, shown);
-}
-
-static bool map_agrees(const struct history *h, uint32_t container) {
-  const struct map *map = &h->doc->containers[container]->as.map;
-  for (size_t i = 0; i < map->count; i++)
-    for (uint32_t k = 0; k < map->entries[i].reg.count; k++) {
-      const struct reg_write *write = reg_at(&map->entries[i].reg, k);
-      if (write->lv < h->file->lvs && !write_agrees(h, container, map_key(&map->entries[i]), write)) return false;
-    }
-  return true;
-}
-
-/* Whether additions of the file made what a set has as live. */
-static bool set_agrees(const struct history *h, uint32_t container) {
-  const struct map *set = &h->doc->containers[container]->as.map;
-  const struct oplog *log = &h->containers[container].log;
-  for (size_t i = 0; i < set->count; i++)
-    for (uint32_t k = 0; k < set->entries[i].reg.count; k++) {
-      uint32_t lv = reg_at(&set->entries[i].reg, k)->lv;
-      size_t at = oplog_from(log, lv);
-      if (lv >= h->file->lvs) continue;
-      if (at == log->count || log->runs[at].lv != lv || log->runs[at].kind != OP_OFFER) return false;
-      const uint8_t *value = column_at(&h->values, log->runs[at].at);
-      struct mp_reader r = mp_reader_of(value, column_end(&h->values) - log->runs[at].at);
-      mp_skip(&r);
-      struct dunlin_bytes key = map_key(&set->entries[i]);
-      if (key.len != (size_t)(r.at - value) || memcmp(key.data, value, key.len)) return false;
-    }
-  return true;
-}
-
-static bool counter_agrees(const struct history *h, uint32_t container) {
-  const struct oplog *log = &h->containers[container].log;
-  uint64_t sum = 0;
-  for (size_t i = 0; i < log->count; i++) {
-    const struct op_run *run = &log->runs[i];
-    if (run->idle || run->kind != OP_COUNTER_ADD) continue;
-    struct mp_reader r = mp_reader_of(column_at(&h->values, run->at), column_end(&h->values) - run->at);
-    sum += (uint64_t)mp_read_int(&r);
-  }
-  return sum == (uint64_t)h->doc->containers[container]->as.counter;
-}
-
-/* What can be told without replaying everything.  Texts agree by themselves: their history is put together from what they show. */
-static int states_agree(const struct history *h) {
-  const dunlin_doc *doc = h->doc;
-  int error = 0;
-  if (doc->void_count || h->file->flags & FLAG_IDLE) return 0; /* that is replayed */
-  for (uint32_t i = 0; !error && i < h->file->container_count; i++) {
-    if (doc->open.is_open && doc->containers[i]->touched == doc->open.stamp) continue; /* it shows more already */
-    const struct container *c = doc->containers[i];
-    bool plain = h->file->flags & FLAG_PLAIN; /* then lists and firsts are replayed */
-    if (c->kind == DUNLIN_MAP && !map_agrees(h, i)) error = DUNLIN_ECORRUPT;
-    if (c->kind == DUNLIN_COUNTER && !counter_agrees(h, i)) error = DUNLIN_ECORRUPT;
-    if (is_set(c->kind) && !set_agrees(h, i)) error = DUNLIN_ECORRUPT;
-    if (is_offer(c->kind) && !(plain && c->kind == DUNLIN_FIRST) &&
-        !offer_agrees(&c->as.offer, c->kind, &h->graph, &h->containers[i].log, &h->voids, &h->values))
-      error = DUNLIN_ECORRUPT;
-    if (c->kind == DUNLIN_LIST && !plain) error = check_list_state(h, i);
-    if (c->kind == DUNLIN_TEXT && !plain)
-      error = docfile_marks_agree(&c->as.text->marks, &h->graph, &h->containers[i].log, &h->values);
-  }
-  return error;
 }
 
 /* ---- All of it ---------------------------------------------------------------------------------------------- */
@@ -756,7 +584,7 @@ int docfile_load(dunlin_doc *doc) {
   if (!error && !utf8_valid(h.texts.gone, sections[DOCFILE_GONE].raw, &h.texts.gone_left)) error = DUNLIN_EFORMAT;
   if (!error) error = decode(&h, history);
   if (!error) error = add_new(&h);
-  if (!error) error = states_agree(&h);
+  if (!error) error = docfile_agrees(&h);
   env_free(doc->env, own_shown, sections[DOCFILE_TEXT].raw);
   env_free(doc->env, own_gone, sections[DOCFILE_GONE].raw);
   env_free(doc->env, own_history, sections[DOCFILE_HISTORY].raw);

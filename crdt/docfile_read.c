@@ -429,6 +429,42 @@ static int same_state(const dunlin_doc *saved, const dunlin_doc *replayed) {
   return error ? error : id_compare(&a, &b) ? DUNLIN_EFORMAT : 0;
 }
 
+static int same_generations(const struct map *saved, const struct map *replayed) {
+  size_t count = 0, found = 0;
+  for (size_t i = 0; i < replayed->count; i++) count += replayed->entries[i].generation >= 0;
+  for (size_t i = 0; i < saved->count; i++) {
+    const struct map_entry *entry = &saved->entries[i], *other = map_find(replayed, map_key(entry));
+    if (entry->generation < 0) continue;
+    if (!other || other->generation != entry->generation) return DUNLIN_EFORMAT;
+    found++;
+  }
+  return count == found ? 0 : DUNLIN_EFORMAT;
+}
+
+/* Likewise what the hash leaves out: what cannot be reached, and generations. */
+static int same_containers(const dunlin_doc *saved, const dunlin_doc *replayed) {
+  int error = saved->container_count == replayed->container_count ? 0 : DUNLIN_EFORMAT;
+  for (size_t i = 0; !error && i < saved->container_count; i++) {
+    const struct container *c = saved->containers[i];
+    if (c->provisional) continue;
+    uint32_t at = container_find(replayed, &c->id);
+    if (at == IDMAP_NONE || replayed->containers[at]->kind != c->kind) return DUNLIN_EFORMAT;
+    if (c->kind == DUNLIN_MAP) error = same_generations(&c->as.map, &replayed->containers[at]->as.map);
+  }
+  return error;
+}
+
+int dunlin_doc_verify(const dunlin_doc *doc) {
+  dunlin_doc *fresh = NULL, *own = (dunlin_doc *)(uintptr_t)doc; /* what is known of it grows, it does not change */
+  if (doc->open.is_open) return DUNLIN_ESTATE;
+  int error = dunlin_doc_new(doc->env, &doc->id, &doc->graph.actors[doc->actor].name, &fresh);
+  if (!error) error = replay(own, fresh);
+  if (!error) error = same_containers(doc, fresh);
+  if (!error) error = same_state(doc, fresh);
+  dunlin_doc_free(fresh);
+  return error == DUNLIN_EFORMAT ? DUNLIN_ECORRUPT : error;
+}
+
 static int open_whole(dunlin_doc **doc) {
   dunlin_doc *fresh = NULL;
   int error = dunlin_doc_new((*doc)->env, &(*doc)->id, &(*doc)->graph.actors[(*doc)->actor].name, &fresh);

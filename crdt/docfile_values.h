@@ -137,9 +137,9 @@ void keys_in_init(struct keys_in *keys, const struct dunlin_env *env);
 int keys_read(struct keys_in *keys, struct mp_reader *r, const struct buf *given);
 static inline struct dunlin_bytes keys_get(const struct keys_in *keys, uint64_t number) {
   const struct keys_in_key *key = &keys->list[number];
-  const uint8_t *at =
-      key->at < keys->given_len ? keys->given + key->at : keys->bytes.data + (key->at - keys->given_len);
-  return (struct dunlin_bytes){key->len ? at : NULL, key->len};
+  if (!key->len) return (struct dunlin_bytes){NULL, 0};
+  if (key->at < keys->given_len) return (struct dunlin_bytes){keys->given + key->at, key->len};
+  return (struct dunlin_bytes){keys->bytes.data + (key->at - keys->given_len), key->len};
 }
 /* Whether each key from `from` on is used, and none of them is among those before it. */
 bool keys_in_order(const struct keys_in *keys, size_t from);

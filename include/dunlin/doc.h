@@ -369,9 +369,17 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_save(const dunlin_doc *doc, void **out
  * (NULL: a random one).  Only what the document shows is decoded, and its history when a call needs it: that call may then find out
  * that the bytes were damaged (DUNLIN_ECORRUPT), and asking about a change inside a transaction gives DUNLIN_ESTATE for as long as the
  * history has not been decoded.
- * DUNLIN_EFORMAT; DUNLIN_ELIMIT; DUNLIN_ENEWER: a later version wrote them. */
+ * DUNLIN_EFORMAT; DUNLIN_ELIMIT; DUNLIN_ENEWER: a later version wrote them.
+ *
+ * Bytes that nobody vouches for say two things, what the document shows and the changes that led there, and the two may differ; much of
+ * that is found when the history is decoded, all of it by dunlin_doc_verify(). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_load(const struct dunlin_env *env, const void *data, size_t len,
                                                const struct dunlin_actor *actor, dunlin_doc **out);
+
+/* Makes all of the document again from its changes, as dunlin_doc_apply() would have, and compares.  For bytes from elsewhere: it takes
+ * the time of taking all changes in, and the memory of a second document.  DUNLIN_ECORRUPT: a saved document contradicts its history,
+ * or has a change that is not valid; DUNLIN_ESTATE inside a transaction. */
+DUNLIN_API DUNLIN_MUST_USE int dunlin_doc_verify(const dunlin_doc *doc);
 
 #ifdef __cplusplus
 }

@@ -279,8 +279,17 @@ class History:
                 need(makers, 'too few makers')
                 piece.made = makers.pop(0)
                 need(piece.made and self.saved.containers[piece.made].parent == piece.container, 'a child of another container')
+                need(piece.idle or self._makes(piece), 'a child that is another')
                 found.add(piece.made)
         need(not makers and len(found) == len(self.saved.containers) - 1, 'a container that nothing made')
+
+    def _makes(self, piece):
+        """Whether the child is the one that its row says; that of a list has an id that follows from its change."""
+        made = self.saved.containers[piece.made]
+        if piece.kind != form.CHILD:
+            return made.kind == piece.values[0]
+        key, generation = piece.values
+        return made.kind == piece.a and made.id == form.child_id(self.saved.containers[piece.container].id, made.kind, generation, key)
 
     # ---- Text
 

@@ -347,7 +347,8 @@ static void load_file(const void *data, size_t len) {
   void *delta = NULL;
   size_t delta_len;
   int error = dunlin_doc_load(NULL, data, len, &reader, &doc);
-  if (!error) error = dunlin_doc_delta(doc, NULL, 0, &delta, &delta_len); /* decodes the history */
+  if (!error) error = dunlin_doc_verify(doc);
+  if (!error) error = dunlin_doc_delta(doc, NULL, 0, &delta, &delta_len);
   bool malformed = error == DUNLIN_EFORMAT || error == DUNLIN_ECORRUPT || error == DUNLIN_ELIMIT;
   if (error && !malformed && error != DUNLIN_ENEWER) fail_msg("%s", dunlin_error_name(error));
   printf("result %s\n", malformed ? "malformed" : error ? "newer" : "taken");
