@@ -22,8 +22,9 @@
 #define TRACKER_OPENING 0x20000000u /* in a state: an opening anchor; likewise */
 #define TRACKER_BEHIND 0xfffffffeu  /* as a right origin: behind the end; closing anchors have it */
 
-#ifndef TRACKER_SPANS /* 4 and 4 make small documents tall trees */
-#define TRACKER_SPANS 32
+/* Few spans in a leaf, since they are passed over one by one.  4 and 4 make small documents tall trees. */
+#ifndef TRACKER_SPANS
+#define TRACKER_SPANS 12
 #define TRACKER_FANOUT 16
 #endif
 
