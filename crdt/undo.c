@@ -32,6 +32,8 @@ void dunlin_undo_free(dunlin_undo *u) {
   ENV_FREE_ARRAY(env, u->back.list, u->back.cap);
   ENV_FREE_ARRAY(env, u->forth.list, u->forth.cap);
   ENV_FREE_ARRAY(env, u->tentative.list, u->tentative.cap);
+  undo_forget_lost(u, 0, u->lost_count);
+  ENV_FREE_ARRAY(env, u->lost, u->lost_cap);
   undo_tracks_tidy(u, true);
   ENV_FREE_ARRAY(env, u->tracks, u->track_cap);
   ENV_FREE_ARRAY(env, u->items.list, u->items.cap);
@@ -96,6 +98,8 @@ static void forget_old(dunlin_undo *u) {
   size_t writes = 0, items = 0;
   while (writes < u->writes.count && u->writes.list[writes].lv < oldest) writes++;
   drop_first(&u->writes, writes);
+  for (writes = 0; writes < u->lost_count && u->lost[writes].lv < oldest;) writes++;
+  undo_forget_lost(u, 0, writes);
   for (size_t i = 0; i < u->track_count; i++)
     if (u->tracks[i].walker.is_live && u->tracks[i].walker.base < base) base = u->tracks[i].walker.base;
   for (; items < u->items.count; items++) {
@@ -142,7 +146,7 @@ void undo_keep(dunlin_doc *doc, const struct dunlin_id *id) {
 static int revert(dunlin_undo *u, const struct undo_step *step, int64_t time, struct dunlin_id *out) {
   dunlin_doc *doc = u->doc;
   struct undo_plans plans = {0};
-  size_t items = u->items.count, writes = u->writes.count;
+  size_t items = u->items.count, writes = u->writes.count, lost = u->lost_count;
   u->items.open = items;
   u->writes.open = writes;
   int error = names_whole(doc);
@@ -158,6 +162,7 @@ static int revert(dunlin_undo *u, const struct undo_step *step, int64_t time, st
   if (error <= 0) { /* nothing has come of it */
     u->items.count = items;
     u->writes.count = writes;
+    undo_forget_lost(u, lost, u->lost_count);
   }
   return error;
 }

@@ -28,6 +28,8 @@ struct undo_write {
   uint32_t order;          /* of noting */
   bool had;                /* there was something: */
   struct reg_write before; /* the write that won; its bytes are owned */
+  struct reg_write *more;  /* those that it had won over; likewise */
+  size_t more_count, more_cap;
 };
 
 struct undo_amount {
@@ -96,6 +98,12 @@ struct undo_track {
   size_t known; /* so many of undo->items have been looked at */
 };
 
+/* A write that was beside the one that the write `lv` brought back: one change leaves one write at a key. */
+struct undo_lost {
+  uint32_t lv;
+  struct reg_write write; /* its bytes are owned */
+};
+
 enum undo_mode { UNDO_PLAIN, UNDO_BACK, UNDO_FORTH, UNDO_TENTATIVE, UNDO_REVERT /* for good */ };
 
 struct dunlin_undo {
@@ -109,6 +117,8 @@ struct dunlin_undo {
   uint64_t stamp;
   struct undo_step next; /* room for one */
   struct undo_stand_list items, writes;
+  struct undo_lost *lost; /* in the order of `lv` */
+  size_t lost_count, lost_cap;
   struct undo_track *tracks;
   size_t track_count, track_cap;
 };
@@ -128,6 +138,10 @@ void undo_step_free(dunlin_undo *undo, struct undo_step *step);
 int undo_stand(dunlin_undo *undo, struct undo_stand_list *list, struct undo_stands stands);
 /* The write of LV `lv` stands for that of LV `first`.  The error is noted as one of the transaction. */
 int undo_stand_write(dunlin_undo *undo, uint32_t lv, uint32_t first);
+/* Notes that this write was beside the one that the write of LV `lv` brings back; there is room. DUNLIN_ENOMEM. */
+int undo_lose(dunlin_undo *undo, uint32_t lv, const struct reg_write *write);
+/* Forgets those from number `from` to `to` - 1. */
+void undo_forget_lost(dunlin_undo *undo, size_t from, size_t to);
 /* The first LV of any step that is kept. */
 uint32_t undo_oldest(const dunlin_undo *undo);
 
@@ -141,7 +155,7 @@ bool undo_is_void(const dunlin_doc *doc, const struct undo_change *change);
 bool undo_others_wrote(const dunlin_doc *doc, uint32_t container, uint32_t since);
 /* Whether the container was made by the step, and nobody else has written into it or what is in it. */
 bool undo_goes(const dunlin_undo *undo, const struct undo_step *step, uint32_t container);
-/* What showed before the step where it left this write; NULL: nothing, or the write is not the step's. */
+/* What showed before the step where it left this write of an element; NULL: the write is not the step's. */
 const struct reg_write *undo_before(const dunlin_doc *doc, const struct undo_step *step, uint32_t lv);
 /* Writes the opposite of what the step wrote to the element at an index. */
 int undo_revert_element(dunlin_undo *undo, const struct undo_step *step, uint32_t list, uint32_t at);

@@ -28,9 +28,14 @@ static void gone_free(const struct dunlin_env *env, struct undo_gone *gone) {
   buf_free(&gone->text);
 }
 
+static void forget_before(const struct dunlin_env *env, struct undo_write *w) {
+  if (w->had) write_free(env, &w->before);
+  for (size_t i = 0; i < w->more_count; i++) write_free(env, &w->more[i]);
+  ENV_FREE_ARRAY(env, w->more, w->more_cap);
+}
+
 void undo_change_free(dunlin_undo *u, struct undo_change *c) {
-  for (size_t i = 0; i < c->write_count; i++)
-    if (c->writes[i].had) write_free(u->env, &c->writes[i].before);
+  for (size_t i = 0; i < c->write_count; i++) forget_before(u->env, &c->writes[i]);
   for (size_t i = 0; i < c->gone_count; i++) gone_free(u->env, &c->gone[i]);
   ENV_FREE_ARRAY(u->env, c->writes, c->write_cap);
   ENV_FREE_ARRAY(u->env, c->amounts, c->amount_cap);
@@ -64,6 +69,19 @@ int undo_stand(dunlin_undo *u, struct undo_stand_list *list, struct undo_stands 
 int undo_stand_write(dunlin_undo *u, uint32_t lv, uint32_t first) {
   int error = undo_stand(u, &u->writes, (struct undo_stands){.lv = lv, .len = 1, .first = first});
   return error ? txn_fail(u->doc, error) : 0;
+}
+
+int undo_lose(dunlin_undo *u, uint32_t lv, const struct reg_write *write) {
+  int error = copy_write(u->env, write, &u->lost[u->lost_count].write);
+  u->lost[u->lost_count].lv = lv;
+  u->lost_count += !error;
+  return error ? txn_fail(u->doc, error) : 0;
+}
+
+void undo_forget_lost(dunlin_undo *u, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++) write_free(u->env, &u->lost[i].write);
+  if (from < to) memmove(u->lost + from, u->lost + to, (u->lost_count - to) * sizeof *u->lost);
+  u->lost_count -= to - from;
 }
 
 /* ---- Deletions, before they are done ------------------------------------------------------------------------ */
@@ -181,10 +199,13 @@ static int note_write(dunlin_undo *u, const struct undo *step) {
   *w = (struct undo_write){.lv = own_write(doc, register_of(doc, step)),
                            .container = step->container,
                            .entry = step->entry,
-                           .order = (uint32_t)c->write_count,
-                           .had = before->count};
+                           .order = (uint32_t)c->write_count};
   int error = before->count ? copy_write(u->env, reg_at(before, 0), &w->before) : 0;
-  c->write_count += !error;
+  w->had = before->count && !error;
+  if (!error && before->count > 1) error = ENV_GROW(u->env, w->more, w->more_cap, before->count - 1);
+  for (; !error && w->more_count + 1 < before->count; w->more_count += !error)
+    error = copy_write(u->env, reg_at(before, (uint32_t)w->more_count + 1), &w->more[w->more_count]);
+  c->write_count++; /* also with an error: it has to be freed */
   return error;
 }
 
@@ -208,7 +229,7 @@ static void join_writes(dunlin_undo *u, struct undo_change *c) {
   for (size_t i = 0; i < c->write_count; i++) {
     struct undo_write *w = &c->writes[i], *last = kept ? &c->writes[kept - 1] : NULL;
     if (!last || last->container != w->container || last->entry != w->entry) c->writes[kept++] = *w;
-    else if (w->had) write_free(u->env, &w->before);
+    else forget_before(u->env, w);
   }
   c->write_count = kept;
   for (size_t i = 0; i < kept; i++) c->writes[i].order = 0;

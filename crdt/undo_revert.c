@@ -17,18 +17,25 @@ bool undo_is_void(const dunlin_doc *doc, const struct undo_change *change) {
   return false;
 }
 
+/* What says which write this one stands for; NULL. */
+static const struct undo_stands *stands_at(const dunlin_undo *u, uint32_t lv) {
+  const struct undo_stand_list *s = &u->writes;
+  size_t low = 0, high = s->count;
+  while (high - low > 1) {
+    size_t mid = (low + high) / 2;
+    if (s->list[mid].lv <= lv) low = mid;
+    else high = mid;
+  }
+  bool is_here = s->count && lv >= s->list[low].lv && lv - s->list[low].lv < s->list[low].len;
+  return is_here ? &s->list[low] : NULL;
+}
+
 /* The operation of the step that this one is or stands for; LV_NONE. */
 static uint32_t origin(const dunlin_undo *u, const struct undo_step *step, uint32_t lv) {
-  const struct undo_stand_list *s = &u->writes;
   while (!undo_change_of(step, lv)) {
-    size_t low = 0, high = s->count;
-    while (high - low > 1) {
-      size_t mid = (low + high) / 2;
-      if (s->list[mid].lv <= lv) low = mid;
-      else high = mid;
-    }
-    if (!s->count || lv < s->list[low].lv || lv - s->list[low].lv >= s->list[low].len) return LV_NONE;
-    lv = s->list[low].first + (lv - s->list[low].lv); /* an earlier one: this ends */
+    const struct undo_stands *s = stands_at(u, lv);
+    if (!s) return LV_NONE;
+    lv = s->first + (lv - s->lv); /* an earlier one: this ends */
   }
   return lv;
 }
@@ -60,21 +67,43 @@ static const struct undo_write *deletion_before(const struct undo_step *step, co
   return NULL;
 }
 
-/* What was there before the step: several of its changes may have written there in a row.  NULL: nothing. */
-static const struct reg_write *before_step(const dunlin_doc *doc, const struct undo_step *step,
-                                           const struct undo_write *w) {
+/* Writes that were there before the step. */
+struct befores {
+  const struct reg_write *list[WRITE_NAMES_MAX];
+  size_t count;
+};
+
+static void add_before(struct befores *all, const struct reg_write *write) {
+  if (all->count < WRITE_NAMES_MAX) all->list[all->count++] = write;
+}
+
+/* Several changes of the step may have written there in a row. */
+static void find_befores(const dunlin_doc *doc, const struct undo_step *step, const struct undo_write *w,
+                         struct befores *all) {
   bool is_map = has_map(doc->containers[w->container]->kind);
   while (w) {
-    const struct undo_write *earlier;
+    const struct undo_write *earlier = NULL;
     if (w->had) {
       earlier = write_of(step, w->before.lv);
-      if (!earlier) return &w->before;
-    } else {
-      earlier = is_map && w->lv != LV_NONE ? deletion_before(step, w, undo_change_of(step, w->lv)->from) : NULL;
+      if (!earlier) add_before(all, &w->before);
+      for (size_t i = 0; i < w->more_count; i++) {
+        const struct undo_write *own = write_of(step, w->more[i].lv);
+        if (own) find_befores(doc, step, own, all);
+        else add_before(all, &w->more[i]);
+      }
+    } else if (is_map && w->lv != LV_NONE) {
+      earlier = deletion_before(step, w, undo_change_of(step, w->lv)->from);
     }
     w = earlier;
   }
-  return NULL;
+}
+
+/* The one of them that won. */
+static const struct reg_write *before_step(const dunlin_doc *doc, const struct undo_step *step,
+                                           const struct undo_write *w) {
+  struct befores all = {.count = 0};
+  find_befores(doc, step, w, &all);
+  return all.count ? all.list[0] : NULL;
 }
 
 /* ---- What others have done ---------------------------------------------------------------------------------- */
@@ -132,6 +161,48 @@ static int others_replaced(const dunlin_undo *u, const struct undo_step *step, c
   return error;
 }
 
+/* The write that this one stands for at last. */
+static uint32_t root_of_write(const dunlin_undo *u, uint32_t lv) {
+  for (const struct undo_stands *s; (s = stands_at(u, lv));) lv = s->first + (lv - s->lv);
+  return lv;
+}
+
+static bool wins(const dunlin_undo *u, const struct reg_write *write, const struct reg_write *over) {
+  if (write->class != over->class) return write->class > over->class;
+  return graph_wins(&u->doc->graph, root_of_write(u, write->lv), root_of_write(u, over->lv));
+}
+
+/* What was lost when the step's own writes were brought back. */
+static void add_lost(const dunlin_undo *u, const struct undo_step *step, uint32_t lv, struct befores *all) {
+  for (;; lv = stands_at(u, lv)->first + (lv - stands_at(u, lv)->lv)) {
+    size_t low = 0, high = u->lost_count;
+    while (low < high) {
+      size_t mid = (low + high) / 2;
+      if (u->lost[mid].lv < lv) low = mid + 1;
+      else high = mid;
+    }
+    for (; low < u->lost_count && u->lost[low].lv == lv; low++) add_before(all, &u->lost[low].write);
+    if (undo_change_of(step, lv) || !stands_at(u, lv)) return;
+  }
+}
+
+/* Of what was there before the step, what would show now if that had written nothing there: NULL when it is what others have written.
+ * `*shown`: that, if there is any.  DUNLIN_ENOMEM. */
+static int choose(const dunlin_undo *u, const struct undo_step *step, const struct reg *reg,
+                  const struct befores *befores, const struct reg_write **before, const struct reg_write **shown) {
+  *before = *shown = NULL;
+  for (size_t i = 0; i < befores->count; i++) {
+    bool replaced;
+    int error = others_replaced(u, step, reg, root_of_write(u, befores->list[i]->lv), &replaced);
+    if (error) return error;
+    if (!replaced && (!*before || wins(u, befores->list[i], *before))) *before = befores->list[i];
+  }
+  for (uint32_t i = 0; i < reg->count && !*shown; i++)
+    if (origin(u, step, reg_at(reg, i)->lv) == LV_NONE) *shown = reg_at(reg, i);
+  if (*before && *shown && (*shown)->lv < u->doc->graph.lvs && wins(u, *shown, *before)) *before = NULL;
+  return 0;
+}
+
 /* ---- Keys --------------------------------------------------------------------------------------------------- */
 
 /* The LVs of the writes in a register that are the step's, or stand for these. */
@@ -171,6 +242,29 @@ static int restore(dunlin_undo *u, uint32_t map, uint32_t entry, const struct re
   return !error && before ? undo_stand_write(u, lv, before->lv) : error;
 }
 
+/* Notes what was there beside the write that comes back by operation `lv`, but for what others have replaced since. */
+static int lose_others(dunlin_undo *u, const struct undo_step *step, const struct reg *reg,
+                       const struct befores *befores, const struct reg_write *before, uint32_t lv) {
+  int error = 0;
+  for (size_t i = 0; !error && i < befores->count; i++) {
+    bool replaced = false;
+    if (befores->list[i] == before) continue;
+    error = others_replaced(u, step, reg, root_of_write(u, befores->list[i]->lv), &replaced);
+    if (error) return txn_fail(u->doc, error);
+    if (!replaced) error = undo_lose(u, lv, befores->list[i]);
+  }
+  return error;
+}
+
+/* Everything that was there, `lost` too; room to note it again. */
+static int all_befores(dunlin_undo *u, const struct undo_step *step, const struct undo_write *w,
+                       const struct own_writes *own, struct befores *all) {
+  if (ENV_GROW(u->env, u->lost, u->lost_cap, u->lost_count + WRITE_NAMES_MAX)) return DUNLIN_ENOMEM;
+  find_befores(u->doc, step, w, all);
+  for (size_t i = 0; i < own->count; i++) add_lost(u, step, own->lvs[i], all);
+  return 0;
+}
+
 /* Whether all that is at the key is the step's. */
 static bool is_all(const struct reg *reg, const struct own_writes *own) {
   return reg->count == own->count;
@@ -196,20 +290,21 @@ static int revert_key(dunlin_undo *u, const struct undo_step *step, const struct
   find_own(u, step, reg, &own);
   if (w->lv == LV_NONE ? reg->count : own.noted != w)
     return 0; /* others have written there, or nothing is left of it */
-  const struct reg_write *before = before_step(doc, step, w);
+  const struct reg_write *before, *shown;
+  struct befores befores = {.count = 0};
   uint32_t was, is;
+  int error = all_befores(u, step, w, &own, &befores);
+  if (!error) error = choose(u, step, reg, &befores, &before, &shown);
+  if (error) return txn_fail(doc, error);
   if (!own.count && !before) return 0;
   if (is_child(shown_child(reg, &own), &is)) {
     if (is_child(before, &was) && was == is) return 0; /* it had only been touched */
     if (undo_others_wrote(doc, is, step->changes[0].from)) return 0;
   }
-  if (before && !is_all(reg, &own)) {
-    bool replaced = is_child(before, &was);
-    int error = replaced ? 0 : others_replaced(u, step, reg, before->lv, &replaced);
-    if (error) return txn_fail(doc, error);
-    if (replaced) before = NULL;
-  }
-  return restore(u, w->container, w->entry, before, &own);
+  if (!is_all(reg, &own) && is_child(before, &was)) before = NULL;
+  uint32_t lv = doc->open.lv + doc->open.index;
+  if (before) error = lose_others(u, step, reg, &befores, before, lv);
+  return error ? error : restore(u, w->container, w->entry, before, &own);
 }
 
 static int revert_member(dunlin_undo *u, const struct undo_step *step, const struct undo_write *w) {
@@ -257,11 +352,18 @@ int undo_revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t l
   const struct reg *reg = &l->elements[list_get(l, at)];
   struct own_writes own;
   uint32_t child;
+  const struct reg_write *before, *shown;
+  struct befores befores = {.count = 0};
   find_own(u, step, reg, &own);
-  const struct reg_write *before = own.noted ? before_step(doc, step, own.noted) : NULL;
+  if (!own.noted) return 0;
+  int error = all_befores(u, step, own.noted, &own, &befores);
+  if (!error) error = choose(u, step, reg, &befores, &before, &shown);
+  if (error) return txn_fail(doc, error);
+  if (!before) before = shown; /* there is no taking a write of an element away: what others wrote is written again */
   if (!before) return 0;
   if (is_child(shown_child(reg, &own), &child) && undo_others_wrote(doc, child, step->changes[0].from)) return 0;
-  return restore_element(u, (dunlin_obj){list}, at, before, is_all(reg, &own), &own);
+  error = lose_others(u, step, reg, &befores, before, doc->open.lv + doc->open.index);
+  return error ? error : restore_element(u, (dunlin_obj){list}, at, before, is_all(reg, &own), &own);
 }
 
 const struct reg_write *undo_before(const dunlin_doc *doc, const struct undo_step *step, uint32_t lv) {

@@ -313,7 +313,9 @@ static void mark_text(dunlin_doc *doc, struct rng *rng, dunlin_obj text, size_t 
   OK(dunlin_text_mark(doc, text, from, to, key, value, (unsigned)rng_below(rng, 4)));
 }
 
-static bool keeps_text; /* nothing is deleted from texts */
+static bool keeps_items; /* nothing is deleted from texts and lists */
+static bool
+    keeps_values; /* nothing is written to elements: of one that comes back only the value is known that it had when it was deleted */
 static void edit_text(dunlin_doc *doc, struct rng *rng, dunlin_obj text) {
   char piece[3] = {(char)('a' + rng_below(rng, 26)), (char)('A' + rng_below(rng, 26)), 0};
   size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
@@ -322,7 +324,7 @@ static void edit_text(dunlin_doc *doc, struct rng *rng, dunlin_obj text) {
     mark_text(doc, rng, text, size);
     return;
   }
-  OK(dunlin_text_splice(doc, text, at, keeps_text ? 0 : remove, piece, rng_below(rng, 3)));
+  OK(dunlin_text_splice(doc, text, at, keeps_items ? 0 : remove, piece, rng_below(rng, 3)));
 }
 
 static void edit_list(dunlin_doc *doc, struct rng *rng, dunlin_obj list) {
@@ -413,23 +415,32 @@ static void a_lone_replica_goes_through_the_same_states(void **state) {
   for (uint64_t seed = seed_first(), n = seed_count(300); n--; seed++) alone(seed);
 }
 
-/* Undoing everything leaves what there would be if those changes had never had an effect; of keys that need not be so, since a value that comes
- * back is a new one and may win over another.  `lively`: keys too, and others go on while it is undone: then documents must agree. */
-static void edit_with_others(dunlin_doc *doc, struct rng *rng, bool keys) {
+/* Undoing everything leaves what there would be if those changes had never had an effect.  `lively`: others go on while it is undone, and
+ * some is redone: then documents must agree. */
+static void edit_list_with_others(dunlin_doc *doc, struct rng *rng, dunlin_obj list, int64_t values) {
+  size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size + 1);
+  struct dunlin_value value = int_value(values + (int64_t)rng_below(rng, 1000)), shown = int_value(0);
+  if (at < size) OK(dunlin_list_get(doc, list, at, &shown));
+  size_t what = at < size ? rng_below(rng, 5) : 4;
+  if (what == 0 && !keeps_items) OK(dunlin_list_delete(doc, list, at, 1));
+  else if (what == 1) OK(dunlin_list_move(doc, list, at, rng_below(rng, size)));
+  else if (what == 2 && !keeps_values && shown.as.integer < values + 1000) OK(dunlin_list_set(doc, list, at, value));
+  else OK(dunlin_list_insert(doc, list, at, value));
+}
+
+/* `values`: integers in lists begin there; elements of higher ones are not written to, since what others have written to stays. */
+static void edit_with_others(dunlin_doc *doc, struct rng *rng, int64_t values) {
   static const enum dunlin_kind kinds[] = {DUNLIN_TEXT, DUNLIN_TEXT, DUNLIN_LIST, DUNLIN_COUNTER};
   char key[2] = {(char)('a' + rng_below(rng, 6)), 0};
-  size_t what = rng_below(rng, 4 + keys);
+  size_t what = rng_below(rng, 5);
   OK(dunlin_begin(doc));
   if (what == 4) {
     OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value((int64_t)rng_below(rng, 100))));
   } else {
     dunlin_obj obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key((char[]){(char)('0' + what), 0}), kinds[what]);
-    size_t size = dunlin_list_size(doc, obj), at = rng_below(rng, size + 1);
     if (what < 2) edit_text(doc, rng, obj);
-    else if (what == 3) OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 9)));
-    else if (at < size && rng_chance(rng, 1, 4)) OK(dunlin_list_delete(doc, obj, at, 1));
-    else if (at < size && rng_chance(rng, 1, 2)) OK(dunlin_list_move(doc, obj, at, rng_below(rng, size)));
-    else OK(dunlin_list_insert(doc, obj, at, int_value((int64_t)rng_below(rng, 1000))));
+    else if (what == 2) edit_list_with_others(doc, rng, obj, values);
+    else OK(dunlin_counter_add(doc, obj, (int64_t)rng_below(rng, 9)));
   }
   OK(dunlin_commit(doc, 0, NULL));
 }
@@ -455,7 +466,7 @@ static void with_others(uint64_t seed, bool lively) {
   dunlin_doc *docs[3];
   plain_seed = seed;
   for (int i = 0; i < 3; i++) docs[i] = test_doc((uint8_t)(i + 1));
-  for (int i = 0; i < 40; i++) edit_with_others(docs[1], &rng, true);
+  for (int i = 0; i < 40; i++) edit_with_others(docs[1], &rng, 0);
   for (int what = 0; what < 4; what++) /* so that no child hangs on what the first one does */
     child(docs[1], (char[]){(char)('0' + what), 0}, what < 2 ? DUNLIN_TEXT : what == 2 ? DUNLIN_LIST : DUNLIN_COUNTER);
   test_send(docs[1], docs[0]);
@@ -464,17 +475,18 @@ static void with_others(uint64_t seed, bool lively) {
   dunlin_undo *undo = stack_of(docs[0], 1000);
   for (int i = 0; i < steps; i++) {
     int at = (int)rng_below(&rng, 4) % 3;
-    keeps_text = !lively && !at && seed % 2;
+    keeps_items = !lively && !at && seed % 2;
+    keeps_values = !lively && at && seed % 2 == 0;
     if (lively && !at && rng_chance(&rng, 1, 5)) OK(dunlin_undo_back(undo, 0, NULL));
     else if (lively && !at && rng_chance(&rng, 1, 5)) OK(dunlin_undo_forth(undo, 0, NULL));
-    else edit_with_others(docs[at], &rng, lively);
+    else edit_with_others(docs[at], &rng, at ? 0 : 1000);
     if (rng_chance(&rng, 1, 3)) test_sync(docs[at], docs[(at + 1) % 3]);
   }
-  keeps_text = false;
+  keeps_items = keeps_values = false;
   while (dunlin_undo_count(undo)) {
     OK(dunlin_undo_back(undo, 0, NULL));
     if (!lively) continue;
-    if (rng_chance(&rng, 1, 2)) edit_with_others(docs[1 + rng_below(&rng, 2)], &rng, true);
+    if (rng_chance(&rng, 1, 2)) edit_with_others(docs[1 + rng_below(&rng, 2)], &rng, 0);
     if (rng_chance(&rng, 1, 2)) test_sync(docs[0], docs[1 + rng_below(&rng, 2)]);
   }
   dunlin_doc *copy = without(docs[0], 1, from);
