@@ -137,7 +137,7 @@ static void twice_as_many_undos_take_twice_as_long(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     double least = 1e9, least_large = 1e9;
-    size_t peak, large_peak, n = shapes[i].is_named ? 2000 : 1000;
+    size_t peak = 0, large_peak = 0, n = shapes[i].is_named ? 2000 : 500;
     for (int round = 0; round < rounds; round++) {
       double took = run(&shapes[i], n, &peak), took_large = run(&shapes[i], 4 * n, &large_peak);
       if (took < least) least = took;
