@@ -1,55 +1,6 @@
 /* Documents: what each operation means, alone and against concurrent ones. */
 #include "crdt/doc.h"
-#include "test/support/support.h"
-
-static dunlin_obj child(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
-  dunlin_obj obj = {0};
-  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), kind);
-  return obj;
-}
-
-/* The container at a root key, outside a transaction. */
-static dunlin_obj at(const dunlin_doc *doc, const char *key) {
-  struct dunlin_value v;
-  OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key(key), &v));
-  assert_true(v.kind >= DUNLIN_MAP);
-  return v.as.obj;
-}
-
-static void commit(dunlin_doc *doc) {
-  assert_int_equal(dunlin_commit(doc, 0, NULL), 1);
-}
-
-static void put(dunlin_doc *doc, const char *key, int64_t value) {
-  OK(dunlin_begin(doc));
-  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key(key), int_value(value)));
-  commit(doc);
-}
-
-static void make(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
-  OK(dunlin_begin(doc));
-  child(doc, key, kind);
-  commit(doc);
-}
-
-static void drop(dunlin_doc *doc, const char *key) {
-  OK(dunlin_begin(doc));
-  OK(dunlin_map_delete(doc, DUNLIN_ROOT, dunlin_key(key)));
-  commit(doc);
-}
-
-static int64_t number_at(const dunlin_doc *doc, dunlin_obj map, const char *key) {
-  struct dunlin_value v;
-  OK(dunlin_map_get(doc, map, dunlin_key(key), &v));
-  assert_int_equal(v.kind, DUNLIN_INT);
-  return v.as.integer;
-}
-
-static void type(dunlin_doc *doc, size_t index, size_t remove, const char *text) {
-  OK(dunlin_begin(doc));
-  OK(dunlin_text_splice(doc, child(doc, "t", DUNLIN_TEXT), index, remove, text, strlen(text)));
-  commit(doc);
-}
+#include "test/crdt/scenario.h"
 
 static void transaction_is_atomic(void **state) {
   (void)state;
@@ -458,48 +409,26 @@ static void local_before_concurrent(void **state) {
   dunlin_doc_free(b);
 }
 
-static void list_says(const dunlin_doc *doc, const char *expected) {
-  dunlin_obj list = at(doc, "l");
-  char got[32];
-  size_t n = dunlin_list_size(doc, list);
-  for (size_t i = 0; i < n; i++) {
-    struct dunlin_value v;
-    OK(dunlin_list_get(doc, list, i, &v));
-    got[i] = *(const char *)v.as.string.data;
-  }
-  got[n] = 0;
-  assert_string_equal(got, expected);
-}
-
 static dunlin_doc *list_doc(uint8_t actor, const char *letters) {
   dunlin_doc *doc = test_doc(actor);
-  OK(dunlin_begin(doc));
-  dunlin_obj list = child(doc, "l", DUNLIN_LIST);
-  for (size_t i = 0; letters[i]; i++) OK(dunlin_list_insert(doc, list, i, str_value((char[]){letters[i], 0})));
-  commit(doc);
+  make_list(doc, letters);
   return doc;
-}
-
-static void move(dunlin_doc *doc, size_t from, size_t to) {
-  OK(dunlin_begin(doc));
-  OK(dunlin_list_move(doc, at(doc, "l"), from, to));
-  commit(doc);
 }
 
 static void list_move(void **state) {
   (void)state;
   dunlin_doc *doc = list_doc(1, "abcd");
   move(doc, 0, 3);
-  list_says(doc, "bcda");
+  list_is(doc, "bcda");
   move(doc, 3, 1);
-  list_says(doc, "bacd");
+  list_is(doc, "bacd");
   move(doc, 1, 2);
-  list_says(doc, "bcad");
+  list_is(doc, "bcad");
   OK(dunlin_begin(doc));
   OK(dunlin_list_set(doc, at(doc, "l"), 2, str_value("A")));
   OK(dunlin_list_delete(doc, at(doc, "l"), 0, 2));
   commit(doc);
-  list_says(doc, "Ad");
+  list_is(doc, "Ad");
   dunlin_doc_free(doc);
 }
 
@@ -511,7 +440,7 @@ static void element_moved_twice(void **state) {
   move(b, 0, 1);
   test_sync(a, b);
   assert_same_doc(a, b);
-  list_says(a, "bacd"); /* equal lamports: the higher actor's move */
+  list_is(a, "bacd"); /* equal lamports: the higher actor's move */
   assert_int_equal(dunlin_list_size(b, at(b, "l")), 4);
   /* Deletion wins over a concurrent move and set. */
   move(a, 1, 3);
@@ -520,7 +449,7 @@ static void element_moved_twice(void **state) {
   commit(b);
   test_sync(a, b);
   assert_same_doc(a, b);
-  list_says(a, "bcd");
+  list_is(a, "bcd");
   dunlin_doc_free(a);
   dunlin_doc_free(b);
 }

@@ -8,9 +8,7 @@
 /* ---- Short ways to edit and to look ------------------------------------------------------------------------- */
 
 static inline dunlin_obj child(dunlin_doc *doc, const char *key, enum dunlin_kind kind) {
-  dunlin_obj obj = {0};
-  obj = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), kind);
-  return obj;
+  return dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key(key), kind);
 }
 
 static inline dunlin_obj at(const dunlin_doc *doc, const char *key) {
