@@ -1,6 +1,11 @@
-"""Deltas with something changed at random, in their bytes or in the values that they hold."""
+"""Deltas and saved documents with something changed at random, in their bytes or in the values that they hold."""
 
+import document
+import history
+from delta import Newer
 from msgpack import FormatError, Time, read, write
+
+HEADER = 60  # bytes of a saved document that are refused at once when they are changed
 
 NUMBERS = [0, 1, 2, 3, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 31, 32, 127, 128, 255, 256, 65535, 65536, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63,
            (1 << 64) - 1, -1, -32, -33, -(1 << 63)]
@@ -74,3 +79,38 @@ def damaged(data, random):
         except FormatError:  # the bytes are damaged already, or would be an integer over 64 bits
             pass
     return data
+
+
+def damage_numbers(file, random):
+    """A saved document with one number changed, or two swapped."""
+    data = bytearray(file)
+    at, other, what = random.randrange(HEADER, len(data)), random.randrange(HEADER, len(data)), random.randrange(4)
+    if what == 0:
+        data[at] = (data[at] + random.choice([1, -1, 2, -2])) % 256
+    elif what == 1:
+        data[at] ^= 1 << random.randrange(8)
+    elif what == 2:
+        data[at] = random.randrange(20)
+    else:
+        data[at], data[other] = data[other], data[at]
+    return bytes(data)
+
+
+class Unnamed(history.History):
+    """A history whose heads may have any names."""
+
+    def _check_ids(self):
+        pass
+
+
+def resealed(file):
+    """The same with the ids that its heads then have; None when its changes cannot be told."""
+    try:
+        saved = document.Saved(file)
+        changes = Unnamed(saved).changes
+    except (FormatError, Newer):
+        return None
+    for head in saved.heads:
+        if file.count(head.id) == 1:
+            file = file.replace(head.id, changes[head.change].id)
+    return file

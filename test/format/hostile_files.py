@@ -105,6 +105,7 @@ def all_cases():
         yield 'state: ' + name, 'malformed', file(changed(good, at, value), past)
     for name, at, value in HISTORIES:
         yield 'history: ' + name, 'malformed', file(good, changed(past, at, value))
+    yield 'forks that are not there', 'malformed', file(changed(good, 11, 2), changed(past, 5, [0]))  # all else is as with forks
     yield from kinds()
     yield 'state: too short', 'malformed', file(good[:-1], past)
     yield 'state: too long', 'malformed', file(good + [0], past)
@@ -117,7 +118,7 @@ STATES = [
     ('a width too large', 1, Raw(bytes([2, 0]))), ('a key that is no text', 3, Raw(b'\xff')), ('another key', 3, Raw(b'd')),
     ('an actor of 15 bytes', 4, ACTOR[1:]), ('an actor without a change', 4, ACTOR + bytes(16)), ('no changes of an actor', 5, 0),
     ('a number too many', 6, 2), ('no number', 6, 0), ('two changes', 7, 2), ('three operations', 8, 3), ('text', 9, 1),
-    ('other values', 10, 3), ('more values', 10, 5), ('too many values', 10, (1 << 30) + 1), ('an unknown flag', 11, 4), ('forks that are not there', 11, 2), ('no heads', 12, 0), ('two heads', 12, 2),
+    ('other values', 10, 3), ('more values', 10, 5), ('too many values', 10, (1 << 30) + 1), ('an unknown flag', 11, 4), ('no heads', 12, 0), ('two heads', 12, 2),
     ('a head too early', 13, 1), ('a head that ends early', 14, 1), ('a head of one operation', 15, 0), ('a head of nobody', 16, 1),
     ('a head of another number', 17, 1), ('a head of another lamport', 18, 1), ('half an id', 19, Raw(bytes(16))),
     ('void changes of 31 bytes', 20, bytes(31)), ('void changes that are not sorted', 20, bytes([1]) + bytes(63)),

@@ -64,6 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       CHECK(!doc_check(doc, true));
       fuzz_read_doc(doc);
       check_saved(&memory.env, doc);
+      int error = dunlin_doc_verify(doc);
+      CHECK(!error || error == DUNLIN_ECORRUPT || error == DUNLIN_ELIMIT);
       fuzz_accepted++;
     }
   }
