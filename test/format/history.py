@@ -367,12 +367,7 @@ class History:
         rows = []
         for piece in made.pieces:
             rows.append(piece)
-            while len(rows) > 1 and could_be_one(rows[-2], rows[-1]):  # a stretch has an end before a row has
-                last = rows.pop()
-                rows[-1].a = min(rows[-1].a, last.a)
-                rows[-1].length += last.length
-                rows[-1].text += last.text
-                rows[-1].values += last.values
+            need(len(rows) < 2 or not could_be_one(rows[-2], rows[-1]), 'two stretches that are one row')
         ids, children, names = [], {}, []
         for row in rows:
             if row.container in children:
