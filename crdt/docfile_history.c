@@ -143,7 +143,8 @@ static int check_graph(const struct history *h) {
     struct graph_op op = graph_op(g, stub->lv);
     uint32_t end = graph_start(g, stub->change + 1);
     if (graph_start(g, stub->change) != stub->lv || op.actor != stub->actor || op.number != stub->number ||
-        op.lamport != stub->lamport || i >= g->head_count || g->heads[i] != end - 1)
+        op.lamport != stub->lamport || i >= g->head_count || g->heads[i] != end - 1 ||
+        stubs->lengths[i].lv + stubs->lengths[i].length != end)
       return DUNLIN_EFORMAT;
     heads++;
   }
