@@ -168,7 +168,8 @@ static void put_seat(struct undo_track *track, struct undo_seat seat) {
       parts[count++] = (struct undo_seat){end, last.len - cut, last.lv + cut};
     }
   }
-  memmove(track->seats + from + count, track->seats + to, (track->seat_count - to) * sizeof seat);
+  if (from + count != to)
+    memmove(track->seats + from + count, track->seats + to, (track->seat_count - to) * sizeof seat);
   memcpy(track->seats + from, parts, count * sizeof seat);
   track->seat_count = track->seat_count - (to - from) + count;
 }

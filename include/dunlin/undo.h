@@ -7,8 +7,8 @@
  * What undoing does, whatever others have done since:
  *
  * - A key or element that was written gets the value back that it had before, if what was written still stands there.  A value that
- *   somebody else wrote at the same time stays; so does what somebody wrote after.  Of several values in conflict the one comes back that would show.  A key that was deleted gets its value back if
- *   nobody has written another.
+ *   somebody else wrote at the same time stays; so does what somebody wrote after.  Of several values in conflict the one comes back that would show.
+ *   A key that was deleted gets its value back if nobody has written another.
  * - What was inserted is deleted where it is now; what was deleted is inserted again, as new elements, where it was.  What somebody else has deleted too stays deleted, and an element that somebody else has written to stays there.
  * - What was moved in a list goes back to where it was, or to where others have moved it at the same time; if others have moved it
  *   since, it stays where it is.

@@ -133,7 +133,7 @@ static double run(const struct shape *shape, size_t n, size_t *peak) {
 }
 
 static void twice_as_many_undos_take_twice_as_long(void **state) {
-  enum { rounds = 20 };
+  enum { rounds = 40 };
   (void)state;
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     double least = 1e9, least_large = 1e9;
