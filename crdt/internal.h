@@ -1,5 +1,5 @@
 /* The document's insides, shared by the files that make it up: doc.c (taking changes in, giving them out), apply.c (what
- * operations do), txn.c (writing), read.c (reading), history.c (changes as they were), names.c (their ids), void.c, hash.c. */
+ * operations do), txn.c and commit.c (writing), read.c (reading), history.c (changes as they were), names.c (their ids), void.c, hash.c. */
 #ifndef CRDT_INTERNAL_H
 #define CRDT_INTERNAL_H
 

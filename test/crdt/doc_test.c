@@ -157,42 +157,6 @@ static void bad_arguments(void **state) {
   dunlin_doc_free(doc);
 }
 
-static void nothing_is_typed_outside_of_a_transaction(void **state) {
-  (void)state;
-  dunlin_doc *doc = test_doc(1);
-  OK(dunlin_begin(doc));
-  dunlin_obj text = child(doc, "t", DUNLIN_TEXT);
-  OK(dunlin_text_splice(doc, text, 0, 0, "a", 1));
-  commit(doc);
-  for (size_t at = 0; at < 3; at++) FAILS(dunlin_text_splice(doc, text, at, 0, "x", 1), DUNLIN_ESTATE);
-  OK(dunlin_begin(doc));
-  OK(dunlin_text_splice(doc, text, 1, 0, "b", 1));
-  dunlin_abort(doc);
-  for (size_t at = 0; at < 4; at++) FAILS(dunlin_text_splice(doc, text, at, 0, "x", 1), DUNLIN_ESTATE);
-  OK(dunlin_begin(doc));
-  OK(dunlin_text_splice(doc, text, 0, 1, NULL, 0));
-  commit(doc);
-  FAILS(dunlin_text_splice(doc, text, 0, 1, NULL, 0), DUNLIN_ESTATE);
-  assert_text(doc, text, "");
-  dunlin_doc_free(doc);
-}
-
-/* Typing that goes on where it was is no exception. */
-static void what_failed_stays_failed(void **state) {
-  (void)state;
-  dunlin_doc *doc = test_doc(1);
-  OK(dunlin_begin(doc));
-  dunlin_obj text = child(doc, "t", DUNLIN_TEXT);
-  OK(dunlin_text_splice(doc, text, 0, 0, "a", 1));
-  OK(dunlin_text_splice(doc, text, 1, 0, "b", 1));
-  FAILS(dunlin_map_put(doc, text, dunlin_key("k"), int_value(1)), DUNLIN_EKIND);
-  FAILS(dunlin_text_splice(doc, text, 2, 0, "c", 1), DUNLIN_EKIND);
-  FAILS(dunlin_commit(doc, 0, NULL), DUNLIN_EKIND);
-  FAILS(dunlin_text_splice(doc, text, 2, 0, "c", 1), DUNLIN_ESTATE);
-  assert_int_equal(dunlin_doc_changes(doc), 0);
-  dunlin_doc_free(doc);
-}
-
 static void depth(void **state) {
   (void)state;
   dunlin_doc *doc = test_doc(1);
@@ -711,8 +675,6 @@ int main(void) {
       cmocka_unit_test(a_borrowed_key_is_written_to_its_own_map),
       cmocka_unit_test(bad_arguments),
       cmocka_unit_test(depth),
-      cmocka_unit_test(what_failed_stays_failed),
-      cmocka_unit_test(nothing_is_typed_outside_of_a_transaction),
       cmocka_unit_test(conflict_is_kept_and_settled),
       cmocka_unit_test(same_child_made_apart_is_one),
       cmocka_unit_test(recreate_after_overwrite),

@@ -129,9 +129,48 @@ static void a_name_in_a_delta_of_several_changes_is_looked_up_in_a_file(void **s
   dunlin_doc_free(opened);
 }
 
+/* Within a transaction, edits that go on with the last one. */
+static void nothing_is_typed_outside_of_a_transaction(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  OK(dunlin_begin(doc));
+  dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
+  OK(dunlin_text_splice(doc, text, 0, 0, "a", 1));
+  OK(dunlin_commit(doc, 0, NULL));
+  for (size_t at = 0; at < 3; at++) FAILS(dunlin_text_splice(doc, text, at, 0, "x", 1), DUNLIN_ESTATE);
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, text, 1, 0, "b", 1));
+  dunlin_abort(doc);
+  for (size_t at = 0; at < 4; at++) FAILS(dunlin_text_splice(doc, text, at, 0, "x", 1), DUNLIN_ESTATE);
+  OK(dunlin_begin(doc));
+  OK(dunlin_text_splice(doc, text, 0, 1, NULL, 0));
+  OK(dunlin_commit(doc, 0, NULL));
+  FAILS(dunlin_text_splice(doc, text, 0, 1, NULL, 0), DUNLIN_ESTATE);
+  assert_text(doc, text, "");
+  dunlin_doc_free(doc);
+}
+
+/* Typing that goes on where it was is no exception. */
+static void what_failed_stays_failed(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  OK(dunlin_begin(doc));
+  dunlin_obj text = dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("t"), DUNLIN_TEXT);
+  OK(dunlin_text_splice(doc, text, 0, 0, "a", 1));
+  OK(dunlin_text_splice(doc, text, 1, 0, "b", 1));
+  FAILS(dunlin_map_put(doc, text, dunlin_key("k"), int_value(1)), DUNLIN_EKIND);
+  FAILS(dunlin_text_splice(doc, text, 2, 0, "c", 1), DUNLIN_EKIND);
+  FAILS(dunlin_commit(doc, 0, NULL), DUNLIN_EKIND);
+  FAILS(dunlin_text_splice(doc, text, 2, 0, "c", 1), DUNLIN_ESTATE);
+  assert_int_equal(dunlin_doc_changes(doc), 0);
+  dunlin_doc_free(doc);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(keys_set_one_after_the_other_are_set_as_in_changes_of_any_form),
+      cmocka_unit_test(nothing_is_typed_outside_of_a_transaction),
+      cmocka_unit_test(what_failed_stays_failed),
       cmocka_unit_test(a_name_in_a_delta_of_several_changes_is_looked_up_in_a_file),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
