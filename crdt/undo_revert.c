@@ -330,20 +330,21 @@ static int revert_member(dunlin_undo *u, const struct undo_step *step, const str
 
 /* ---- Elements of lists -------------------------------------------------------------------------------------- */
 
+/* `before` may be in the register that is written to. */
 static int restore_element(dunlin_undo *u, dunlin_obj list, size_t at, const struct reg_write *before, bool alone,
                            const struct own_writes *own) {
   dunlin_doc *doc = u->doc;
   uint32_t lv = doc->open.lv + doc->open.index;
+  const struct reg_write again = *before;
   int error;
-  if (before->value.kind >= DUNLIN_MAP) {
+  if (again.value.kind >= DUNLIN_MAP) {
     if (!alone) return 0;
-    dunlin_obj copy = dunlin_list_set_child(doc, list, at, before->value.kind);
-    error =
-        copy.index == DUNLIN_NONE.index ? txn_writable(doc) : undo_copy(doc, before->value.as.obj.index, copy.index);
+    dunlin_obj copy = dunlin_list_set_child(doc, list, at, again.value.kind);
+    error = copy.index == DUNLIN_NONE.index ? txn_writable(doc) : undo_copy(doc, again.value.as.obj.index, copy.index);
   } else {
-    error = txn_set_over(doc, list, at, &before->value, own->lvs, own->count);
+    error = txn_set_over(doc, list, at, &again.value, own->lvs, own->count);
   }
-  return error ? error : undo_stand_write(u, lv, before->lv);
+  return error ? error : undo_stand_write(u, lv, again.lv);
 }
 
 int undo_revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t list, uint32_t at) {

@@ -202,6 +202,31 @@ static void what_others_removed_stays_away(void **state) {
   dunlin_doc_free(b);
 }
 
+/* What comes back of an element that two have written to is what the other one wrote: it is in the register that is written to. */
+static void what_others_wrote_to_an_element_comes_back(void **state) {
+  (void)state;
+  dunlin_doc *docs[2] = {test_doc(1), test_doc(2)};
+  dunlin_obj list = child(docs[0], "l", DUNLIN_LIST);
+  insert(docs[0], list, 0, 0);
+  test_send(docs[0], docs[1]);
+  dunlin_undo *undo = stack_of(docs[0], 10);
+  for (int i = 0; i < 2; i++) {
+    OK(dunlin_begin(docs[i]));
+    OK(dunlin_list_set(docs[i], list, 0, int_value(i + 1)));
+    OK(dunlin_commit(docs[i], 0, NULL));
+  }
+  test_sync(docs[0], docs[1]);
+  assert_reads(docs[0], DUNLIN_ROOT, "{'l': [2]}"); /* the higher author wins */
+  back(undo, 1);
+  assert_reads(docs[0], DUNLIN_ROOT, "{'l': [2]}");
+  forth(undo, 1);
+  assert_reads(docs[0], DUNLIN_ROOT, "{'l': [2]}");
+  dunlin_undo_free(undo);
+  test_sync(docs[0], docs[1]);
+  assert_same_doc(docs[0], docs[1]);
+  for (int i = 0; i < 2; i++) dunlin_doc_free(docs[i]);
+}
+
 static void a_group_is_one_step(void **state) {
   (void)state;
   dunlin_doc *doc = test_doc(1);
@@ -596,6 +621,7 @@ int main(void) {
       cmocka_unit_test(undo_over_remote),
       cmocka_unit_test(typing_goes_back_around_what_others_type),
       cmocka_unit_test(what_others_removed_stays_away),
+      cmocka_unit_test(what_others_wrote_to_an_element_comes_back),
       cmocka_unit_test(a_group_is_one_step),
       cmocka_unit_test(a_lone_replica_goes_through_the_same_states),
       cmocka_unit_test(undoing_all_leaves_what_others_did),
