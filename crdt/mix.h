@@ -29,6 +29,14 @@ static inline uint64_t mix_word(uint64_t seed, uint64_t word) {
   return mix_fold(seed ^ word, mix_factor(seed));
 }
 
+/* A number that says nothing of what comes before or behind: for priorities in a tree.  Products of numbers in a row rise for as long as
+ * the factor is small, which is of length n once in n seeds. */
+static inline uint64_t mix_rank(uint64_t seed, uint64_t number) {
+  uint64_t h = mix_word(seed, number) * 0xff51afd7ed558ccdu;
+  h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53u;
+  return h ^ h >> 29;
+}
+
 static inline uint64_t mix_bytes(uint64_t seed, const void *data, size_t len) {
   const uint8_t *p = data;
   uint64_t h = seed ^ len * 0x9e3779b97f4a7c15u, factor = mix_factor(seed);

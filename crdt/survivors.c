@@ -73,7 +73,7 @@ static uint32_t new_node(struct treap *t, uint32_t ord, uint32_t len) {
 static uint32_t merge(struct treap *t, uint32_t a, uint32_t b) {
   if (!a || !b) return a ? a : b;
   uint32_t both = size_of(t, a) + size_of(t, b);
-  bool first = mix_word(t->seed, a) > mix_word(t->seed, b);
+  bool first = mix_rank(t->seed, a) > mix_rank(t->seed, b);
   uint32_t below = first ? merge(t, t->nodes[a].right, b) : merge(t, a, t->nodes[b].left);
   if (first) t->nodes[a].right = below;
   else t->nodes[b].left = below;

@@ -489,7 +489,7 @@ static void what_is_verified_is_what_its_changes_make(void **state) {
     for (size_t i = 0; i < 2; i++) dunlin_doc_free(docs[i]);
   }
   print_message("%zu verified, %zu not although their history could be decoded\n", verified, late);
-  if (!getenv("TEST_SEED")) assert_true(verified && late);
+  if (!getenv("TEST_SEED") && !getenv("TEST_FIRST")) assert_true(verified && late); /* not of any forty seeds */
 }
 
 static void nothing_is_verified_inside_of_a_transaction(void **state) {
