@@ -81,10 +81,12 @@ struct undo_stand_list {
   size_t open; /* those from here on are of the open change */
 };
 
-/* Roots from `id` on have come back as items of LVs `lv` on, and that was the last time. */
+/* Roots from `id` on have come back as items of LVs `lv` on, and that was the last time; the time before is number `before` of
+ * undo_track.olds; NO_SEAT: it was the first time. */
 struct undo_seat {
-  uint32_t id, len, lv;
+  uint32_t id, len, lv, before;
 };
+#define NO_SEAT UINT32_MAX
 
 /* All that has happened to a text or list since the oldest step, in a tracker that is kept from one undo to the next: it knows every item
  * that the steps have inserted, of every deletion which item it meant, and where each of them is. */
@@ -95,6 +97,8 @@ struct undo_track {
   struct walker walker;
   struct undo_seat *seats; /* in the order of `id`, which do not overlap */
   size_t seat_count, seat_cap;
+  struct undo_seat *olds; /* those that were seats once */
+  size_t old_count, old_cap;
   size_t known; /* so many of undo->items have been looked at */
 };
 

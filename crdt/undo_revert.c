@@ -172,9 +172,9 @@ static bool wins(const dunlin_undo *u, const struct reg_write *write, const stru
   return graph_wins(&u->doc->graph, root_of_write(u, write->lv), root_of_write(u, over->lv));
 }
 
-/* What was lost when the step's own writes were brought back. */
+/* What was lost when the step's own writes were brought back by others that came later. */
 static void add_lost(const dunlin_undo *u, const struct undo_step *step, uint32_t lv, struct befores *all) {
-  for (;; lv = stands_at(u, lv)->first + (lv - stands_at(u, lv)->lv)) {
+  for (const struct undo_stands *s; !undo_change_of(step, lv) && (s = stands_at(u, lv)); lv = s->first + (lv - s->lv)) {
     size_t low = 0, high = u->lost_count;
     while (low < high) {
       size_t mid = (low + high) / 2;
@@ -182,7 +182,6 @@ static void add_lost(const dunlin_undo *u, const struct undo_step *step, uint32_
       else high = mid;
     }
     for (; low < u->lost_count && u->lost[low].lv == lv; low++) add_before(all, &u->lost[low].write);
-    if (undo_change_of(step, lv) || !stands_at(u, lv)) return;
   }
 }
 
@@ -283,12 +282,20 @@ static const struct reg_write *shown_child(const struct reg *reg, const struct o
   return NULL;
 }
 
-static int revert_key(dunlin_undo *u, const struct undo_step *step, const struct undo_write *w) {
+/* Whether others have written there since the change that took its own value away, which left those of others. */
+static bool is_written_since(const struct reg *reg, uint32_t lv) {
+  for (uint32_t i = 0; i < reg->count; i++)
+    if (reg_at(reg, i)->lv >= lv) return true;
+  return false;
+}
+
+static int revert_key(dunlin_undo *u, const struct undo_step *step, const struct undo_change *change,
+                      const struct undo_write *w) {
   dunlin_doc *doc = u->doc;
   const struct reg *reg = &doc->containers[w->container]->as.map.entries[w->entry].reg;
   struct own_writes own;
   find_own(u, step, reg, &own);
-  if (w->lv == LV_NONE ? reg->count : own.noted != w)
+  if (w->lv == LV_NONE ? is_written_since(reg, change->from) : own.noted != w)
     return 0; /* others have written there, or nothing is left of it */
   const struct reg_write *before, *shown;
   struct befores befores = {.count = 0};
@@ -374,10 +381,11 @@ const struct reg_write *undo_before(const dunlin_doc *doc, const struct undo_ste
 
 /* ---- All of a step ------------------------------------------------------------------------------------------ */
 
-static int revert_write(dunlin_undo *u, const struct undo_step *step, const struct undo_write *w) {
+static int revert_write(dunlin_undo *u, const struct undo_step *step, const struct undo_change *change,
+                        const struct undo_write *w) {
   enum dunlin_kind kind = u->doc->containers[w->container]->kind;
   if (kind == DUNLIN_LIST || undo_goes(u, step, w->container)) return 0; /* elements have come before */
-  return is_set(kind) ? revert_member(u, step, w) : revert_key(u, step, w);
+  return is_set(kind) ? revert_member(u, step, w) : revert_key(u, step, change, w);
 }
 
 int undo_revert_values(dunlin_undo *u, const struct undo_step *step) {
@@ -386,7 +394,7 @@ int undo_revert_values(dunlin_undo *u, const struct undo_step *step) {
   for (size_t c = step->count; !error && c-- > 0;) {
     const struct undo_change *change = &step->changes[c];
     if (undo_is_void(doc, change)) continue;
-    for (size_t i = change->write_count; !error && i-- > 0;) error = revert_write(u, step, &change->writes[i]);
+    for (size_t i = change->write_count; !error && i-- > 0;) error = revert_write(u, step, change, &change->writes[i]);
     for (size_t i = change->amount_count; !error && i-- > 0;) {
       const struct undo_amount *a = &change->amounts[i];
       if (undo_goes(u, step, a->container)) continue;

@@ -214,7 +214,13 @@ static uint32_t count_deletions(const struct search *s, uint32_t id) {
   return count;
 }
 
-/* Whether nobody else has deleted the item too, which the step has; of `*len` items as many as have one answer. */
+/* Whether it is a void change that has inserted the item. */
+static bool is_insertion_void(const struct search *s, uint32_t id) {
+  uint32_t lv = undo_item_lv(s->track, s->container->kind == DUNLIN_LIST ? undo_first_slot(s->track, id) : id);
+  return lv != LV_NONE && is_void(s->doc, lv);
+}
+
+/* Whether the item would be there if the step had not deleted it: nobody else has; of `*len` items as many as have one answer. */
 static bool is_gone_once(const struct search *s, uint32_t id, uint32_t *len) {
   const struct tracker *t = &s->track->walker.tracker;
   struct place p = tracker_find_item(t, id);
@@ -229,9 +235,9 @@ static bool is_gone_once(const struct search *s, uint32_t id, uint32_t *len) {
   } else if (!(span->state & TRACKER_GONE)) {
     return false;
   }
-  if (deletes == 1 || s->container->void_from == LV_NONE) return deletes == 1;
+  if (s->container->void_from == LV_NONE) return deletes == 1;
   *len = 1;
-  return count_deletions(s, id) == 1;
+  return !is_insertion_void(s, id) && (deletes == 1 || count_deletions(s, id) == 1);
 }
 
 const uint8_t *undo_gone_at(const struct undo_gone *gone, uint32_t skipped) {

@@ -8,6 +8,7 @@
 static void track_free(dunlin_undo *u, struct undo_track *track) {
   walker_free(&track->walker);
   ENV_FREE_ARRAY(u->env, track->seats, track->seat_cap);
+  ENV_FREE_ARRAY(u->env, track->olds, track->old_cap);
 }
 
 void undo_tracks_tidy(dunlin_undo *u, bool all) {
@@ -165,7 +166,7 @@ static void put_seat(struct undo_track *track, struct undo_seat seat) {
     struct undo_seat last = track->seats[to - 1];
     if (last.id + last.len > end) {
       uint32_t cut = end - last.id;
-      parts[count++] = (struct undo_seat){end, last.len - cut, last.lv + cut};
+      parts[count++] = (struct undo_seat){end, last.len - cut, last.lv + cut, last.before};
     }
   }
   if (from + count != to)
@@ -182,8 +183,15 @@ static int find_seats(const dunlin_undo *u, struct undo_track *track) {
     for (uint32_t at = 0, count, root; at < s->len; at += count) {
       count = resolve(track, s, at, &root);
       if (!count) break;
+      uint32_t old, same = undo_seat_run(track, root, count, &old), before = NO_SEAT;
+      if (same < count) count = same;
       if (ENV_GROW(u->env, track->seats, track->seat_cap, track->seat_count + 2)) return DUNLIN_ENOMEM;
-      put_seat(track, (struct undo_seat){root, count, s->lv + at});
+      if (ENV_GROW(u->env, track->olds, track->old_cap, track->old_count + 1)) return DUNLIN_ENOMEM;
+      if (old != LV_NONE) {
+        before = (uint32_t)track->old_count++;
+        track->olds[before] = track->seats[seat_from(track, root)];
+      }
+      put_seat(track, (struct undo_seat){root, count, s->lv + at, before});
     }
   }
   return 0;
@@ -247,15 +255,30 @@ static bool step_span(const struct tracker *t, struct place *p, bool back) {
 struct look {
   const dunlin_undo *undo;
   const struct undo_track *track;
-  struct undo_order root; /* of the item's root */
+  uint32_t root; /* of the item */
+  uint32_t here; /* how many items show before it */
   bool back;
   uint32_t place; /* found */
 };
 
-/* Whether a root lies on the side that is looked at. */
+/* What the root last was when operation `lv` was done. */
+static uint32_t item_then(const struct undo_track *track, uint32_t root, uint32_t lv) {
+  size_t at = seat_from(track, root);
+  if (at == track->seat_count || track->seats[at].id > root) return root;
+  for (const struct undo_seat *s = &track->seats[at];; s = &track->olds[s->before]) {
+    if (s->lv + (root - s->id) < lv) return undo_item_of(track, s->lv + (root - s->id));
+    if (s->before == NO_SEAT) return root;
+  }
+}
+
+/* Whether a root lies on the side that is looked at: the younger of the two was put beside what the other one was then. */
 static bool is_beyond(const struct look *l, uint32_t root) {
-  struct undo_order order = undo_order_of(l->track, root);
-  int compared = undo_order_compare(&order, &l->root);
+  const struct undo_track *t = l->track;
+  uint32_t lv = undo_item_lv(t, root), own_lv = undo_item_lv(t, l->root), own = l->root;
+  if (lv == LV_NONE || (own_lv != LV_NONE && lv < own_lv)) root = own_lv == LV_NONE ? root : item_then(t, root, own_lv);
+  else own = item_then(t, own, lv);
+  struct undo_order order = undo_order_of(t, root), own_order = undo_order_of(t, own);
+  int compared = undo_order_compare(&order, &own_order);
   return l->back ? compared < 0 : compared > 0;
 }
 
@@ -293,12 +316,12 @@ static bool look_at_shown(struct look *l, uint32_t from, uint32_t to, uint32_t e
   return false;
 }
 
-/* What the root has come back as, when that shows. */
+/* What the root has come back as, when that shows; unless others show on the way there, which are nearer. */
 static bool look_at_root(struct look *l, uint32_t root) {
   uint32_t lv;
   undo_seat_run(l->track, root, 1, &lv);
   uint32_t at = lv == LV_NONE ? TRACKER_NONE : undo_shown_at(l->track, undo_item_of(l->track, lv), true);
-  if (at == TRACKER_NONE || !is_beyond(l, root)) return false;
+  if (at == TRACKER_NONE || (l->back ? at + 1 < l->here : at > l->here) || !is_beyond(l, root)) return false;
   l->place = at + l->back;
   return true;
 }
@@ -346,11 +369,13 @@ static bool look_at(struct look *l, struct place p, uint32_t from, uint32_t to) 
 uint32_t undo_place(const dunlin_undo *u, const struct undo_track *track, uint32_t id) {
   const struct tracker *t = &track->walker.tracker;
   struct place p = tracker_find_item(t, id), before = p, behind = p;
-  uint32_t root;
+  uint32_t root, now, here;
   struct undo_stands stands;
   bool is_root, more_before = true, more_behind = true;
   undo_root_run(u, track, id, 1, &root, &stands, &is_root);
-  struct look back = {u, track, undo_order_of(track, root), true, 0}, forth = back;
+  tracker_count_before(t, p, &now, &here);
+  if (!(tracker_span_at(t, p)->state & TRACKER_GONE)) here += p.offset;
+  struct look back = {u, track, root, here, true, 0}, forth = back;
   forth.back = false;
   if (look_at(&back, p, 0, p.offset)) return back.place;
   if (look_at(&forth, p, p.offset + 1, tracker_span_at(t, p)->len)) return forth.place;
@@ -383,7 +408,7 @@ static int start(dunlin_undo *u, struct undo_track *t, uint32_t from) {
   t->walker.notes_sets = true;
   t->state = c;
   t->file = doc->file;
-  t->seat_count = t->known = 0;
+  t->seat_count = t->old_count = t->known = 0;
   return walker_start(&t->walker, base);
 }
 
