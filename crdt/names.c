@@ -416,8 +416,12 @@ int names_prepare(dunlin_doc *doc) {
   bool goes_on = g->run_count && g->open.parent_count == 1 && g->open.parents[0] + 1 == g->lvs &&
                  g->runs[g->run_count - 1].actor == g->open.actor;
   int error = 0;
-  if (g->open.goes_on) return names_reserve_one(doc);
   if (doc->open.is_prepared) return 0; /* nothing may ask for memory behind the commit hook */
+  if (g->open.goes_on) {
+    error = names_reserve_one(doc);
+    doc->open.is_prepared = !error;
+    return error;
+  }
   if (!goes_on) error = catch_up(doc);
   if (!error && !goes_on) error = reserve(n, doc->env, g->open.parent_count + 1);
   for (size_t i = 0; !error && !goes_on && i < g->open.parent_count; i++) {

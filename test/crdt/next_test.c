@@ -1,6 +1,7 @@
 /* The short ways for a change that just goes on with the last one lead where the long way does: a document that is watched does not take
  * them. */
 #include "crdt/internal.h"
+#include "test/fault/seeded.h"
 #include "test/support/support.h"
 
 enum { writers = 3, keys = 4, parts = 2 };
@@ -166,11 +167,43 @@ static void what_failed_stays_failed(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* Whoever has written a change down counts on it. */
+static int run_out(void *ctx, const struct dunlin_id *id, struct dunlin_bytes change) {
+  struct seeded *memory = ctx;
+  (void)id, (void)change;
+  memory->fail_at = memory->allocations + 1;
+  memory->for_good = true;
+  return 0;
+}
+
+/* However many changes there are before it whose ids nobody has asked for. */
+static void nothing_asks_for_memory_behind_the_commit_hook(void **state) {
+  enum { most = 1100 };
+  (void)state;
+  for (int before = 0; before < most; before++) {
+    struct seeded memory;
+    struct dunlin_id id = test_id(1);
+    dunlin_doc *doc = NULL;
+    seeded_init(&memory, 1);
+    OK(dunlin_doc_new(&memory.env, &id, &(struct dunlin_actor){{1}}, &doc));
+    for (int i = 0; i <= before; i++) {
+      if (i == before) dunlin_doc_on_commit(doc, run_out, &memory);
+      OK(dunlin_begin(doc));
+      OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), int_value(i)));
+      int done = dunlin_commit(doc, 0, NULL);
+      if (done != 1) fail_msg("%s behind %d changes", dunlin_error_name(done), before);
+    }
+    dunlin_doc_free(doc);
+    assert_int_equal(memory.live, 0);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(keys_set_one_after_the_other_are_set_as_in_changes_of_any_form),
       cmocka_unit_test(nothing_is_typed_outside_of_a_transaction),
       cmocka_unit_test(what_failed_stays_failed),
+      cmocka_unit_test(nothing_asks_for_memory_behind_the_commit_hook),
       cmocka_unit_test(a_name_in_a_delta_of_several_changes_is_looked_up_in_a_file),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
