@@ -113,6 +113,7 @@ static void swap_insides(dunlin_doc *doc, dunlin_doc *fresh) {
   SWAP(doc->hook, fresh->hook, dunlin_commit_hook *);
   SWAP(doc->hook_ctx, fresh->hook_ctx, void *);
   SWAP(doc->watch, fresh->watch, struct watch *);
+  SWAP(doc->ended, fresh->ended, struct watch *); /* the last event still points to it */
   SWAP(doc->validators, fresh->validators, struct validator *);
   SWAP(doc->validator_count, fresh->validator_count, size_t);
   SWAP(doc->validator_cap, fresh->validator_cap, size_t);

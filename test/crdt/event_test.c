@@ -359,6 +359,26 @@ static void a_watch_may_end_while_events_are_taken(void **state) {
   dunlin_doc_free(doc);
 }
 
+/* It is there until the next one is asked for, also when the document is made again meanwhile. */
+static void an_event_outlives_its_watch_and_void_changes(void **state) {
+  (void)state;
+  dunlin_doc *doc = test_doc(1);
+  struct dunlin_id change;
+  struct dunlin_event e;
+  int watch = dunlin_watch(doc, DUNLIN_ROOT, dunlin_key(""), 1);
+  assert_true(watch >= 0);
+  OK(dunlin_begin(doc));
+  OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), str_value("a value that is not short")));
+  OK(dunlin_commit(doc, 0, &change));
+  assert_int_equal(dunlin_next_event(doc, &e), 1);
+  dunlin_unwatch(doc, watch);
+  OK(dunlin_doc_set_void(doc, &change, 1));
+  assert_int_equal(e.after.as.string.len, strlen("a value that is not short"));
+  assert_memory_equal(e.after.as.string.data, "a value that is not short", e.after.as.string.len);
+  assert_int_equal(dunlin_next_event(doc, &e), 0);
+  dunlin_doc_free(doc);
+}
+
 /* Views come and go: what is kept for those that are gone is not more than for those that are there. */
 static void ended_watches_leave_nothing(void **state) {
   (void)state;
@@ -404,12 +424,19 @@ static void ended_watches_leave_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(many_writes_are_one_event), cmocka_unit_test(nothing_changed_is_no_event),
-      cmocka_unit_test(only_what_is_watched),      cmocka_unit_test(a_conflict_is_told),
-      cmocka_unit_test(void_changes_are_told),     cmocka_unit_test(marking_is_told),
-      cmocka_unit_test(a_mirror_follows),          cmocka_unit_test(what_waits_is_told_when_voids_change),
-      cmocka_unit_test(a_mark_that_goes_is_told),  cmocka_unit_test(a_watch_may_end_while_events_are_taken),
-      cmocka_unit_test(typing_on_is_told),         cmocka_unit_test(ended_watches_leave_nothing),
+      cmocka_unit_test(many_writes_are_one_event),
+      cmocka_unit_test(nothing_changed_is_no_event),
+      cmocka_unit_test(only_what_is_watched),
+      cmocka_unit_test(a_conflict_is_told),
+      cmocka_unit_test(void_changes_are_told),
+      cmocka_unit_test(marking_is_told),
+      cmocka_unit_test(a_mirror_follows),
+      cmocka_unit_test(what_waits_is_told_when_voids_change),
+      cmocka_unit_test(a_mark_that_goes_is_told),
+      cmocka_unit_test(a_watch_may_end_while_events_are_taken),
+      cmocka_unit_test(typing_on_is_told),
+      cmocka_unit_test(ended_watches_leave_nothing),
+      cmocka_unit_test(an_event_outlives_its_watch_and_void_changes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
