@@ -222,76 +222,77 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 #define BYTES(s)                                                                                                       \
   { (s), sizeof(s) - 1 }
 
+static const struct {
+  const char *name;
+  struct dunlin_bytes values[VALUES];
+  enum dunlin_op_kind kind;
+  uint8_t index;
+  const char *path;
+} seeds[] = {
+    {"scalars",
+     {BYTES("\x96\xc0\xc3\x05\xd3\xff\xff\xff\xff\xff\xff\xff\xff\xcb\x3f\xf0\0\0\0\0\0\0\xd7\x01\0\0\0\0\0\0\0\x09"),
+      BYTES("\x94\xca\x3f\x80\0\0\xd9\x02\xce\xa9\xc4\x02\xff\0\xcd\x12\x34"), BYTES("\xdc\0\x01\xc2")},
+     DUNLIN_OP_INSERT,
+     0,
+     "/v"},
+    {"maps",
+     {BYTES("\x83\xa1"
+            "b\x01\xa1"
+            "a\x82\xa1"
+            "x\x01\xa1"
+            "y\x02\xa1"
+            "c\x80"),
+      BYTES("\x82\xa1"
+            "b\x02\xa1"
+            "a\x81\xa1"
+            "x\x03"),
+      BYTES("\x83\xa1"
+            "b\x03\xa1"
+            "a\x82\xa1"
+            "x\x04\xa1"
+            "y\x02\xa1"
+            "d\x90")},
+     DUNLIN_OP_SET,
+     0,
+     "/v/a/new/x"},
+    {"lists",
+     {BYTES("\x95\x01\x02\x03\x81\xa1"
+            "k\x01\x05"),
+      BYTES("\x96\x01\x07\x03\x81\xa1"
+            "k\x02\x05\x06"),
+      BYTES("\x97\0\x01\x02\x03\x81\xa1"
+            "k\x03\x05\x08")},
+     DUNLIN_OP_REMOVE,
+     2,
+     "/v"},
+    {"texts",
+     {BYTES("\xa6"
+            "caf\xc3\xa8 "),
+      BYTES("\xaa"
+            "caf\xc3\xa9 noir"),
+      BYTES("\xa0")},
+     DUNLIN_OP_SET,
+     0,
+     "/v"},
+    {"merging",
+     {BYTES("\x91\x80"),
+      BYTES("\x91\x81\xa1"
+            "a\x01"),
+      BYTES("\x81\xa1"
+            "b\x02")},
+     DUNLIN_OP_MERGE,
+     0,
+     "/v/~0~1/a"},
+    {"deleting",
+     {BYTES("\x92\x01\x02"), BYTES("\x92\x02\x01"),
+      BYTES("\x81\xa1"
+            "b\x91\x02")},
+     DUNLIN_OP_DELETE,
+     0,
+     "/v/b/0"},
+};
+
 void fuzz_seeds(fuzz_emit *emit, void *ctx) {
-  static const struct {
-    const char *name;
-    struct dunlin_bytes values[VALUES];
-    enum dunlin_op_kind kind;
-    uint8_t index;
-    const char *path;
-  } seeds[] = {
-      {"scalars",
-       {BYTES("\x96\xc0\xc3\x05\xd3\xff\xff\xff\xff\xff\xff\xff\xff\xcb\x3f\xf0\0\0\0\0\0\0\xd7\x01\0\0\0\0\0\0\0\x09"),
-        BYTES("\x94\xca\x3f\x80\0\0\xd9\x02\xce\xa9\xc4\x02\xff\0\xcd\x12\x34"), BYTES("\xdc\0\x01\xc2")},
-       DUNLIN_OP_INSERT,
-       0,
-       "/v"},
-      {"maps",
-       {BYTES("\x83\xa1"
-              "b\x01\xa1"
-              "a\x82\xa1"
-              "x\x01\xa1"
-              "y\x02\xa1"
-              "c\x80"),
-        BYTES("\x82\xa1"
-              "b\x02\xa1"
-              "a\x81\xa1"
-              "x\x03"),
-        BYTES("\x83\xa1"
-              "b\x03\xa1"
-              "a\x82\xa1"
-              "x\x04\xa1"
-              "y\x02\xa1"
-              "d\x90")},
-       DUNLIN_OP_SET,
-       0,
-       "/v/a/new/x"},
-      {"lists",
-       {BYTES("\x95\x01\x02\x03\x81\xa1"
-              "k\x01\x05"),
-        BYTES("\x96\x01\x07\x03\x81\xa1"
-              "k\x02\x05\x06"),
-        BYTES("\x97\0\x01\x02\x03\x81\xa1"
-              "k\x03\x05\x08")},
-       DUNLIN_OP_REMOVE,
-       2,
-       "/v"},
-      {"texts",
-       {BYTES("\xa6"
-              "caf\xc3\xa8 "),
-        BYTES("\xaa"
-              "caf\xc3\xa9 noir"),
-        BYTES("\xa0")},
-       DUNLIN_OP_SET,
-       0,
-       "/v"},
-      {"merging",
-       {BYTES("\x91\x80"),
-        BYTES("\x91\x81\xa1"
-              "a\x01"),
-        BYTES("\x81\xa1"
-              "b\x02")},
-       DUNLIN_OP_MERGE,
-       0,
-       "/v/~0~1/a"},
-      {"deleting",
-       {BYTES("\x92\x01\x02"), BYTES("\x92\x02\x01"),
-        BYTES("\x81\xa1"
-              "b\x91\x02")},
-       DUNLIN_OP_DELETE,
-       0,
-       "/v/b/0"},
-  };
   for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
     struct buf out = fuzz_buf();
     for (int v = 0; v < VALUES; v++) fuzz_put_chunk(&out, seeds[i].values[v]);

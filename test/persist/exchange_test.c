@@ -117,26 +117,44 @@ static void round_trip(void **state) {
   pair_free(&pair);
 }
 
+static void the_two_are_members(const struct pair *pair) {
+  struct dunlin_id host = device_of(pair->host).device;
+  struct dunlin_member member;
+  struct exchange_device device;
+  OK(dunlin_space_member(pair->guest, &pair->space, 0, &member));
+  assert_string_equal(member.name, "host");
+  assert_int_equal(member.role, DUNLIN_OWNER);
+  assert_false(member.self);
+  OK(dunlin_space_member(pair->guest, &pair->space, 1, &member));
+  assert_int_equal(member.role, DUNLIN_WRITER);
+  assert_true(member.self);
+  FAILS(dunlin_space_member(pair->guest, &pair->space, 2, &member), DUNLIN_ENOENT);
+  OK(exchange_device(pair->guest, 0, &device));
+  assert_memory_equal(&device.device, &host, sizeof host);
+  FAILS(exchange_device(pair->guest, 1, &device), DUNLIN_ENOENT);
+}
+
+/* Only the owner grants and invites. */
+static void only_the_owner_admits(const struct pair *pair, struct buf *ops) {
+  char line[DUNLIN_INVITATION_MAX];
+  struct dunlin_id space, host = device_of(pair->host).device;
+  struct exchange_device device = device_of(pair->guest);
+  device.device.bytes[0] ^= 1;
+  FAILS(exchange_admit(pair->guest, &pair->space, &device, ops), DUNLIN_EPERM);
+  FAILS(dunlin_invite(pair->guest, &pair->space, "h:1", 1000, line), DUNLIN_EPERM);
+  OK(exchange_common_space(pair->guest, &host, 0, &space));
+  assert_memory_equal(&space, &pair->space, sizeof space);
+  FAILS(exchange_common_space(pair->guest, &host, 1, &space), DUNLIN_ENOENT);
+}
+
 static void membership(void **state) {
   (void)state;
   struct pair pair = pair_new();
   struct place third = place_new();
-  struct dunlin_id hash_a, hash_b, space, host = device_of(pair.host).device;
-  struct dunlin_member member;
-  struct exchange_device device;
+  struct dunlin_id hash_a, hash_b, space;
   struct buf ops;
   buf_init(&ops, dunlin_env_default(), 1 << 20);
-  OK(dunlin_space_member(pair.guest, &pair.space, 0, &member));
-  assert_string_equal(member.name, "host");
-  assert_int_equal(member.role, DUNLIN_OWNER);
-  assert_false(member.self);
-  OK(dunlin_space_member(pair.guest, &pair.space, 1, &member));
-  assert_int_equal(member.role, DUNLIN_WRITER);
-  assert_true(member.self);
-  FAILS(dunlin_space_member(pair.guest, &pair.space, 2, &member), DUNLIN_ENOENT);
-  OK(exchange_device(pair.guest, 0, &device));
-  assert_memory_equal(&device.device, &host, sizeof host);
-  FAILS(exchange_device(pair.guest, 1, &device), DUNLIN_ENOENT);
+  the_two_are_members(&pair);
 
   /* A third device joins: the guest learns of it from the operations alone. */
   place_create(&third, "third");
@@ -182,15 +200,7 @@ static void membership(void **state) {
   assert_int_equal(ingest_one(pair.guest, &log.name, &sealed), 1);
   assert_int_equal(ingest_one(pair.guest, &host_log.name, &host_run), 1);
 
-  /* Only the owner grants and invites. */
-  char line[DUNLIN_INVITATION_MAX];
-  device = device_of(pair.guest);
-  device.device.bytes[0] ^= 1;
-  FAILS(exchange_admit(pair.guest, &pair.space, &device, &ops), DUNLIN_EPERM);
-  FAILS(dunlin_invite(pair.guest, &pair.space, "h:1", 1000, line), DUNLIN_EPERM);
-  OK(exchange_common_space(pair.guest, &host, 0, &space));
-  assert_memory_equal(&space, &pair.space, sizeof space);
-  FAILS(exchange_common_space(pair.guest, &host, 1, &space), DUNLIN_ENOENT);
+  only_the_owner_admits(&pair, &ops);
   dunlin_store_doc_close(doc);
   dunlin_store_doc_close(own);
   OK(dunlin_store_close(store));
@@ -245,6 +255,19 @@ static void invitations(void **state) {
   pair_free(&pair);
 }
 
+/* Each bit of the first bytes, and some of the rest; and each part. */
+static void damage_is_refused(dunlin_store *store, const struct log_name *log, struct buf *run) {
+  for (size_t bit = 0; bit < run->len * 8; bit += bit < 1000 ? 1 : 97) {
+    run->data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    assert_true(ingest_one(store, log, run) < 0);
+    run->data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+  }
+  for (size_t len = 0; len < run->len; len++) {
+    struct dunlin_bytes cut = {run->data, len};
+    assert_true(exchange_ingest(store, log, &cut, 1) < 0);
+  }
+}
+
 /* What is not exactly the next run of that log is refused, and nothing is written. */
 static void forgeries(void **state) {
   (void)state;
@@ -287,16 +310,7 @@ static void forgeries(void **state) {
   wrong.space = elsewhere;
   FAILS(ingest_one(pair.guest, &wrong, &runs[0][0]), DUNLIN_EAUTH); /* spliced into another space */
 
-  /* Each bit of the first bytes, and some of the rest. */
-  for (size_t bit = 0; bit < runs[0][0].len * 8; bit += bit < 1000 ? 1 : 97) {
-    runs[0][0].data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-    assert_true(ingest_one(pair.guest, &logs[0], &runs[0][0]) < 0);
-    runs[0][0].data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-  }
-  for (size_t len = 0; len < runs[0][0].len; len++) {
-    struct dunlin_bytes cut = {runs[0][0].data, len};
-    assert_true(exchange_ingest(pair.guest, &logs[0], &cut, 1) < 0);
-  }
+  damage_is_refused(pair.guest, &logs[0], &runs[0][0]);
 
   /* All or nothing. */
   struct dunlin_bytes list[4];
