@@ -1,4 +1,6 @@
 /* Copies of containers: an element that was deleted comes back as another one, and so does what is in it. */
+#include <string.h>
+
 #include "crdt/undo.h"
 
 static int copy_child(dunlin_doc *doc, const struct dunlin_value *from, dunlin_obj to) {
@@ -69,6 +71,8 @@ int undo_copy(dunlin_doc *doc, uint32_t from, uint32_t to) {
 int dunlin_map_rename(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes from, struct dunlin_bytes to) {
   int error = txn_writable(doc);
   if (error) return error;
+  uint8_t kept[KEY_NEAR]; /* a short key may be borrowed from its entry, which moves */
+  if (from.data && from.len <= sizeof kept) from.data = memcpy(kept, from.data, from.len);
   const struct container *c = container_of(doc, map, DUNLIN_MAP);
   if (!c) return txn_fail(doc, DUNLIN_EKIND);
   const struct map_entry *entry = map_find(&c->as.map, from), *taken = map_find(&c->as.map, to);

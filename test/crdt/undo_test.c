@@ -202,6 +202,27 @@ static void what_others_removed_stays_away(void **state) {
   dunlin_doc_free(b);
 }
 
+/* The old name may be what dunlin_map_at() gave, which lies in the map; that grows meanwhile. */
+static void a_borrowed_key_is_renamed(void **state) {
+  (void)state;
+  for (int others = 0; others < 50; others++) {
+    dunlin_doc *doc = test_doc(1);
+    struct dunlin_bytes key;
+    struct dunlin_value value;
+    put(doc, "a", 7);
+    OK(dunlin_begin(doc));
+    for (int i = 0; i < others; i++)
+      OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key((char[]){'b', (char)('0' + i), 0}), int_value(i)));
+    OK(dunlin_map_at(doc, DUNLIN_ROOT, 0, &key, &value));
+    OK(dunlin_map_rename(doc, DUNLIN_ROOT, key, dunlin_key("z")));
+    OK(dunlin_commit(doc, 0, NULL));
+    FAILS(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("a"), &value), DUNLIN_ENOENT);
+    OK(dunlin_map_get(doc, DUNLIN_ROOT, dunlin_key("z"), &value));
+    assert_int_equal(value.as.integer, 7);
+    dunlin_doc_free(doc);
+  }
+}
+
 /* What comes back of an element that two have written to is what the other one wrote: it is in the register that is written to. */
 static void what_others_wrote_to_an_element_comes_back(void **state) {
   (void)state;
@@ -622,6 +643,7 @@ int main(void) {
       cmocka_unit_test(typing_goes_back_around_what_others_type),
       cmocka_unit_test(what_others_removed_stays_away),
       cmocka_unit_test(what_others_wrote_to_an_element_comes_back),
+      cmocka_unit_test(a_borrowed_key_is_renamed),
       cmocka_unit_test(a_group_is_one_step),
       cmocka_unit_test(a_lone_replica_goes_through_the_same_states),
       cmocka_unit_test(undoing_all_leaves_what_others_did),
