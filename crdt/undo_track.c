@@ -256,7 +256,7 @@ struct look {
   const dunlin_undo *undo;
   const struct undo_track *track;
   uint32_t root; /* of the item */
-  uint32_t here; /* how many items show before it */
+  uint32_t item; /* itself */
   bool back;
   uint32_t place; /* found */
 };
@@ -316,12 +316,12 @@ static bool look_at_shown(struct look *l, uint32_t from, uint32_t to, uint32_t e
   return false;
 }
 
-/* What the root has come back as, when that shows; unless others show on the way there, which are nearer. */
+/* What the root has come back as, when that shows. */
 static bool look_at_root(struct look *l, uint32_t root) {
   uint32_t lv;
   undo_seat_run(l->track, root, 1, &lv);
   uint32_t at = lv == LV_NONE ? TRACKER_NONE : undo_shown_at(l->track, undo_item_of(l->track, lv), true);
-  if (at == TRACKER_NONE || (l->back ? at + 1 < l->here : at > l->here) || !is_beyond(l, root)) return false;
+  if (at == TRACKER_NONE || !is_beyond(l, root)) return false;
   l->place = at + l->back;
   return true;
 }
@@ -366,17 +366,11 @@ static bool look_at(struct look *l, struct place p, uint32_t from, uint32_t to) 
   return look_at_shown(l, s->id + from, s->id + to, effect + from);
 }
 
-uint32_t undo_place(const dunlin_undo *u, const struct undo_track *track, uint32_t id) {
-  const struct tracker *t = &track->walker.tracker;
-  struct place p = tracker_find_item(t, id), before = p, behind = p;
-  uint32_t root, now, here;
-  struct undo_stands stands;
-  bool is_root, more_before = true, more_behind = true;
-  undo_root_run(u, track, id, 1, &root, &stands, &is_root);
-  tracker_count_before(t, p, &now, &here);
-  if (!(tracker_span_at(t, p)->state & TRACKER_GONE)) here += p.offset;
-  struct look back = {u, track, root, here, true, 0}, forth = back;
-  forth.back = false;
+/* Where an item would show that is number `id`, by the nearest one on either side that does, or has come back elsewhere. */
+static uint32_t place_beside(struct look back, struct look forth, struct place p) {
+  const struct tracker *t = &back.track->walker.tracker;
+  struct place before = p, behind = p;
+  bool more_before = true, more_behind = true;
   if (look_at(&back, p, 0, p.offset)) return back.place;
   if (look_at(&forth, p, p.offset + 1, tracker_span_at(t, p)->len)) return forth.place;
   while (more_before || more_behind) { /* on both sides: one of them may be long */
@@ -386,6 +380,48 @@ uint32_t undo_place(const dunlin_undo *u, const struct undo_track *track, uint32
     if (more_behind && look_at(&forth, behind, 0, tracker_span_at(t, behind)->len)) return forth.place;
   }
   return 0;
+}
+
+/* The item that shows at an index. */
+static struct place find_shown(const struct tracker *t, uint32_t index) {
+  uint32_t at = t->root, slot = 0;
+  for (uint32_t h = t->height; h; h--, at = t->nodes[at].child[slot])
+    for (slot = 0; index >= t->nodes[at].effect[slot]; slot++) index -= t->nodes[at].effect[slot];
+  const struct tracker_span *s = t->leaves[at].spans;
+  for (slot = 0; s[slot].state & TRACKER_GONE || index >= s[slot].len; slot++)
+    index -= s[slot].state & TRACKER_GONE ? 0 : s[slot].len;
+  return (struct place){at, slot, index, 0};
+}
+
+/* How many items in a row show from a place on that should be on the other side of the item. */
+static uint32_t count_misplaced(const struct look *l, uint32_t place) {
+  const struct undo_track *track = l->track;
+  const struct tracker *t = &track->walker.tracker;
+  if (l->back ? !place : place >= t->effect) return 0;
+  struct place p = find_shown(t, place - l->back);
+  const struct tracker_span *s = tracker_span_at(t, p);
+  uint32_t id = s->id + p.offset, root;
+  bool is_root;
+  uint32_t count =
+      l->back ? nearest(l, s->id, id + 1, &root, &is_root) : nearest(l, id, s->id + s->len, &root, &is_root);
+  if (!is_root) return is_beyond(l, root) ? 0 : count;
+  struct undo_order order = order_of(t, p), own = undo_order_of(track, l->item);
+  return (undo_order_compare(&order, &own) < 0) == l->back ? 0 : count;
+}
+
+uint32_t undo_place(const dunlin_undo *u, const struct undo_track *track, uint32_t id) {
+  struct place p = tracker_find_item(&track->walker.tracker, id);
+  uint32_t root, place, count;
+  struct undo_stands stands;
+  bool is_root;
+  undo_root_run(u, track, id, 1, &root, &stands, &is_root);
+  struct look back = {u, track, root, id, true, 0}, forth = back;
+  forth.back = false;
+  uint32_t found = place = place_beside(back, forth, p);
+  /* Others that came back later than their neighbours may lie between. */
+  while ((count = count_misplaced(&back, place))) place -= count;
+  while (place == found && (count = count_misplaced(&forth, place))) found = place += count;
+  return place;
 }
 
 /* ---- Up to date --------------------------------------------------------------------------------------------- */

@@ -172,6 +172,15 @@ static bool others_moved(const struct model *m, size_t r, const struct model_ste
   return false;
 }
 
+/* Whether somebody else has moved the element who had seen all of the step. */
+static bool is_moved_since(const struct model *m, size_t r, const struct model_step *step, size_t item) {
+  for (size_t k = 0; k < m->changes; k++)
+    if (counts(m, r, k) && set_has(&m->change[k].moved, item) && m->change[k].author != r && m->change[k].is_edit &&
+        set_has(&m->change[k].past, step->changes[step->count - 1]))
+      return true;
+  return false;
+}
+
 /* Whether the item is one that somebody else has brought back, beside what others inserted at the same time. */
 static bool others_brought_back(const struct model *m, size_t r, const struct model_step *step, size_t item) {
   int life = model_life(m, r, (int)item);
@@ -196,7 +205,8 @@ static void check_order(struct model *m, size_t r, const struct model_step *step
                         const struct model_seq *now, const struct model_seq *before) {
   model_set but = {{0}}, moved = {{0}};
   for (size_t i = 0; i < m->items; i++) {
-    if (step_has(m, r, step, offsetof(struct model_change, moved), (int)i)) set_put(&but, i);
+    bool moves = step_has(m, r, step, offsetof(struct model_change, moved), (int)i);
+    if (moves && !is_moved_since(m, r, step, i)) set_put(&but, i);
     if (others_moved(m, r, step, i, true) || others_brought_back(m, r, step, i)) set_put(&moved, i);
   }
   same_order(m, was, now, &but); /* what stayed */
@@ -223,7 +233,7 @@ static int version_of(const struct model_seq *seq, size_t item) {
 static bool others_wrote(const struct model *m, size_t r, const struct model_step *step, size_t item) {
   for (size_t k = 0; k < m->changes; k++)
     if (set_has(&m->replica[r].known, k) && set_has(&m->change[k].written, item) && m->change[k].author != r &&
-        !set_has(&first_of(m, step)->past, k))
+        (!step->is_edit || !set_has(&first_of(m, step)->past, k)))
       return true;
   return false;
 }
@@ -339,6 +349,9 @@ static void check_key(struct model *m, size_t r, const struct model_step *step, 
     return;
   }
   int before = value_before(m, r, step, was, key);
+  if (!step->is_edit && count > own) return; /* what stood for what long ago is forgotten: */
+  int shown = step->before->keys[key].count ? step->before->keys[key].values[0] : 0;
+  if (before && now->keys[key].count && now->keys[key].values[0] == shown) before = shown;
   HOLDS(m, !before || (now->keys[key].count && now->keys[key].values[0] == before), "key %zu does not show %d", key,
         before);
   HOLDS(m, now->keys[key].count == count - own + (before != 0), "key %zu has %zu values", key, now->keys[key].count);
@@ -355,8 +368,8 @@ static size_t count_marks(const struct model *m, size_t r, size_t key) {
 
 bool model_others_marked(const struct model *m, size_t r, const struct model_step *step, size_t key) {
   for (size_t k = 0; k < m->changes; k++)
-    if (set_has(&m->replica[r].known, k) && m->change[k].marks >> key & 1 && m->change[k].author != r &&
-        (!step || !set_has(&first_of(m, step)->past, k)))
+    if (set_has(&m->replica[r].known, k) && (m->change[k].cuts || m->change[k].marks >> key & 1) &&
+        m->change[k].author != r && (!step || !set_has(&first_of(m, step)->past, k)))
       return true;
   return false;
 }

@@ -45,6 +45,7 @@ struct model_change {
   model_set past;          /* changes */
   model_set inserted, deleted, moved, written;
   uint8_t keys, members, marks; /* that it touched, a bit each */
+  bool cuts;                    /* deletes characters, and so perhaps marks */
   int64_t amount;
 };
 
