@@ -2,6 +2,7 @@
  * nothing leaked (the sanitizers look). */
 #include <dunlin/events.h>
 #include <dunlin/plain.h>
+#include <dunlin/undo.h>
 
 #include "test/crdt/program.h"
 #include "test/fault/seeded.h"
@@ -309,6 +310,49 @@ static int follow_events(const struct life *life, dunlin_doc *doc) {
   return look(doc);
 }
 
+/* ---- Undo: of marks and moves by themselves, and of deletions that take marks along --------------------------- */
+
+static int start_undo(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  dunlin_undo *undo;
+  return dunlin_undo_new(doc, 100, &undo);
+}
+static dunlin_obj life_text(dunlin_doc *doc) {
+  return dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("text"), DUNLIN_TEXT);
+}
+static dunlin_obj life_list(dunlin_doc *doc) {
+  return dunlin_map_child(doc, DUNLIN_ROOT, dunlin_key("list"), DUNLIN_LIST);
+}
+static int change_all(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  int error = dunlin_begin(doc);
+  if (error) return error;
+  (void)dunlin_text_mark(doc, life_text(doc), 0, 3, dunlin_key("bold"), str_value("very"), 0);
+  (void)dunlin_list_move(doc, life_list(doc), 2, 6);
+  (void)dunlin_list_set(doc, life_list(doc), 4, str_value("another"));
+  error = dunlin_commit(doc, 0, NULL);
+  return error < 0 ? error : 0;
+}
+static int cut_all(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  int error = dunlin_begin(doc);
+  if (error) return error;
+  (void)dunlin_text_splice(doc, life_text(doc), 0, 4, "", 0);
+  (void)dunlin_list_delete(doc, life_list(doc), 1, 7);
+  error = dunlin_commit(doc, 0, NULL);
+  return error < 0 ? error : 0;
+}
+static int take_back(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  int done = dunlin_undo_back(doc->undo, 0, NULL);
+  return done < 0 ? done : 0;
+}
+static int do_again(const struct life *life, dunlin_doc *doc) {
+  (void)life;
+  int done = dunlin_undo_forth(doc->undo, 0, NULL);
+  return done < 0 ? done : 0;
+}
+
 static struct dunlin_id hash_with_memory(struct seeded *f, const dunlin_doc *doc) {
   struct dunlin_id hash;
   uint64_t fail_at = f->fail_at, allocations = f->allocations;
@@ -335,7 +379,8 @@ static int do_stage(struct seeded *f, const struct life *life, dunlin_doc *doc,
 
 static int live(struct seeded *f, const struct life *life, struct dunlin_id *out) {
   static int (*const stages[])(const struct life *life, dunlin_doc *doc) = {
-      look_around, make_void, follow_events, look_around, make_valid, write_all, follow_events, look_around};
+      look_around, make_void, follow_events, look_around, make_valid, start_undo, write_all,     change_all,
+      cut_all,     take_back, take_back,     do_again,    do_again,   take_back,  follow_events, look_around};
   dunlin_doc *doc = NULL;
   struct dunlin_id id = test_id(1), hash;
   int first = dunlin_doc_new(&f->env, &id, &(struct dunlin_actor){{9}}, &doc);
@@ -363,8 +408,11 @@ static int live(struct seeded *f, const struct life *life, struct dunlin_id *out
     int error = do_stage(f, life, doc, stages[i]);
     if (error) first = error;
   }
+  assert_int_equal(dunlin_undo_count(doc->undo), 2);
+  assert_int_equal(dunlin_redo_count(doc->undo), 1);
   *out = hash_with_memory(f, doc);
   OK(doc_check(doc, false));
+  dunlin_undo_free(doc->undo);
   dunlin_doc_free(doc);
   return first;
 }
