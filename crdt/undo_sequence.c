@@ -393,14 +393,24 @@ static bool is_erased(const struct undo_plan *p, size_t from, size_t to, uint32_
   return false;
 }
 
-/* Edits `from` to `to` - 1 erase all characters from `start` to `end` - 1, so that marks which cover no others go. */
-static int erase_marks(struct search *s, size_t from, size_t to, uint32_t start, uint32_t end) {
+/* Whether characters come back between two anchors.  Edits `from` to `to` - 1 are there, and the first `count` sorted. */
+static bool is_filled(const struct undo_plan *p, size_t from, size_t to, size_t count, uint32_t start, uint32_t end) {
+  while (from && p->edits[from - 1].at > start) from--;
+  while (to < count && p->edits[to].at <= end) to++;
+  for (size_t i = from; i < to; i++)
+    if (p->edits[i].kind == UNDO_INSERT && p->edits[i].at > start && p->edits[i].at <= end) return true;
+  return false;
+}
+
+/* Edits `from` to `to` - 1 of the `count` sorted ones erase all characters from `start` to `end` - 1, so that marks which cover no others go. */
+static int erase_marks(struct search *s, size_t from, size_t to, size_t count, uint32_t start, uint32_t end) {
   struct anchors_found found = {.env = s->undo->env};
   int error = text_each_anchor(&s->container->as.text->text, start, end, note_anchor, &found);
   if (!error && found.count > 1) qsort(found.list, found.count, sizeof *found.list, by_lv);
   for (size_t i = 0; !error && i + 1 < found.count; i++) {
     const struct anchor_found *a = &found.list[i], *b = a + 1;
     if (a->anchor.is_end || !b->anchor.is_end || b->anchor.lv != a->anchor.lv + 1) continue;
+    if (is_filled(s->plan, from, to, count, a->at, b->at)) continue;
     for (int k = 0; !error && k < 2; k++)
       if (!is_erased(s->plan, from, to, a[k].at))
         error = add_edit(s, (struct undo_edit){.kind = UNDO_ERASE, .at = a[k].at, .len = 1});
@@ -446,7 +456,7 @@ static int erase_all_marks(struct search *s) {
       to = characters_before(text, e->at + e->len);
     }
     if (from == to) continue;
-    error = erase_marks(s, i, next, from ? text_entity(text, from - 1) + 1 : 0, text_entity(text, to));
+    error = erase_marks(s, i, next, count, from ? text_entity(text, from - 1) + 1 : 0, text_entity(text, to));
   }
   return error;
 }
