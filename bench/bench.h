@@ -1,7 +1,7 @@
 /* The measuring frame: runs a case several times, keeps median, minimum and maximum, prints and writes them.
  *
- * A suite is a function that adds rows.  Each case does one warm-up run, then n; its `run` checks its result and gives an error
- * instead of a time when it is wrong, so that no wrong result gets a figure. */
+ * A suite is a function that adds rows.  Each case does one warm-up run, then n; its `run` checks its result and gives
+ * an error instead of a time when it is wrong, so that no wrong result gets a figure. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 

@@ -1,4 +1,5 @@
-/* Devices in one process: each a store of its own on disk and a node on a thread, joined in one space over the loopback. */
+/* Devices in one process: each a store of its own on disk and a node on a thread, joined in one space over the
+ * loopback. */
 #ifndef BENCH_FLEET_H
 #define BENCH_FLEET_H
 
@@ -23,8 +24,8 @@ struct fleet {
   size_t count;
 };
 
-/* Makes the stores (key files, so no time goes into passphrases), joins all in one space and opens one document on each. No node
- * runs then.  To be ended by fleet_free() even when it fails. */
+/* Makes the stores (key files, so no time goes into passphrases), joins all in one space and opens one document on
+ * each. No node runs then.  To be ended by fleet_free() even when it fails. */
 int fleet_make(struct fleet *fleet, struct bench *b, size_t count);
 void fleet_free(struct fleet *fleet);
 

@@ -209,7 +209,8 @@ static void take_past(struct crowd *c, uint64_t *past, size_t branch) {
   for (size_t w = 0; w < c->words; w++) past[w] |= c->branches[branch].past[w];
 }
 
-/* How long the text is at least where all these branches are merged: a character that two of them deleted counts as two. */
+/* How long the text is at least where all these branches are merged: a character that two of them deleted counts as
+ * two. */
 static size_t least_size(const struct crowd *c, const uint64_t *past) {
   int64_t size = 0;
   for (size_t i = 0; i < c->count; i++)
@@ -217,7 +218,8 @@ static size_t least_size(const struct crowd *c, const uint64_t *past) {
   return size > 0 ? (size_t)size : 0;
 }
 
-/* What a new branch builds on: the author's own latest, a version of some time ago, and perhaps two that wait to be merged. */
+/* What a new branch builds on: the author's own latest, a version of some time ago, and perhaps two that wait to be
+ * merged. */
 static size_t choose_parents(struct crowd *c, uint32_t author, uint32_t parents[4]) {
   size_t count = 0;
   if (!c->count) return 0;

@@ -82,7 +82,8 @@ struct dunlin_bytes history_delta_at(const struct text *t, size_t i) {
   return (struct dunlin_bytes){t->deltas.data + from, t->ends[i] - from};
 }
 
-/* One document writes for all agents of a concurrent trace, each time at the version that the transaction's parents say. */
+/* One document writes for all agents of a concurrent trace, each time at the version that the transaction's parents
+ * say. */
 static int write_txn(struct text *t, dunlin_doc *doc, struct dunlin_id *ids, size_t i) {
   const struct trace_txn *txn = &t->trace->txns[i];
   struct dunlin_id parents[64];

@@ -1,5 +1,6 @@
-/* Fourteen hot paths with fixed work, for counting instructions: `bench-paths NAME` runs one.  Preparation lies outside of hot_path(),
- * the only function that is counted (valgrind --tool=callgrind --toggle-collect=hot_path).  bench/check.py does that. */
+/* Fourteen hot paths with fixed work, for counting instructions: `bench-paths NAME` runs one.  Preparation lies outside
+ * of hot_path(), the only function that is counted (valgrind --tool=callgrind --toggle-collect=hot_path).
+ * bench/check.py does that. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* One device types, 1 to 50 others are connected to it: until the last one shows it; and the memory that each costs.  All run in
- * this process, so they share its processors. */
+/* One device types, 1 to 50 others are connected to it: until the last one shows it; and the memory that each costs.
+ * All run in this process, so they share its processors. */
 #include <stdio.h>
 
 #include "bench/fleet.h"

@@ -1,5 +1,5 @@
-/* Histories too long for the public traces, generated: a pair that types at the same time, many authors with branches of their own,
- * and one author alone. */
+/* Histories too long for the public traces, generated: a pair that types at the same time, many authors with branches
+ * of their own, and one author alone. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* One typed character: committed durably on one device, until the document on the other shows it; over the loopback, both stores on
- * one disk.  Beside it a round trip of 100 bytes over bare TCP. */
+/* One typed character: committed durably on one device, until the document on the other shows it; over the loopback,
+ * both stores on one disk.  Beside it a round trip of 100 bytes over bare TCP. */
 #include <stdlib.h>
 
 #include "bench/fleet.h"

@@ -1,4 +1,5 @@
-/* Maps: 100 000 sets on 10 000 keys (in one transaction, in one each), saving, opening, merging; records in a map of maps. */
+/* Maps: 100 000 sets on 10 000 keys (in one transaction, in one each), saving, opening, merging; records in a map of
+ * maps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

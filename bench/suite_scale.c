@@ -5,8 +5,8 @@
  *
  * map-keys is one key set in a document that has N, out of its order: from 10 to 10^6 keys.
  *
- * 100-authors is what a hundred people who type at the same time, and hear nothing of each other, give a replica: their changes one
- * by one, round robin, and all of one author and then all of the next in 100-branches. */
+ * 100-authors is what a hundred people who type at the same time, and hear nothing of each other, give a replica: their
+ * changes one by one, round robin, and all of one author and then all of the next in 100-branches. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,7 +60,8 @@ static int edit(dunlin_doc *doc, enum shape shape, size_t size, uint64_t *seed) 
   }
 }
 
-/* How far a case got, and how long it took; `timed`: how many operations that is the time of, when it is not what is done. */
+/* How far a case got, and how long it took; `timed`: how many operations that is the time of, when it is not what is
+ * done. */
 struct progress {
   size_t done, timed;
   double ms, limit;
@@ -111,7 +112,8 @@ static int add_keys(dunlin_doc *doc, size_t count) {
   return error;
 }
 
-/* So many keys, and then the time of changes that set one of them: any, or always the same.  The keys' names are made before. */
+/* So many keys, and then the time of changes that set one of them: any, or always the same.  The keys' names are made
+ * before. */
 static int set_among(size_t keys, bool is_one, struct progress *p) {
   enum { changes = 20000 };
   static struct key_name names_of[changes];

@@ -1,4 +1,5 @@
-/* Sealing and opening runs of 1, 64 and 1000 typed changes: compression, signature, encryption; and what it adds in bytes. */
+/* Sealing and opening runs of 1, 64 and 1000 typed changes: compression, signature, encryption; and what it adds in
+ * bytes. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Durable commits, beside SQLite (WAL, synchronous=FULL) and bare LMDB in the same folder; opening; bytes on disk.  A key file opens
- * the store: a passphrase costs what its parameters say, on purpose. */
+/* Durable commits, beside SQLite (WAL, synchronous=FULL) and bare LMDB in the same folder; opening; bytes on disk.  A
+ * key file opens the store: a passphrase costs what its parameters say, on purpose. */
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>

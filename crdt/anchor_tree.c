@@ -109,8 +109,8 @@ uint32_t anchor_build(struct anchor_trees *t, enum anchor_which which, uint32_t 
 
 /* ---- Putting one in ----------------------------------------------------------------------------------------- */
 
-/* Two steps for each bit of the size: a tree of that depth has a part that is too deep, and a text has too few bytes for anchors
- * of more than 29 bits, so labels have room. */
+/* Two steps for each bit of the size: a tree of that depth has a part that is too deep, and a text has too few bytes
+ * for anchors of more than 29 bits, so labels have room. */
 static uint32_t deepest(uint32_t size) {
   uint32_t steps = 0;
   for (; size; size /= 2) steps += 2;

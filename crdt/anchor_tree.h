@@ -1,9 +1,9 @@
 /* The anchors of a text in their order, in trees: one of all of them, and one of each key.
  *
- * A node of a tree sums up what is below it, so that the anchor of a rank, the next place where something changes, and what
- * reaches across a place are found in as many steps as the tree is deep.  The trees are scapegoat trees (Galperin, Rivest, 1993):
- * nothing is turned round, a part that has become too deep is made anew.  So the way to a node in the tree of all is a number, its
- * *label*, and of two anchors it says which comes first.
+ * A node of a tree sums up what is below it, so that the anchor of a rank, the next place where something changes, and
+ * what reaches across a place are found in as many steps as the tree is deep.  The trees are scapegoat trees (Galperin,
+ * Rivest, 1993): nothing is turned round, a part that has become too deep is made anew.  So the way to a node in the
+ * tree of all is a number, its *label*, and of two anchors it says which comes first.
  *
  * What has gone stays in the trees, as dead, until the whole index is made again. */
 #ifndef CRDT_ANCHOR_TREE_H
@@ -29,9 +29,8 @@ struct anchor_node {
   struct anchor_links in[2]; /* enum anchor_which */
   struct rope_anchor anchor;
   bool is_dead;
-  bool is_edge; /* what shows under its key is not the same before and behind it */
-  bool
-      is_saved; /* of a start: its mark's key and value are in the file's, at `content`, and else in the values column */
+  bool is_edge;  /* what shows under its key is not the same before and behind it */
+  bool is_saved; /* of a start: its mark's key and value are in the file's, at `content`; else in the values column */
   uint32_t content;
   uint32_t other; /* the mark's other anchor, when both are there */
   uint32_t key;
@@ -56,7 +55,8 @@ uint32_t anchor_new(struct anchor_trees *t, struct rope_anchor anchor);
 /* Puts it at a rank of the tree of all; in a key's tree where its label says. */
 void anchor_put(struct anchor_trees *t, uint32_t node, uint32_t rank);
 void anchor_put_in_key(struct anchor_trees *t, uint32_t *root, uint32_t node);
-/* Makes a tree of `n` nodes in order, `first` and those that follow by `right`, and gives its root; anchor_sum() comes after. */
+/* Makes a tree of `n` nodes in order, `first` and those that follow by `right`, and gives its root; anchor_sum() comes
+ * after. */
 uint32_t anchor_build(struct anchor_trees *t, enum anchor_which which, uint32_t first, uint32_t n);
 void anchor_sum(struct anchor_trees *t, enum anchor_which which, uint32_t root);
 /* What a node says has changed, so what is above it sums it up again. */

@@ -141,8 +141,8 @@ static int note_maker(dunlin_doc *doc, uint32_t container) {
   return 0;
 }
 
-/* Makes the container, with `id` or (NULL) provisionally, or finds it when another change made it already; the open change
- * counts among its makers. */
+/* Makes the container, with `id` or (NULL) provisionally, or finds it when another change made it already; the open
+ * change counts among its makers. */
 static int container_make(dunlin_doc *doc, const struct op *op, enum dunlin_kind kind, const struct container_id *id,
                           uint32_t *out) {
   uint32_t found = id ? container_find(doc, id) : IDMAP_NONE;
@@ -175,8 +175,8 @@ static int find_concurrent(struct graph *g, const struct oplog *log, bool *concu
   return error;
 }
 
-/* Whether an operation of the container is concurrent to the open change.  Mostly the last one says it: it is concurrent, or it comes
- * after all the others and is not.  DUNLIN_ENOMEM. */
+/* Whether an operation of the container is concurrent to the open change.  Mostly the last one says it: it is
+ * concurrent, or it comes after all the others and is not.  DUNLIN_ENOMEM. */
 static int is_concurrent(dunlin_doc *doc, const struct container *c, bool *concurrent) {
   struct graph *g = &doc->graph;
   const struct oplog *log = &c->log;
@@ -245,8 +245,8 @@ static int ready_sequence(dunlin_doc *doc, struct container *c, struct sequence 
   return s->walks ? ready_walker(doc, c, &s->walker) : 0;
 }
 
-/* Gets a text or list ready when the open change goes on with the last one, which wrote to it: whoever has seen all lacks nothing.  False:
- * there is more to find out. */
+/* Gets a text or list ready when the open change goes on with the last one, which wrote to it: whoever has seen all
+ * lacks nothing.  False: there is more to find out. */
 static bool goes_on_with(const dunlin_doc *doc, const struct container *c, struct sequence *s) {
   uint32_t lvs = doc->graph.lvs;
   if (!doc->graph.open.goes_on || s->shown != lvs || !s->tip_count || s->tips[s->tip_count - 1].lv + 1 != lvs ||
@@ -585,7 +585,8 @@ static int dispatch(dunlin_doc *doc, const struct op *op, uint32_t *made, bool *
 
 /* ---- Rows --------------------------------------------------------------------------------------------------- */
 
-/* Deletions may come to lie beside those of the row before only after that one had ended: takes it back into the open row. */
+/* Deletions may come to lie beside those of the row before only after that one had ended: takes it back into the open
+ * row. */
 static bool join_back(dunlin_doc *doc) {
   struct oplog_row *row = &doc->open.row;
   struct oplog *log = &doc->containers[doc->open.row_container]->log;

@@ -22,7 +22,8 @@ static inline void buf_append(struct buf *buf, const void *data, size_t len) {
     buf->len += len;
   }
 }
-/* Room for `len` more bytes, counted as written; NULL when there is none (the error sticks), or nothing in an empty buffer. */
+/* Room for `len` more bytes, counted as written; NULL when there is none (the error sticks), or nothing in an empty
+ * buffer. */
 uint8_t *buf_extend(struct buf *buf, size_t len);
 void buf_clear(struct buf *buf); /* keeps the memory; forgets the error */
 /* Hands the bytes over, shrunk to fit, for dunlin_free(); the buffer is empty afterwards. */

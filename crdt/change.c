@@ -238,7 +238,8 @@ static int change_split(struct dunlin_bytes canonical, struct change *out) {
   return error ? error : r.error;
 }
 
-/* Writes what stands before the rows.  One of these is hashed with each change that comes in: most are written at once. */
+/* Writes what stands before the rows.  One of these is hashed with each change that comes in: most are written at
+ * once. */
 static void write_head(struct buf *out, const struct change *change) {
   enum { few = 15, most = 1 + 34 + 9 + 2 + few * sizeof *change->containers };
   size_t actor = change->actor ? sizeof *change->actor : 0;

@@ -4,8 +4,9 @@
  *
  *   [refs, number, containers, rows, text, values, time]      a msgpack array; empty elements at its end are left out
  *
- *   refs        bin: parent ids, 32 bytes each.  When the first is the actor's previous change, that is all (then the rest is
- *               sorted, and the actor is the first parent's).  Otherwise they are sorted and the actor's 16 bytes follow.
+ *   refs        bin: parent ids, 32 bytes each.  When the first is the actor's previous change, that is all (then the
+ *               rest is sorted, and the actor is the first parent's).  Otherwise they are sorted and the actor's 16
+ *               bytes follow.
  *   number      counts the actor's changes in this document from 0
  *   containers  bin: ids of the containers written to, 16 bytes each
  *   rows        three unsigned integers an operation: kind + 128 x container, `a`, `len`.  Container k counts through
@@ -43,7 +44,8 @@ enum op_kind {
   OP_MAP_SET_OVER = 0x03,    /* values: key, value, names; `a`: class */
   OP_MAP_DELETE_OVER = 0x12, /* values: key, names */
   OP_LIST_SET_OVER = 0x22,   /* element `a`; values: value, names */
-  /* A mark is two operations in a row: an anchor before index `a`, and then another.  Growing or not is the side it keeps to. */
+  /* A mark is two operations in a row: an anchor before index `a`, and then another.  Growing or not is the side it
+   * keeps to. */
   OP_MARK_START = 0x32, /* values: key, value */
   OP_MARK_START_GROWS = 0x42,
   OP_MARK_END = 0x10,
@@ -108,8 +110,8 @@ struct change_id_bytes {
   const struct change *parsed; /* they, when they have just been taken apart; else NULL */
 };
 
-/* Checks form (canonical, limits, columns used up exactly, values of the right type); what the change means is the document's
- * to judge.  DUNLIN_EFORMAT or DUNLIN_ELIMIT. */
+/* Checks form (canonical, limits, columns used up exactly, values of the right type); what the change means is the
+ * document's to judge.  DUNLIN_EFORMAT or DUNLIN_ELIMIT. */
 int change_parse(struct dunlin_bytes canonical, struct change *out);
 /* Appends its canonical bytes again.  An error of `out` sticks there and is returned. */
 int change_write(struct buf *out, const struct change *change);
@@ -123,28 +125,29 @@ static inline struct change_row change_next_row(struct mp_reader *rows) {
 
 struct dunlin_id change_id(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes canonical);
 
-/* A *delta* is changes in a row, parents before children; a parent in the same delta is a small number instead of an id.
+/* A *delta* is changes in a row, parents before children; a parent in the same delta is a small number instead of an
+ * id.
  *
  *   [1, [change, ...]]
- *   change   [nil, containers, rows, ...]                     built on the change before, by the same actor, next number
- *            [parents, ids, number, containers, rows, ...]    parents: for each, 0 (next id in `ids`) or k: the k-th before;
- *                                                             ids: those ids, then the actor if `refs` has it
+ *   change   [nil, containers, rows, ...]                  built on the change before, by the same actor, next number
+ *            [parents, ids, number, containers, rows, ...] parents: for each, 0 (next id in `ids`) or k: the k-th
+ *                                                          before; ids: those ids, then the actor if `refs` has it
  *   containers may be nil: the same as those of the change before, when these are at most DELTA_REPEAT
  */
 #define DELTA_REPEAT 16u
 
-/* Appends the delta of `count` changes, parents before children, which change_parse() has accepted or this library has written.
- * Errors of `out` stick there and are returned. */
+/* Appends the delta of `count` changes, parents before children, which change_parse() has accepted or this library has
+ * written.  Errors of `out` stick there and are returned. */
 int delta_write(struct buf *out, const struct change_id_bytes *changes, size_t count);
 
-/* Reads a delta of the document `doc`, checking every byte, and hands each change to `each` with its id computed.  The bytes
- * are borrowed until `each` returns; a result other than 0 ends the reading with that result.  Nothing is handed out before
- * the whole delta has been checked for form.  DUNLIN_EFORMAT, DUNLIN_ELIMIT, DUNLIN_ENOMEM. */
+/* Reads a delta of the document `doc`, checking every byte, and hands each change to `each` with its id computed.  The
+ * bytes are borrowed until `each` returns; a result other than 0 ends the reading with that result.  Nothing is handed
+ * out before the whole delta has been checked for form.  DUNLIN_EFORMAT, DUNLIN_ELIMIT, DUNLIN_ENOMEM. */
 typedef int delta_each(void *ctx, const struct change_id_bytes *change);
 int delta_read(const struct dunlin_env *env, const struct dunlin_id *doc, const void *data, size_t len,
                delta_each *each, void *ctx);
-/* The same for a caller who asks for a change's bytes only when it needs them: change_write().  `bytes` is memory of the caller's to
- * work with. */
+/* The same for a caller who asks for a change's bytes only when it needs them: change_write().  `bytes` is memory of
+ * the caller's to work with. */
 int delta_read_parsed(const struct dunlin_env *env, const struct dunlin_id *doc, struct dunlin_bytes delta,
                       struct buf *bytes, delta_each *each, void *ctx);
 

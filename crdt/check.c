@@ -1,5 +1,6 @@
-/* Whether a document's insides agree with each other.  Everything here is found again by the plainest way there is, however slow:
- * these functions are for tests, fuzzers and debug builds, and must not share a mistake with what they look at.
+/* Whether a document's insides agree with each other.  Everything here is found again by the plainest way there is,
+ * however slow: these functions are for tests, fuzzers and debug builds, and must not share a mistake with what they
+ * look at.
  *
  * Nothing that shows is changed; buffers that are only scratch are used. */
 #include <assert.h>
@@ -31,7 +32,8 @@ static uint32_t count_ops(const struct oplog *log, uint32_t from, uint32_t to) {
   return count;
 }
 
-/* Each operation has exactly one container: the owners' ranges are full of their containers' operations, and there are no others. */
+/* Each operation has exactly one container: the owners' ranges are full of their containers' operations, and there are
+ * no others. */
 static int check_owners(const dunlin_doc *doc) {
   uint32_t in_logs = 0;
   if (!doc->owner_count != !doc->graph.lvs || (doc->owner_count && doc->owners[0].lv)) return DUNLIN_ECORRUPT;

@@ -1,5 +1,5 @@
-/* A column of a document: bytes that only ever grow at the end, addressed by 32-bit offsets.  The front may be missing: what was
- * there before the document was opened lies in its saved form until history is needed. */
+/* A column of a document: bytes that only ever grow at the end, addressed by 32-bit offsets.  The front may be missing:
+ * what was there before the document was opened lies in its saved form until history is needed. */
 #ifndef CRDT_COLUMN_H
 #define CRDT_COLUMN_H
 

@@ -93,8 +93,8 @@ static int finish(dunlin_doc *doc, bool wanted, struct dunlin_id *id) {
   return error;
 }
 
-/* Whether the change is within its limit without being written out: a parent takes 32 bytes, and a row besides what was counted
- * the number of its container. */
+/* Whether the change is within its limit without being written out: a parent takes 32 bytes, and a row besides what was
+ * counted the number of its container. */
 static bool surely_small(const dunlin_doc *doc) {
   uint64_t bytes = column_end(&doc->text) - doc->open.text_end + column_end(&doc->values) - doc->open.values_end;
   uint64_t containers = doc->open.touched_count + doc->open.made_count;

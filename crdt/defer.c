@@ -1,9 +1,9 @@
-/* Texts and lists that lag behind: what comes from others, concurrent to what is there, is judged and logged at once, but walked
- * in only when somebody looks, all of it in one go and branch by branch.  A hundred authors whose changes come in turns would
- * otherwise have the walker leave one long branch and enter another at each change.
+/* Texts and lists that lag behind: what comes from others, concurrent to what is there, is judged and logged at once,
+ * but walked in only when somebody looks, all of it in one go and branch by branch.  A hundred authors whose changes
+ * come in turns would otherwise have the walker leave one long branch and enter another at each change.
  *
- * To judge a change it is enough to know how many items there are at its version.  That is known for the *tips*, the versions that
- * changes of late have led to; a change on any other version has everything walked in first. */
+ * To judge a change it is enough to know how many items there are at its version.  That is known for the *tips*, the
+ * versions that changes of late have led to; a change on any other version has everything walked in first. */
 #include "crdt/docfile.h"
 
 enum { TIPS = 256 };
@@ -93,8 +93,8 @@ static uint32_t last_operation(const struct oplog *log, uint32_t lv) {
   return i ? log->runs[i - 1].lv + log->runs[i - 1].len - 1 : LV_NONE;
 }
 
-/* What comes before a version may have been about something else: that of the last change in its past that was about this text or
- * list, when from there on each change builds on just the one before. */
+/* What comes before a version may have been about something else: that of the last change in its past that was about
+ * this text or list, when from there on each change builds on just the one before. */
 bool tip_find(const dunlin_doc *doc, struct container *c) {
   enum { most = 1024 }; /* runs of the graph */
   struct sequence *s = sequence_of(c);

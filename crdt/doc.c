@@ -226,8 +226,8 @@ static uint32_t actor_of(dunlin_doc *doc, const struct change *change, const uin
   return change->actor ? graph_actor(&doc->graph, change->actor) : graph_op(&doc->graph, parents[0]).actor;
 }
 
-/* Whether the open change's actor and number are what they must be: the actor's next one in this version, with the previous one
- * first among the parents exactly when it is a parent. */
+/* Whether the open change's actor and number are what they must be: the actor's next one in this version, with the
+ * previous one first among the parents exactly when it is a parent. */
 static bool header_valid(dunlin_doc *doc, const struct change *change, uint32_t actor) {
   struct graph *g = &doc->graph;
   if ((int64_t)change->number != graph_actor_reached(g, actor) + 1) return false;
@@ -264,8 +264,8 @@ static int find_parents(dunlin_doc *doc, const struct change *change, struct dun
   return 0;
 }
 
-/* Whether the open change, written out again, has the same bytes.  Rows that are all on one container that was there before have no
- * other form, unless two could be one. */
+/* Whether the open change, written out again, has the same bytes.  Rows that are all on one container that was there
+ * before have no other form, unless two could be one. */
 static int check_canonical(dunlin_doc *doc, const struct change *change) {
   if (change->container_count == 1 && !doc->open.made_count) return 0;
   buf_clear(&doc->bytes);

@@ -7,12 +7,12 @@
  *   history  the graph and the containers' logs, column by column, and the values column
  *   gone     the inserted characters that no text shows any more; `text` is the prefix of its compression
  *
- * Opening a document reads the first two.  The graph then knows only the heads, the logs are empty but know how many operations
- * they have, and the columns begin where the file's end.  That is enough to edit, and to take in what was made on top of these heads.
- * What needs more calls docfile_load() first, which decodes the rest and puts it in front.
+ * Opening a document reads the first two.  The graph then knows only the heads, the logs are empty but know how many
+ * operations they have, and the columns begin where the file's end.  That is enough to edit, and to take in what was
+ * made on top of these heads.  What needs more calls docfile_load() first, which decodes the rest and puts it in front.
  *
- * Where an inserted character came from is not written: its place in the text follows from replaying the operations.  Both sides
- * do that. */
+ * Where an inserted character came from is not written: its place in the text follows from replaying the operations.
+ * Both sides do that. */
 #ifndef CRDT_DOCFILE_H
 #define CRDT_DOCFILE_H
 
@@ -31,8 +31,8 @@ static inline uint64_t docfile_most_lvs(uint64_t raw) {
   return DOCFILE_FREE_LVS + raw * DOCFILE_LVS_PER_BYTE;
 }
 
-/* A few bytes must not become very many: text and what is gone are held once, each byte of the others can take some forty.  With
- * this, nothing under 1 KiB makes anybody ask for more than 16 MiB at once. */
+/* A few bytes must not become very many: text and what is gone are held once, each byte of the others can take some
+ * forty.  With this, nothing under 1 KiB makes anybody ask for more than 16 MiB at once. */
 #define DOCFILE_FREE_RAW 65536u
 #define DOCFILE_TEXT_RATIO 16000u
 #define DOCFILE_RATIO 384u
@@ -48,7 +48,8 @@ static inline bool docfile_ratio_is_fair(const size_t raw[4], const size_t packe
 enum docfile_flag {
   FLAG_IDLE = 1, /* there are operations that have no effect, since a version did not know them */
   FLAG_PLAIN =
-      2, /* `gone` has all inserted text in order; an actor has forked, and to order what it wrote needs ids, hence texts */
+      2, /* `gone` has all inserted text in order: an actor has forked, what it wrote is ordered by ids, and these
+                   * follow from texts */
   FLAG_ALL = 3,
 };
 
@@ -101,18 +102,18 @@ struct docfile_texts {
 };
 /* Writes the inserted characters that do not show, docfile_text.c.  DUNLIN_ENOMEM. */
 int docfile_write_gone(dunlin_doc *doc, struct buf *out);
-/* Finds out which characters of a text show, and where these stand in `in->shown`: `shown` of them, with the anchors of its state
- * between.  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
+/* Finds out which characters of a text show, and where these stand in `in->shown`: `shown` of them, with the anchors of
+ * its state between.  DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
 int docfile_place_text(struct docfile_texts *in, struct docfile_text *text, const struct container *container,
                        const struct graph *graph, const struct oplog *log, const struct lv_ranges *voids,
                        uint32_t shown);
-/* Appends the characters of a run; those of one log come in order, all logs in that of the operations.  `*wide`: there are some that
- * are not ASCII. */
+/* Appends the characters of a run; those of one log come in order, all logs in that of the operations.  `*wide`: there
+ * are some that are not ASCII. */
 int docfile_take_text(struct docfile_texts *in, struct docfile_text *text, const struct op_run *run, struct buf *out,
                       bool *wide);
 
-/* Decodes what is still in the file and puts it before all that came later; 0 when there is nothing.  Not while a change is open:
- * DUNLIN_ESTATE.  DUNLIN_ECORRUPT, DUNLIN_ENOMEM; the document is as it was then. */
+/* Decodes what is still in the file and puts it before all that came later; 0 when there is nothing.  Not while a
+ * change is open: DUNLIN_ESTATE.  DUNLIN_ECORRUPT, DUNLIN_ENOMEM; the document is as it was then. */
 int docfile_load(dunlin_doc *doc);
 /* docfile_load(), when a version lacks something of the file in its past. */
 int docfile_need(dunlin_doc *doc, const uint32_t *version, size_t count);
@@ -120,12 +121,13 @@ int docfile_need(dunlin_doc *doc, const uint32_t *version, size_t count);
 int docfile_need_change(dunlin_doc *doc, uint32_t change);
 void docfile_free(dunlin_doc *doc);
 
-/* A section as it was before it was compressed; `*own`: to be freed, with the raw length. DUNLIN_EFORMAT, DUNLIN_ENEWER,
- * DUNLIN_ENOMEM. */
+/* A section as it was before it was compressed; `*own`: to be freed, with the raw length. DUNLIN_EFORMAT,
+ * DUNLIN_ENEWER, DUNLIN_ENOMEM. */
 int docfile_unpack(const dunlin_doc *doc, enum docfile_section section, const uint8_t *prefix, const uint8_t **out,
                    uint8_t **own);
 
-/* The anchors and marks of a text, docfile_marks.c; a text without any has no bytes of these.  Reading: DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
+/* The anchors and marks of a text, docfile_marks.c; a text without any has no bytes of these.  Reading: DUNLIN_EFORMAT,
+ * DUNLIN_ENOMEM. */
 int docfile_write_marks(dunlin_doc *doc, const struct container *text, struct buf *out);
 int docfile_read_marks(dunlin_doc *doc, struct marks *marks, struct mp_reader *r);
 /* Fills a rope with the text and the anchors that were read, between its characters. */

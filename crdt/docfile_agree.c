@@ -71,7 +71,8 @@ static int writes_by_lv(const void *a, const void *b) {
   return (x->lv > y->lv) - (x->lv < y->lv);
 }
 
-/* The writes of the file that a list has as live, in the order of the operations, as far as there is room: how many there are. */
+/* The writes of the file that a list has as live, in the order of the operations, as far as there is room: how many
+ * there are. */
 static size_t list_writes(const struct history *h, const struct list *list, const struct reg_write **out, size_t room) {
   size_t count = 0;
   for (uint32_t at = 0; at < list->size; at++) {
@@ -144,7 +145,8 @@ static bool counter_agrees(const struct history *h, uint32_t container) {
   return sum == (uint64_t)h->doc->containers[container]->as.counter;
 }
 
-/* What can be told without replaying everything.  Texts agree by themselves: their history is put together from what they show. */
+/* What can be told without replaying everything.  Texts agree by themselves: their history is put together from what
+ * they show. */
 int docfile_agrees(const struct history *h) {
   const dunlin_doc *doc = h->doc;
   int error = 0;

@@ -24,8 +24,8 @@ struct history {
   struct docfile_texts texts;
 };
 
-/* Whether the state says what the history does, as far as that can be told without replaying everything.  DUNLIN_ECORRUPT, DUNLIN_EFORMAT,
- * DUNLIN_ENOMEM. */
+/* Whether the state says what the history does, as far as that can be told without replaying everything.
+ * DUNLIN_ECORRUPT, DUNLIN_EFORMAT, DUNLIN_ENOMEM. */
 int docfile_agrees(const struct history *h);
 
 #endif

@@ -98,8 +98,8 @@ void keys_in_init(struct keys_in *k, const struct dunlin_env *env) {
   buf_init(&k->bytes, env, UINT32_MAX / 4);
 }
 
-/* Puts a key together from the one before and what is new.  Each has its longest beginning in common with the one before, and comes
- * behind it. */
+/* Puts a key together from the one before and what is new.  Each has its longest beginning in common with the one
+ * before, and comes behind it. */
 static int add_key(struct keys_in *k, size_t shared, size_t more, const uint8_t *rest, bool first) {
   struct dunlin_bytes last = {NULL, 0};
   struct keys_in_key key = {.at = (uint32_t)(k->given_len + k->bytes.len), .len = (uint16_t)(shared + more)};

@@ -382,8 +382,8 @@ static int read_state(dunlin_doc *doc) {
 
 /* ---- Documents that are opened whole ------------------------------------------------------------------------ */
 
-/* What only replaying brings back: void changes; operations without effect, or of kinds that are not known; lists and marks where
- * actors have forked, since their order may hang on ids. */
+/* What only replaying brings back: void changes; operations without effect, or of kinds that are not known; lists and
+ * marks where actors have forked, since their order may hang on ids. */
 static bool must_replay(const dunlin_doc *doc) {
   bool unknown = false, plain = doc->file->flags & FLAG_PLAIN;
   for (size_t i = 0; i < doc->container_count; i++) {

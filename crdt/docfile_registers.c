@@ -5,8 +5,8 @@
 #include "crdt/docfile.h"
 #include "crdt/docfile_values.h"
 
-/* What all registers of maps and lists have, column by column.  The writes are put together in blocks, each of which goes as soon as its
- * writes are in their registers. */
+/* What all registers of maps and lists have, column by column.  The writes are put together in blocks, each of which
+ * goes as soon as its writes are in their registers. */
 enum { BLOCK = 1024 };
 struct loose_write { /* a struct reg_write in fewer bytes */
   uint32_t lv, class;

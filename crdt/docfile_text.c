@@ -1,5 +1,5 @@
-/* Inserted text in the compact form: what shows is written once, as the text, and where it came from follows from replaying the
- * operations; all else stands in `gone`, in the order of the operations. */
+/* Inserted text in the compact form: what shows is written once, as the text, and where it came from follows from
+ * replaying the operations; all else stands in `gone`, in the order of the operations. */
 #include "crdt/docfile.h"
 
 static bool is_placed(const struct container *c, const struct op_run *run) {

@@ -1,5 +1,5 @@
-/* How the compact form writes what differs much from one to the next: numbers byte by byte, scalars by their kind, keys by number.
- * docs/format.md, "Document", says every byte. */
+/* How the compact form writes what differs much from one to the next: numbers byte by byte, scalars by their kind, keys
+ * by number.  docs/format.md, "Document", says every byte. */
 #ifndef CRDT_DOCFILE_VALUES_H
 #define CRDT_DOCFILE_VALUES_H
 
@@ -91,7 +91,8 @@ struct scalars_in {
   struct planes_in floats, lengths, children;
   uint32_t next_child;
 };
-/* `count` scalars; `children`: containers may be among them.  DUNLIN_EFORMAT, DUNLIN_ENOMEM; scalars_in_free() in any case. */
+/* `count` scalars; `children`: containers may be among them.  DUNLIN_EFORMAT, DUNLIN_ENOMEM; scalars_in_free() in any
+ * case. */
 int scalars_read(struct scalars_in *scalars, const struct dunlin_env *env, struct mp_reader *r, size_t count,
                  size_t slots, bool children);
 /* The next one; strings and bytes lie in the input.  A container is DUNLIN_MAP, whatever it is, with its number. */
@@ -145,7 +146,7 @@ static inline struct dunlin_bytes keys_get(const struct keys_in *keys, uint64_t 
 bool keys_in_order(const struct keys_in *keys, size_t from);
 void keys_in_free(struct keys_in *keys);
 
-/* ---- What the values of an operation are -------------------------------------------------------------------------- */
+/* ---- What the values of an operation are ------------------------------------------------------------------------- */
 
 enum part { PART_KEY, PART_SCALAR, PART_NUMBER, PART_AMOUNT, PARTS };
 /* How many, and which.  Kinds that came later have scalars, so that all versions find their way. */

@@ -299,7 +299,8 @@ static int write_registers(struct writer *w, struct buf *out) {
   return error ? error : out->error;
 }
 
-/* The places of a map's entries among those that are written; NULL when out of memory.  Worked out once for each map. */
+/* The places of a map's entries among those that are written; NULL when out of memory.  Worked out once for each
+ * map. */
 static const uint32_t *ranks_of(struct writer *w, uint32_t container) {
   const struct map *map = &w->doc->containers[container]->as.map;
   const struct sorted *sorted = &w->sorted[container];
@@ -378,8 +379,8 @@ static void put_parent(struct writer *w, struct docfile_actors *actors, uint32_t
   put_uint(&columns[4], actors->counts[actor] - 1 - (actors->firsts[run] + change - g->runs[run].change));
 }
 
-/* The parents of a run: the latest first, which is shortest.  Where actors have forked they stay in the order in which they came: of two
- * that are the actor's previous change, the first one is meant. */
+/* The parents of a run: the latest first, which is shortest.  Where actors have forked they stay in the order in which
+ * they came: of two that are the actor's previous change, the first one is meant. */
 static void put_parents(struct writer *w, struct docfile_actors *actors, const struct graph_run *run, bool forked,
                         struct ints *columns) {
   const struct graph *g = &w->doc->graph;
@@ -393,8 +394,8 @@ static void put_parents(struct writer *w, struct docfile_actors *actors, const s
   put_uint(&columns[2], 2 * (run->parent_count - own) + own);
 }
 
-/* The graph's runs: actor; how many changes; how many parents, and whether the actor's newest change is one; the other parents; and
- * by how much its number differs from the actor's next, when any does. */
+/* The graph's runs: actor; how many changes; how many parents, and whether the actor's newest change is one; the other
+ * parents; and by how much its number differs from the actor's next, when any does. */
 static int write_runs(struct writer *w, struct buf *out) {
   const struct graph *g = &w->doc->graph;
   struct ints *columns = w->columns;
@@ -573,8 +574,8 @@ static int pack_pieces(struct writer *w, enum docfile_section section, uint8_t *
   const struct dunlin_env *env = w->doc->env;
   const struct buf *raw = &w->sections[section];
   const struct planes_cuts *cuts = &w->cuts[section];
-  /* The history gets a tenth smaller; deleted text gains one or two parts in a hundred for twice the time, and what opens a document
-   * gains little and takes longer to read then. */
+  /* The history gets a tenth smaller; deleted text gains one or two parts in a hundred for twice the time, and what
+   * opens a document gains little and takes longer to read then. */
   struct dunlin_packing packing = {.thorough = section == DOCFILE_HISTORY};
   if (section == DOCFILE_GONE)
     packing.prefix = (struct dunlin_bytes){w->sections[DOCFILE_TEXT].data, w->sections[DOCFILE_TEXT].len};

@@ -165,8 +165,8 @@ static void deliver_below(struct look *l, uint32_t node, struct dunlin_event *ev
   }
 }
 
-/* From the watches on the chain's container `base`, down its path: to all whose path lies on that of the event, or goes on from its
- * key. */
+/* From the watches on the chain's container `base`, down its path: to all whose path lies on that of the event, or goes
+ * on from its key. */
 static void deliver_from(struct look *l, size_t base, struct dunlin_event *event) {
   const dunlin_doc *doc = l->doc;
   uint32_t node = watch_base_find(l->watch, l->chain[base]);

@@ -357,7 +357,8 @@ static bool surely_seen(struct graph *g, uint32_t lv) {
   return !g->unseen.count;
 }
 
-/* The latest operation at or before `lv` in the past of `at`, or `at` itself; LV_NONE.  False: it lies beyond a merge. */
+/* The latest operation at or before `lv` in the past of `at`, or `at` itself; LV_NONE.  False: it lies beyond a
+ * merge. */
 static bool chain_before(const struct graph *g, uint32_t at, uint32_t lv, uint32_t *found) {
   while (at > lv) {
     const struct graph_run *run = &g->runs[graph_run_at(g, at)];
@@ -541,8 +542,8 @@ static struct graph_jump jump_at(const struct graph *g, uint32_t lv) {
   return graph_has_jump(run) ? graph_jump_of(g, run) : (struct graph_jump){.to = lv};
 }
 
-/* Gives a run whose only parent is `parent` a jump, when the way down is not short: such that any run further down is reached in a few
- * steps. */
+/* Gives a run whose only parent is `parent` a jump, when the way down is not short: such that any run further down is
+ * reached in a few steps. */
 static void find_jump(const struct graph *g, uint32_t parent, struct graph_run *run, struct graph_jump *jump) {
   const struct graph_run *p = &g->runs[graph_run_at(g, parent)];
   run->steps = (p->steps < GRAPH_STEPS ? p->steps + 1u : GRAPH_STEPS) & 0xffffu;

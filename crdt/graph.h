@@ -1,8 +1,8 @@
 /* The event graph: who made which change on top of which, run-length encoded.
  *
- * Operations are numbered by *local version* (LV) in this replica's order, parents before children; a change is consecutive
- * ones.  Changes are numbered too.  A *run* is consecutive changes by one actor, each built on just the one before.  A version is
- * a set of heads, each given by the last LV of a change.
+ * Operations are numbered by *local version* (LV) in this replica's order, parents before children; a change is
+ * consecutive ones.  Changes are numbered too.  A *run* is consecutive changes by one actor, each built on just the one
+ * before.  A version is a set of heads, each given by the last LV of a change.
  *
  * One change at a time is *open*: it has parents, and its LVs come after all others, but it is not in the graph until
  * graph_settle().  What it has seen is its parents' past and itself. */
@@ -51,8 +51,8 @@ struct graph_actor {
   bool forked;      /* two changes have one number */
 };
 
-/* For every x from `from` to `to`: all that comes at x or after has everything before x in its past ("critical versions" in
- * the paper on Eg-walker).  Inside, each operation builds on just the one before. */
+/* For every x from `from` to `to`: all that comes at x or after has everything before x in its past ("critical
+ * versions" in the paper on Eg-walker).  Inside, each operation builds on just the one before. */
 struct graph_critical {
   uint32_t from, to;
 };
@@ -126,25 +126,27 @@ uint32_t graph_actor(struct graph *graph, const struct dunlin_actor *name);
 void graph_forget_actor(struct graph *graph);
 uint32_t graph_actor_find(const struct graph *graph, const struct dunlin_actor *name); /* IDMAP_NONE */
 
-/* Opens a change on the parents, given by LVs (in any order; copied).  Its number is the caller's to set in graph->open before
- * graph_settle(), and so is the actor.  DUNLIN_ENOMEM. */
+/* Opens a change on the parents, given by LVs (in any order; copied).  Its number is the caller's to set in graph->open
+ * before graph_settle(), and so is the actor.  DUNLIN_ENOMEM. */
 int graph_open(struct graph *graph, const uint32_t *parents, size_t count);
-/* The same on all heads with actor, number and time, when these are one change and the actor's last one: what is written mostly goes on
- * with what was.  False: it is not so, and nothing has happened. */
+/* The same on all heads with actor, number and time, when these are one change and the actor's last one: what is
+ * written mostly goes on with what was.  False: it is not so, and nothing has happened. */
 bool graph_open_next(struct graph *graph, uint32_t actor);
 void graph_abandon(struct graph *graph);
 /* Makes the open change, of `length` operations, part of the graph.  DUNLIN_ENOMEM, DUNLIN_ELIMIT. */
 int graph_settle(struct graph *graph, uint32_t length);
-/* Likewise the open change and those that its actor made on top of it, `changes` in all with `length` operations.  Their lengths
- * and times are in graph->lengths and graph->times already. */
+/* Likewise the open change and those that its actor made on top of it, `changes` in all with `length` operations.
+ * Their lengths and times are in graph->lengths and graph->times already. */
 int graph_settle_run(struct graph *graph, uint32_t changes, uint32_t length);
 
-/* As graph_seen_before(), for the last change; false: that takes a list of what it has not seen, which is not at hand. */
+/* As graph_seen_before(), for the last change; false: that takes a list of what it has not seen, which is not at
+ * hand. */
 bool graph_last_saw(const struct graph *graph, uint32_t lv, uint32_t *seen);
 /* Before graph_settle_next(): its operations can be compared with others. */
 void graph_as_next(struct graph *graph, uint64_t number, const struct dunlin_id *id);
-/* A change by the actor of the last one, which builds on just that, needs not be opened when it has this number and graph_goes_on():
- * graph_settle_next() makes it part of the graph, once graph_reserve_next() has made room. DUNLIN_ENOMEM. */
+/* A change by the actor of the last one, which builds on just that, needs not be opened when it has this number and
+ * graph_goes_on(): graph_settle_next() makes it part of the graph, once graph_reserve_next() has made room.
+ * DUNLIN_ENOMEM. */
 bool graph_goes_on(const struct graph *graph, uint64_t number);
 int graph_reserve_next(struct graph *graph);
 void graph_settle_next(struct graph *graph, uint32_t length, int64_t time);
@@ -152,8 +154,8 @@ void graph_settle_next(struct graph *graph, uint32_t length, int64_t time);
 /* Whether graph_settle() will succeed: makes room for it. DUNLIN_ENOMEM, DUNLIN_ELIMIT. */
 int graph_reserve(struct graph *graph, uint32_t length);
 
-/* Whether the open change has the operation in its past, or made it.  When memory runs out while finding out what it has not seen,
- * open.error says so. */
+/* Whether the open change has the operation in its past, or made it.  When memory runs out while finding out what it
+ * has not seen, open.error says so. */
 bool graph_seen(struct graph *graph, uint32_t lv);
 /* The latest operation at or before `lv` that it has in its past, or made; LV_NONE.  Memory: as for graph_seen(). */
 uint32_t graph_seen_before(struct graph *graph, uint32_t lv);
@@ -168,8 +170,8 @@ uint32_t graph_critical_open(const struct graph *graph);
 /* The largest such x, for what is in the graph, at or before `lv`. */
 uint32_t graph_critical_before(const struct graph *graph, uint32_t lv);
 
-/* What is only in the past of `a` and only in that of `b` (heads included), the latest first; each may be NULL.  Takes time
- * proportional to what differs.  The lists are replaced.  DUNLIN_ENOMEM. */
+/* What is only in the past of `a` and only in that of `b` (heads included), the latest first; each may be NULL.  Takes
+ * time proportional to what differs.  The lists are replaced.  DUNLIN_ENOMEM. */
 int graph_difference(const struct graph *graph, const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count,
                      struct lv_ranges *only_a, struct lv_ranges *only_b);
 void lv_ranges_free(struct lv_ranges *ranges, const struct dunlin_env *env);
@@ -192,8 +194,8 @@ bool graph_before(const struct graph *graph, uint32_t lv, uint32_t other);
 /* Whether it wins over the other in a register: the higher (lamport, actor, change id, index). */
 bool graph_wins(const struct graph *graph, uint32_t lv, uint32_t other);
 
-/* 0; DUNLIN_ECORRUPT when something in it contradicts itself.  `deep`: heads and critical versions are found again by going through
- * everybody's past, which takes DUNLIN_ENOMEM and long.  graph_check.c */
+/* 0; DUNLIN_ECORRUPT when something in it contradicts itself.  `deep`: heads and critical versions are found again by
+ * going through everybody's past, which takes DUNLIN_ENOMEM and long.  graph_check.c */
 int graph_check(const struct graph *graph, bool deep);
 
 #endif

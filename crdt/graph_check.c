@@ -146,7 +146,8 @@ static int check_heads(const struct graph *g) {
 
 /* ---- Critical versions -------------------------------------------------------------------------------------- */
 
-/* What the first change of a run has in its past: of each run before it, the LVs below the bound in `seen`; 0 is none. */
+/* What the first change of a run has in its past: of each run before it, the LVs below the bound in `seen`; 0 is
+ * none. */
 static void find_past(const struct graph *g, size_t run, uint32_t *seen) {
   memset(seen, 0, run * sizeof *seen);
   for (size_t at = run + 1; at-- > 0;) {
@@ -191,8 +192,8 @@ static bool listed(const struct graph *g, uint32_t x) {
   return false;
 }
 
-/* By definition: x is critical when no run that reaches beyond it has left something before it unseen.  The end of all is listed
- * only when the last change built on everything, and nothing is lost when it is not. */
+/* By definition: x is critical when no run that reaches beyond it has left something before it unseen.  The end of all
+ * is listed only when the last change built on everything, and nothing is lost when it is not. */
 static int check_critical(const struct graph *g) {
   uint32_t *seen = env_calloc(g->env, g->run_count + 1, sizeof *seen), least = LV_NONE;
   bool complete = true;

@@ -9,8 +9,8 @@ struct id_place {
   uint32_t change;
 };
 
-/* The state in the making.  Ids are put in at the end, in the order of changes: each follows from the one before it, and asked for in
- * any other order an old one takes the hashing of many. */
+/* The state in the making.  Ids are put in at the end, in the order of changes: each follows from the one before it,
+ * and asked for in any other order an old one takes the hashing of many. */
 struct state {
   dunlin_doc *doc;
   struct buf out;

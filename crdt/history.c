@@ -175,8 +175,8 @@ static void write_columns(const dunlin_doc *doc, int64_t time, struct buf *out) 
   if (elements > 3) mp_write_int(out, time);
 }
 
-/* The parents in the order of `refs`, in doc->ordered: the actor's own previous change, if it is one, then the others sorted.
- * `*own` says whether it is. */
+/* The parents in the order of `refs`, in doc->ordered: the actor's own previous change, if it is one, then the others
+ * sorted.  `*own` says whether it is. */
 static int order_parents(dunlin_doc *doc, const uint32_t *parents, size_t count, struct graph_op self, bool *own) {
   *own = false;
   if (ENV_GROW(doc->env, doc->ordered, doc->ordered_cap, count)) return DUNLIN_ENOMEM;

@@ -1,5 +1,6 @@
-/* The document's insides, shared by the files that make it up: doc.c (taking changes in, giving them out), apply.c (what
- * operations do), txn.c and commit.c (writing), read.c (reading), history.c (changes as they were), names.c (their ids), void.c, hash.c. */
+/* The document's insides, shared by the files that make it up: doc.c (taking changes in, giving them out), apply.c
+ * (what operations do), txn.c and commit.c (writing), read.c (reading), history.c (changes as they were), names.c
+ * (their ids), void.c, hash.c. */
 #ifndef CRDT_INTERNAL_H
 #define CRDT_INTERNAL_H
 
@@ -247,13 +248,14 @@ struct dunlin_doc {
 
 /* ---- apply.c ------------------------------------------------------------------------------------------------ */
 
-/* Opens a change on these parents.  DUNLIN_ENOMEM, DUNLIN_ELIMIT.  Actor, number and time are set in graph.open by the caller. */
+/* Opens a change on these parents.  DUNLIN_ENOMEM, DUNLIN_ELIMIT.  Actor, number and time are set in graph.open by the
+ * caller. */
 int open_change(dunlin_doc *doc, const uint32_t *parents, size_t count, const struct dunlin_id *id);
-/* The same on all heads for a change by the document's own actor, number and time with it, when it goes on with the last change and nothing
- * has to be looked up for that.  False: nothing has happened. */
+/* The same on all heads for a change by the document's own actor, number and time with it, when it goes on with the
+ * last change and nothing has to be looked up for that.  False: nothing has happened. */
 bool open_change_next(dunlin_doc *doc);
-/* Applies one operation to it, and gives the container that it made or touched.  DUNLIN_ERANGE, DUNLIN_EKIND, DUNLIN_ENOENT,
- * DUNLIN_ELIMIT: invalid; DUNLIN_ENOMEM.  After an error the whole change is to be reverted. */
+/* Applies one operation to it, and gives the container that it made or touched.  DUNLIN_ERANGE, DUNLIN_EKIND,
+ * DUNLIN_ENOENT, DUNLIN_ELIMIT: invalid; DUNLIN_ENOMEM.  After an error the whole change is to be reverted. */
 int apply_op(dunlin_doc *doc, const struct op *op, uint32_t *made);
 /* Adds an operation that has been applied to the rows; its LV is found here. */
 int row_add(dunlin_doc *doc, uint32_t container, const struct oplog_row *row);
@@ -264,10 +266,11 @@ void open_change_revert(dunlin_doc *doc);
 /* Makes it part of the document; `id` NULL: to be found out when somebody asks. */
 int open_change_settle(dunlin_doc *doc, const struct dunlin_id *id);
 
-/* Gets a container ready for operations of the open change: its state can be read at the change's version then.  DUNLIN_ENOENT when
- * that version does not know it. */
+/* Gets a container ready for operations of the open change: its state can be read at the change's version then.
+ * DUNLIN_ENOENT when that version does not know it. */
 int container_touch(dunlin_doc *doc, uint32_t container);
-/* The change has been settled: moves the walker on when its operations went through it, else lets it go once it is far behind. */
+/* The change has been settled: moves the walker on when its operations went through it, else lets it go once it is far
+ * behind. */
 void settle_walker(const dunlin_doc *doc, struct walker *walker, bool walks);
 
 struct container_id child_id(dunlin_doc *doc, const struct container_id *parent, struct dunlin_bytes key,
@@ -285,8 +288,8 @@ int walk_op(dunlin_doc *doc, struct container *container, const struct op *op, c
 /* How many items a text or list has at the open change's version. */
 uint32_t version_size(const struct container *container);
 
-/* Which writes a bin names, with `own`, into `out`, whose `lvs` (room for WRITE_NAMES_MAX) the caller gives.  What is not here is passed
- * over: it is in no version that is.  DUNLIN_ENOMEM.  names_whole() comes before. */
+/* Which writes a bin names, with `own`, into `out`, whose `lvs` (room for WRITE_NAMES_MAX) the caller gives.  What is
+ * not here is passed over: it is in no version that is.  DUNLIN_ENOMEM.  names_whole() comes before. */
 int find_named(dunlin_doc *doc, struct dunlin_bytes names, uint32_t *lvs, struct reg_names *out);
 
 void container_free(dunlin_doc *doc, struct container *container);
@@ -301,8 +304,8 @@ static inline struct sequence *sequence_of(struct container *c) {
 
 /* ---- read.c ------------------------------------------------------------------------------------------------- */
 
-/* The writes of a register in winner order, of each container only the first: two devices that created or touched one child wrote one
- * thing.  A container is marked when it comes by, so that all of them take one pass. */
+/* The writes of a register in winner order, of each container only the first: two devices that created or touched one
+ * child wrote one thing.  A container is marked when it comes by, so that all of them take one pass. */
 struct distinct {
   const dunlin_doc *doc;
   const struct reg *reg;
@@ -349,8 +352,9 @@ bool offer_agrees(const struct reg *reg, enum dunlin_kind kind, const struct gra
 
 /* ---- txn.c -------------------------------------------------------------------------------------------------- */
 
-/* Writes that replace these operations' writes and the transaction's own, of those that its version has, and no others: at most
- * WRITE_NAMES_MAX.  `write` gives value and class, NULL deletes.  names_whole() comes before the transaction. */
+/* Writes that replace these operations' writes and the transaction's own, of those that its version has, and no others:
+ * at most WRITE_NAMES_MAX.  `write` gives value and class, NULL deletes.  names_whole() comes before the
+ * transaction. */
 int txn_put_over(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, const struct reg_write *write,
                  const uint32_t *over, size_t count);
 int txn_set_over(dunlin_doc *doc, dunlin_obj list, size_t index, const struct dunlin_value *value, const uint32_t *over,
@@ -361,8 +365,8 @@ int txn_revive(dunlin_doc *doc, dunlin_obj map, struct dunlin_bytes key, dunlin_
 
 /* For who undoes.  Gets a text or list ready for what follows. */
 int txn_touch(dunlin_doc *doc, dunlin_obj obj);
-/* Items are deleted, characters inserted, where places count anchors too; an element is put before index `gap`, counted while it is
- * still where it was; a mark is put between two places, whatever marks there are. */
+/* Items are deleted, characters inserted, where places count anchors too; an element is put before index `gap`, counted
+ * while it is still where it was; a mark is put between two places, whatever marks there are. */
 int txn_erase(dunlin_doc *doc, dunlin_obj obj, uint32_t at, uint32_t len);
 int txn_insert_text(dunlin_doc *doc, dunlin_obj text, uint32_t at, struct dunlin_bytes utf8, size_t scalars);
 int txn_list_move(dunlin_doc *doc, dunlin_obj list, size_t from, size_t gap);
@@ -380,8 +384,8 @@ void validators_free(dunlin_doc *doc);
 
 /* ---- doc.c -------------------------------------------------------------------------------------------------- */
 
-/* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED: it is invalid, for ever; DUNLIN_EAUTH: it
- * is not by `author` (NULL: anybody); DUNLIN_ENOMEM, DUNLIN_ECORRUPT. */
+/* 1: taken; 0: it is there already; DUNLIN_ENOENT: a parent is missing; DUNLIN_EREFUSED: it is invalid, for ever;
+ * DUNLIN_EAUTH: it is not by `author` (NULL: anybody); DUNLIN_ENOMEM, DUNLIN_ECORRUPT. */
 int take_change(dunlin_doc *doc, const struct change_id_bytes *given, const struct dunlin_actor *author,
                 struct dunlin_id *missing);
 
@@ -394,8 +398,8 @@ int pending_add(dunlin_doc *doc, const struct change_id_bytes *change, const str
                 const struct dunlin_id *missing);
 /* Whether the change is known to have been refused. */
 bool pending_refused(const dunlin_doc *doc, const struct dunlin_id *id);
-/* take_change() said `outcome` to a change: counts it, and makes ready what waited for it.  0, or an error that says nothing about
- * the change. */
+/* take_change() said `outcome` to a change: counts it, and makes ready what waited for it.  0, or an error that says
+ * nothing about the change. */
 int pending_judged(dunlin_doc *doc, const struct dunlin_id *id, int outcome, struct dunlin_applied *result);
 /* Tries all that is ready, and what that makes ready.  An error leaves the rest for the next call. */
 int pending_go_on(dunlin_doc *doc, struct dunlin_applied *result);
@@ -404,8 +408,8 @@ int pending_check(const dunlin_doc *doc);
 
 /* ---- next.c ------------------------------------------------------------------------------------------------- */
 
-/* Takes a change in that just goes on with the last one; false, and nothing done, when it is not that simple, invalid or too
- * large for the memory there is. */
+/* Takes a change in that just goes on with the last one; false, and nothing done, when it is not that simple, invalid
+ * or too large for the memory there is. */
 bool take_next(dunlin_doc *doc, const struct change *change, const struct dunlin_id *id,
                const struct dunlin_actor *author);
 
@@ -453,8 +457,8 @@ struct text_ctx {
 };
 extern const struct walker_sink text_sink; /* into a struct text_ctx */
 
-/* Brings what waits into a text or list, before somebody looks at it; nothing to do for other containers.  DUNLIN_ENOMEM; it
- * can be tried again. */
+/* Brings what waits into a text or list, before somebody looks at it; nothing to do for other containers.
+ * DUNLIN_ENOMEM; it can be tried again. */
 int container_show(dunlin_doc *doc, uint32_t container);
 /* Whether operations have been logged that do not show yet. */
 bool sequence_waits(const struct sequence *sequence, const struct oplog *log);
@@ -475,8 +479,8 @@ int text_rebuild(dunlin_doc *doc, uint32_t container);
 
 /* ---- unit.c ------------------------------------------------------------------------------------------------- */
 
-/* The character at a position of the text, which shows all, in the document's unit.  DUNLIN_ERANGE: beyond the end, or inside of one;
- * DUNLIN_ENOMEM.  And the other way. */
+/* The character at a position of the text, which shows all, in the document's unit.  DUNLIN_ERANGE: beyond the end, or
+ * inside of one; DUNLIN_ENOMEM.  And the other way. */
 int unit_convert(dunlin_doc *doc, struct container *text, size_t at, size_t *character);
 static inline int unit_in(dunlin_doc *doc, struct container *text, size_t at, size_t *character) {
   *character = at;
@@ -504,14 +508,16 @@ uint32_t places_entity(const struct places *places, uint32_t character);
 uint32_t places_behind(const struct places *places, uint32_t character);
 /* Where something is inserted before a character: behind the anchors that belong to the character before. */
 uint32_t places_gap(const struct places *places, uint32_t character);
-/* What goes when the characters from `from` to `to` - 1 are deleted: these, and the marks that then cover nothing; other anchors
- * stay.  Each part is at `at` when those before it have gone.  A result of `each` other than 0 ends that. */
+/* What goes when the characters from `from` to `to` - 1 are deleted: these, and the marks that then cover nothing;
+ * other anchors stay.  Each part is at `at` when those before it have gone.  A result of `each` other than 0 ends
+ * that. */
 int places_each_gone(const struct places *places, uint32_t from, uint32_t to,
                      int (*each)(void *ctx, uint32_t at, uint32_t len), void *ctx);
 
 /* ---- undo_record.c, undo.c, when there is doc->undo ---------------------------------------------------------- */
 
-/* The open transaction is about to delete the `len` items of a text or list that show from `at` on, by a row at `a`.  DUNLIN_ENOMEM. */
+/* The open transaction is about to delete the `len` items of a text or list that show from `at` on, by a row at `a`.
+ * DUNLIN_ENOMEM. */
 int undo_note_gone(dunlin_doc *doc, uint32_t container, uint32_t at, uint32_t a, uint32_t len);
 /* It is about to be committed: gathers what is needed to undo it.  DUNLIN_ENOMEM. */
 int undo_prepare(dunlin_doc *doc);
@@ -529,13 +535,13 @@ int void_prepare(dunlin_doc *doc);
 /* The change that has just been settled is void: its operations join doc->voids. */
 void void_note(dunlin_doc *doc);
 
-/* Local edits count what shows, the change that they become counts void changes as if they were in force.  These translate, for a
- * text or list that the open change has touched; nothing when it is on an earlier version. */
+/* Local edits count what shows, the change that they become counts void changes as if they were in force.  These
+ * translate, for a text or list that the open change has touched; nothing when it is on an earlier version. */
 #define VOID_UNNAMED UINT32_MAX
 /* How many items there are to count. */
 uint32_t void_size(const dunlin_doc *doc, const struct container *container);
-/* The place before item `at` (not past the size): behind the item that shows before it, or the nearest one before that which the
- * version knows. */
+/* The place before item `at` (not past the size): behind the item that shows before it, or the nearest one before that
+ * which the version knows. */
 uint32_t void_gap(const dunlin_doc *doc, const struct container *container, uint32_t at);
 /* Item `at` (below the size); VOID_UNNAMED when it shows only because a void change deleted it. */
 uint32_t void_item(const dunlin_doc *doc, const struct container *container, uint32_t at);

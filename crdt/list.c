@@ -50,8 +50,9 @@ static int reserve_one(struct list *l) {
   return l->leaves && l->nodes ? 0 : DUNLIN_ENOMEM;
 }
 
-/* How many leaves and nodes one insertion and taking everything back may need.  A leaf is split when it is full, and leaves that
- * were split or joined are a quarter empty; what was full before is split at most twice, since the last leaf may stay full. */
+/* How many leaves and nodes one insertion and taking everything back may need.  A leaf is split when it is full, and
+ * leaves that were split or joined are a quarter empty; what was full before is split at most twice, since the last
+ * leaf may stay full. */
 static int reserve_tree(struct list *l) {
   if (l->size + l->taken + 1 <= LIST_LEAF && l->leaf_count <= 1) return reserve_one(l);
   size_t leaves = l->leaf_count - l->spare_leaves, nodes = l->node_count - l->spare_nodes;
@@ -243,8 +244,8 @@ static void join_children(struct list *l, uint32_t height, struct list_node *n, 
   spare_child(l, height, right);
 }
 
-/* Something was taken out of child `slot`: drops it when it is empty, joins it with a neighbour when it has little.  False when
- * nothing had to be done. */
+/* Something was taken out of child `slot`: drops it when it is empty, joins it with a neighbour when it has little.
+ * False when nothing had to be done. */
 static bool tidy(struct list *l, uint32_t height, struct list_node *n, uint32_t slot) {
   uint32_t child = n->child[slot], count = child_count(l, height, child);
   if (!count) {

@@ -1,10 +1,10 @@
-/* What a list container shows: its elements in order, each a register.  It keeps no ids; an element is known by its index, or
- * for as long as it is there by a *handle*.
+/* What a list container shows: its elements in order, each a register.  It keeps no ids; an element is known by its
+ * index, or for as long as it is there by a *handle*.
  *
  * The handles lie in a B-tree that knows how many are under each node, so that an index is found in a few steps.
  *
- * While a change is open, what it does is noted down, so that it can be taken back; a register that was taken out lives until
- * the change is settled. */
+ * While a change is open, what it does is noted down, so that it can be taken back; a register that was taken out lives
+ * until the change is settled. */
 #ifndef CRDT_LIST_H
 #define CRDT_LIST_H
 

@@ -5,8 +5,8 @@
 #include "crdt/mix.h"
 #include "crdt/register.h"
 
-/* So long a key lies in its entry: in a large map each line of memory that is looked at takes its time.  (Entries are 72 bytes then; with
- * 64, merging writes of 10 000 keys took 5 % longer.) */
+/* So long a key lies in its entry: in a large map each line of memory that is looked at takes its time.  (Entries are
+ * 72 bytes then; with 64, merging writes of 10 000 keys took 5 % longer.) */
 enum { KEY_NEAR = 20 };
 
 union map_key {
@@ -73,7 +73,8 @@ void map_free(struct map *map);
 
 /* The entry of a key, NULL when it never was written.  Entries move when one is added: keep numbers, not pointers. */
 struct map_entry *map_find(const struct map *map, struct dunlin_bytes key);
-/* The number of the key's entry, added when absent; `guess` (UINT32_MAX: none) is looked at first.  UINT32_MAX when out of memory. */
+/* The number of the key's entry, added when absent; `guess` (UINT32_MAX: none) is looked at first.  UINT32_MAX when out
+ * of memory. */
 uint32_t map_entry_of(struct map *map, struct dunlin_bytes key, uint32_t guess);
 /* Adds a key that is not there. */
 uint32_t map_append(struct map *map, struct dunlin_bytes key); /* `key` may be part of another of this map */

@@ -148,7 +148,8 @@ uint32_t mark_run_behind(const struct mark_index *x, uint32_t key, uint32_t anch
   return run != ANCHOR_NONE && anchor_before(&x->trees, anchor, x->trees.nodes[run].run_end) ? run : ANCHOR_NONE;
 }
 
-/* Where the run ends that shows behind an anchor, or if none does, where the next one begins, but `end` if that comes first. */
+/* Where the run ends that shows behind an anchor, or if none does, where the next one begins, but `end` if that comes
+ * first. */
 static uint32_t piece_end(const struct indexing *i, uint32_t key, uint32_t run, uint32_t at, uint32_t end) {
   const struct mark_index *x = i->index;
   uint32_t stop =

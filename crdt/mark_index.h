@@ -1,10 +1,11 @@
 /* An index of the marks that show, kept up as anchors come and go.
  *
- * It knows the anchors by their order alone, not where they are: that the rope says.  So typing among marks does not touch it.
+ * It knows the anchors by their order alone, not where they are: that the rope says.  So typing among marks does not
+ * touch it.
  *
- * From its start on a mark is a *run* of its key's as far as no other mark of that key wins over it: the runs of a key do not
- * overlap, and one that goes on behind another mark is two.  A mark that comes takes what it wins from the runs that are there;
- * one that goes leaves room, which the others take that reach across it. */
+ * From its start on a mark is a *run* of its key's as far as no other mark of that key wins over it: the runs of a key
+ * do not overlap, and one that goes on behind another mark is two.  A mark that comes takes what it wins from the runs
+ * that are there; one that goes leaves room, which the others take that reach across it. */
 #ifndef CRDT_MARK_INDEX_H
 #define CRDT_MARK_INDEX_H
 

@@ -1,8 +1,8 @@
 /* What marks a text has and where: docs/decisions/marks.md.
  *
- * A mark is two anchors in the text (rope.h), put there by two operations in a row: the one that starts it, by whose LV it is known,
- * and the one that ends it.  It counts while both are there.  Its key and value stay where the operation's are, in the
- * values column; those of a document whose history has not been decoded come from the state of its file.
+ * A mark is two anchors in the text (rope.h), put there by two operations in a row: the one that starts it, by whose LV
+ * it is known, and the one that ends it.  It counts while both are there.  Its key and value stay where the operation's
+ * are, in the values column; those of a document whose history has not been decoded come from the state of its file.
  *
  * What shows is in an index (mark_index.h), made when somebody reads and kept up from then on. */
 #ifndef CRDT_MARKS_H

@@ -3,7 +3,8 @@
 
 #include "crdt/msgpack.h"
 
-/* Bytes of all paths in a result: a long one, of which there is one in the input, may lead to any number of conflicts. */
+/* Bytes of all paths in a result: a long one, of which there is one in the input, may lead to any number of
+ * conflicts. */
 #define MERGE_PATHS_MAX (4 * DUNLIN_MAX_PLAIN)
 
 /* What the caller sees, and what it lies in. */
@@ -166,7 +167,8 @@ static int merge_lists(struct merged *m, struct three lists, bool *done) {
   return error;
 }
 
-/* Writes what becomes of a place; `*there`: whether something does.  Goes down as far as values do (DUNLIN_MAX_DEPTH). */
+/* Writes what becomes of a place; `*there`: whether something does.  Goes down as far as values do
+ * (DUNLIN_MAX_DEPTH). */
 static int merge_at(struct merged *m, struct three at, bool *there) {
   struct dunlin_bytes base = bytes_of(&m->base, at.base), local = bytes_of(&m->local, at.local),
                       remote = bytes_of(&m->remote, at.remote);

@@ -1,7 +1,7 @@
 /* A hash for tables in memory, from a secret seed, so that nobody can prepare keys that collide.
  *
- * Each step multiplies by a factor that is secret too and folds the product, eight bytes at a time: with a factor that is known, what
- * differs in the highest bits of one word could be made up for in the next one, whatever the seed. */
+ * Each step multiplies by a factor that is secret too and folds the product, eight bytes at a time: with a factor that
+ * is known, what differs in the highest bits of one word could be made up for in the next one, whatever the seed. */
 #ifndef CRDT_MIX_H
 #define CRDT_MIX_H
 
@@ -29,8 +29,8 @@ static inline uint64_t mix_word(uint64_t seed, uint64_t word) {
   return mix_fold(seed ^ word, mix_factor(seed));
 }
 
-/* A number that says nothing of what comes before or behind: for priorities in a tree.  Products of numbers in a row rise for as long as
- * the factor is small, which is of length n once in n seeds. */
+/* A number that says nothing of what comes before or behind: for priorities in a tree.  Products of numbers in a row
+ * rise for as long as the factor is small, which is of length n once in n seeds. */
 static inline uint64_t mix_rank(uint64_t seed, uint64_t number) {
   uint64_t h = mix_word(seed, number) * 0xff51afd7ed558ccdu;
   h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53u;

@@ -1,5 +1,5 @@
-/* Canonical msgpack: a strict, bounds-checked reader for hostile bytes, and a writer, on top of msgpack-c's packer where
- * it is not on a hot path.
+/* Canonical msgpack: a strict, bounds-checked reader for hostile bytes, and a writer, on top of msgpack-c's packer
+ * where it is not on a hot path.
  *
  * Canonical means: the shortest form of every integer, length and array; valid UTF-8 in strings; floats always 64 bits,
  * with one NaN (7ff8000000000000); no maps.  The reader refuses anything else, so two encodings of one thing do not

@@ -270,8 +270,8 @@ static size_t list_ends(const struct graph *g, uint32_t *out) {
   return count;
 }
 
-/* Whether the containers that a change made in lists have the ids that follow from its own: the file says these ids, and what does
- * not build on such a container would not show that they are others.  `*next`: of the makers. */
+/* Whether the containers that a change made in lists have the ids that follow from its own: the file says these ids,
+ * and what does not build on such a container would not show that they are others.  `*next`: of the makers. */
 static bool items_agree(dunlin_doc *doc, uint32_t change, const struct dunlin_id *id, size_t *next) {
   uint32_t start = graph_start(&doc->graph, change), end = graph_start(&doc->graph, change + 1);
   for (; *next < doc->maker_count && doc->makers[*next].lv < end; ++*next) {

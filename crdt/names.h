@@ -1,11 +1,11 @@
 /* The ids of changes: derived data, of which only some are kept.
  *
- * Kept are the ids of the last 256 changes, of one change in 64, and of every change that a run of the graph begins on or ends
- * with; any other follows from one of these by hashing at most 64 changes.  A transaction that nobody asks the id
- * of is not hashed at all until somebody does.
+ * Kept are the ids of the last 256 changes, of one change in 64, and of every change that a run of the graph begins on
+ * or ends with; any other follows from one of these by hashing at most 64 changes.  A transaction that nobody asks the
+ * id of is not hashed at all until somebody does.
  *
- * Which change an id names is looked up among the kept ones first; only when it is none of them is a table of all changes
- * made, and kept up from then on. */
+ * Which change an id names is looked up among the kept ones first; only when it is none of them is a table of all
+ * changes made, and kept up from then on. */
 #ifndef CRDT_NAMES_H
 #define CRDT_NAMES_H
 

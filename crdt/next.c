@@ -1,5 +1,6 @@
-/* The change that comes most often: one stretch of text typed or deleted, or one key of a map set, by whoever made the last change, right after it.  It is
- * what take_change() would make of it, without opening a change that might have to be taken back: all that can fail comes first. */
+/* The change that comes most often: one stretch of text typed or deleted, or one key of a map set, by whoever made the
+ * last change, right after it.  It is what take_change() would make of it, without opening a change that might have to
+ * be taken back: all that can fail comes first. */
 #include <string.h>
 
 #include "crdt/docfile.h"

@@ -1,7 +1,7 @@
 /* The operations of one container, run-length encoded: what changes did to it, as their authors wrote it.
  *
- * A run is operations of one kind with consecutive local versions.  Text that was typed is one run, over many changes; so is what
- * was deleted forwards or backwards.  Inserted text and values lie in the document's two columns, at `at`.
+ * A run is operations of one kind with consecutive local versions.  Text that was typed is one run, over many changes;
+ * so is what was deleted forwards or backwards.  Inserted text and values lie in the document's two columns, at `at`.
  *
  * `ord` counts the container's own operations; it names one as well as its local version does, without gaps. */
 #ifndef CRDT_OPLOG_H
@@ -29,8 +29,8 @@ struct oplog {
   uint32_t ops; /* how many */
 };
 
-/* Two rows of a change that could be one must be one; and neighbouring runs merge by the same rule.  Makes `*a` and `*len` those of
- * both when `kind` at `next`, `next_len` goes on where they end. */
+/* Two rows of a change that could be one must be one; and neighbouring runs merge by the same rule.  Makes `*a` and
+ * `*len` those of both when `kind` at `next`, `next_len` goes on where they end. */
 static inline bool rows_join(uint8_t kind, uint32_t *a, uint32_t *len, uint32_t next, uint32_t next_len) {
   if (kind == OP_TEXT_INSERT || kind == OP_LIST_INSERT) {
     if (next != *a + (uint64_t)*len) return false;

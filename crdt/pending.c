@@ -1,15 +1,16 @@
-/* Changes that came before their parents.  Each waits for one of the missing ones at a time.  When that has come the change is
- * *ready*, and so it is when the parent was refused, since then it is refused too.  What is ready stays in the queue until it was judged:
- * where memory runs out, the next call goes on.
+/* Changes that came before their parents.  Each waits for one of the missing ones at a time.  When that has come the
+ * change is *ready*, and so it is when the parent was refused, since then it is refused too.  What is ready stays in
+ * the queue until it was judged: where memory runs out, the next call goes on.
  *
- * The queue is bounded.  What does not fit is left out and must be given again, which whoever feeds the document from a store does as
- * soon as other changes have come (persist/store_doc.c): so nobody can keep others' changes out by filling it. */
+ * The queue is bounded.  What does not fit is left out and must be given again, which whoever feeds the document from a
+ * store does as soon as other changes have come (persist/store_doc.c): so nobody can keep others' changes out by
+ * filling it. */
 #include <string.h>
 
 #include "crdt/internal.h"
 
-/* What a change that waits takes beside its bytes: its place, and slots in tables that are never fuller than three quarters, and
- * at times just over half that. */
+/* What a change that waits takes beside its bytes: its place, and slots in tables that are never fuller than three
+ * quarters, and at times just over half that. */
 #define PENDING_COST (sizeof(struct pending) + 4 * sizeof(struct idmap_slot))
 
 void pending_init(struct pending_queue *q, uint64_t seed) {
@@ -132,7 +133,8 @@ int pending_judged(dunlin_doc *doc, const struct dunlin_id *id, int outcome, str
 
 /* ---- Going on ----------------------------------------------------------------------------------------------- */
 
-/* Looks for the parents that were not there before.  DUNLIN_ENOENT: `missing` is not there either; DUNLIN_EREFUSED: and will not be. */
+/* Looks for the parents that were not there before.  DUNLIN_ENOENT: `missing` is not there either; DUNLIN_EREFUSED: and
+ * will not be. */
 static int find_more(dunlin_doc *doc, struct pending *p, struct dunlin_id *missing) {
   struct mp_reader r = mp_reader_of(p->change.bytes.data, p->change.bytes.len);
   mp_read_array(&r, 7);

@@ -1,8 +1,8 @@
-/* Where the characters of a text are among its entities (characters and anchors), for local edits: at the version of the open change,
- * but for void changes ("Local edits" in void.c).
+/* Where the characters of a text are among its entities (characters and anchors), for local edits: at the version of
+ * the open change, but for void changes ("Local edits" in void.c).
  *
- * That is what the text shows, unless the change is on an earlier version.  Then the anchors of that version are looked up in the
- * tracker, once for each change; ready_walker() has seen to it that all of them are there. */
+ * That is what the text shows, unless the change is on an earlier version.  Then the anchors of that version are looked
+ * up in the tracker, once for each change; ready_walker() has seen to it that all of them are there. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -25,8 +25,8 @@ struct plain {
   struct buf bytes; /* canonical */
 };
 
-/* Takes a value apart; the bytes have to stay.  `bounded`: within the limits for what comes from outside, else only those of the
- * representation.  The errors of plain.h, DUNLIN_ENOMEM; then there is nothing to free. */
+/* Takes a value apart; the bytes have to stay.  `bounded`: within the limits for what comes from outside, else only
+ * those of the representation.  The errors of plain.h, DUNLIN_ENOMEM; then there is nothing to free. */
 int plain_open(struct plain *plain, const struct dunlin_env *env, struct dunlin_bytes bytes, bool bounded);
 void plain_close(struct plain *plain);
 
@@ -61,8 +61,8 @@ struct plain_list {
   size_t count;
 };
 
-/* For each element of the old list the new one that it becomes, in rising order, or PLAIN_NONE when it goes; elements of the new list
- * that none becomes are inserted. */
+/* For each element of the old list the new one that it becomes, in rising order, or PLAIN_NONE when it goes; elements
+ * of the new list that none becomes are inserted. */
 struct plain_script {
   const struct dunlin_env *env;
   struct plain_list from, to;

@@ -1,13 +1,14 @@
-/* How one list becomes another with few insertions and deletions (E. Myers, "An O(ND) Difference Algorithm and Its Variations", 1986),
- * within bounds: lists come from anybody. */
+/* How one list becomes another with few insertions and deletions (E. Myers, "An O(ND) Difference Algorithm and Its
+ * Variations", 1986), within bounds: lists come from anybody. */
 #include "crdt/plain.h"
 
 #include <stdlib.h>
 
-/* More insertions and deletions than that are not looked for: what has to be remembered grows with their square (2 MiB). */
+/* More insertions and deletions than that are not looked for: what has to be remembered grows with their square (2
+ * MiB). */
 #define EDITS_MAX 1024u
-/* Nor more steps than that for lists of so many elements together: they grow with the product of length and edits, and a value may
- * have many lists. */
+/* Nor more steps than that for lists of so many elements together: they grow with the product of length and edits, and
+ * a value may have many lists. */
 #define STEPS_MAX (1u << 24)
 static size_t steps_max(size_t elements) {
   size_t most = (1u << 18) + 256 * elements;
@@ -58,8 +59,8 @@ static int label(struct plain_script *s, struct middle *m) {
   return 0;
 }
 
-/* For each number of edits, and each diagonal k that they reach, the furthest place: x of the old list, x - k of the new one.  Of d
- * edits there are d + 1 diagonals, from -d to d in steps of two. */
+/* For each number of edits, and each diagonal k that they reach, the furthest place: x of the old list, x - k of the
+ * new one.  Of d edits there are d + 1 diagonals, from -d to d in steps of two. */
 struct reach {
   uint32_t *x;
   size_t cap;
@@ -68,8 +69,8 @@ static size_t row(size_t edits) {
   return edits * (edits + 1) / 2;
 }
 
-/* Where diagonal number `i` of `edits` is come to from: the diagonal's number among those of one edit less, and whether an element is
- * deleted to get there (else inserted). */
+/* Where diagonal number `i` of `edits` is come to from: the diagonal's number among those of one edit less, and whether
+ * an element is deleted to get there (else inserted). */
 static size_t before(const uint32_t *last, size_t edits, size_t i, bool *deletes) {
   *deletes = i && (i == edits || last[i - 1] >= last[i]);
   return *deletes ? i - 1 : i;

@@ -44,8 +44,8 @@ static size_t length_in(enum dunlin_unit unit, const char *text, size_t len) {
   return units;
 }
 
-/* Replaces what differs between the common beginning and the common end.  What both have in common is cut at a scalar value of the
- * one where it is cut at one of the other. */
+/* Replaces what differs between the common beginning and the common end.  What both have in common is cut at a scalar
+ * value of the one where it is cut at one of the other. */
 static int splice(dunlin_doc *doc, dunlin_obj text, const char *now, size_t now_len, const char *then,
                   size_t then_len) {
   size_t common = now_len < then_len ? now_len : then_len, head = 0, tail = 0;
@@ -81,8 +81,8 @@ static int put_counter(dunlin_doc *doc, dunlin_obj counter, int64_t value) {
 
 /* ---- Maps --------------------------------------------------------------------------------------------------- */
 
-/* Deletes the keys that the value does not name.  Both are in the order of keys; those to delete are gathered before, since deleting
- * undoes the order and the life of what is borrowed. */
+/* Deletes the keys that the value does not name.  Both are in the order of keys; those to delete are gathered before,
+ * since deleting undoes the order and the life of what is borrowed. */
 static int delete_others(dunlin_doc *doc, dunlin_obj map, const struct plain *plain, const struct plain_node *node) {
   struct buf gone;
   const struct plain_node *named = plain_at(plain, node->first);
@@ -169,7 +169,8 @@ static int by_bytes(const void *a, const void *b) {
   return bytes_compare(*(const struct dunlin_bytes *)a, *(const struct dunlin_bytes *)b);
 }
 
-/* The elements that a list names, in the order in which a set has its members; DUNLIN_EKIND when one cannot be a member. */
+/* The elements that a list names, in the order in which a set has its members; DUNLIN_EKIND when one cannot be a
+ * member. */
 static int members_of(const struct dunlin_env *env, const struct plain *plain, const struct plain_node *list,
                       struct dunlin_bytes **out) {
   size_t count = 0;

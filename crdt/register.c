@@ -156,8 +156,8 @@ static void remove_at(struct reg *reg, uint32_t at) {
   memmove(&writes[at], &writes[at + 1], (reg->count - at) * sizeof *writes);
 }
 
-/* Which writes a change replaces: what it has seen, and names if it does.  `before`: the latest operation at or before an LV that it
- * has seen, or LV_NONE. */
+/* Which writes a change replaces: what it has seen, and names if it does.  `before`: the latest operation at or before
+ * an LV that it has seen, or LV_NONE. */
 struct replaced {
   uint32_t (*before)(void *ctx, uint32_t lv);
   void *ctx;
@@ -258,7 +258,8 @@ static uint32_t before_open(void *ctx, uint32_t lv) {
   return graph_seen_before(ctx, lv);
 }
 
-/* Whether the change's own write at `own` is all that it replaces: that had mostly replaced all else that it has seen. */
+/* Whether the change's own write at `own` is all that it replaces: that had mostly replaced all else that it has
+ * seen. */
 static bool is_alone(const struct reg *reg, struct replaced *by, uint32_t own) {
   return own < reg->count && count_replaced(reg, by) == 1;
 }

@@ -11,9 +11,9 @@ struct reg_write {
   struct dunlin_value value; /* strings and bytes are owned by the write */
 };
 
-/* Nearly all registers have one write: that lies in the register itself.  All zeros is an empty one.  Of several the order in which they
- * win lies behind them, so that it takes little time to keep up, and they themselves lie in the order of their LVs: what a change has
- * seen of very many is found without looking at each. */
+/* Nearly all registers have one write: that lies in the register itself.  All zeros is an empty one.  Of several the
+ * order in which they win lies behind them, so that it takes little time to keep up, and they themselves lie in the
+ * order of their LVs: what a change has seen of very many is found without looking at each. */
 struct reg {
   uint32_t count;
   uint32_t cap; /* of `many`; 0: there is `one` */
@@ -39,8 +39,8 @@ struct reg_undo {
 
 void reg_free(struct reg *reg, const struct dunlin_env *env);
 
-/* Puts a write behind the others; its value is copied.  For reading registers back in the order in which they were; reg_complete() when
- * all are there.  DUNLIN_ENOMEM. */
+/* Puts a write behind the others; its value is copied.  For reading registers back in the order in which they were;
+ * reg_complete() when all are there.  DUNLIN_ENOMEM. */
 int reg_append(struct reg *reg, const struct dunlin_env *env, const struct reg_write *write);
 int reg_complete(struct reg *reg, const struct dunlin_env *env);
 
@@ -51,17 +51,19 @@ struct reg_names {
   uint32_t own;
 };
 
-/* Removes the writes that the open change has seen (with `names` only these), and adds `write` (NULL: a deletion), whose value is copied.  1: it can be taken
- * back with the undo record, which is to be given to exactly one of reg_revert() and reg_undo_free(); 0: there is nothing to undo that
- * an earlier record of this change does not undo; DUNLIN_ENOMEM. */
+/* Removes the writes that the open change has seen (with `names` only these), and adds `write` (NULL: a deletion),
+ * whose value is copied.  1: it can be taken back with the undo record, which is to be given to exactly one of
+ * reg_revert() and reg_undo_free(); 0: there is nothing to undo that an earlier record of this change does not undo;
+ * DUNLIN_ENOMEM. */
 int reg_apply(struct reg *reg, struct graph *graph, const struct reg_write *write, const struct reg_names *names,
               struct reg_undo *undo);
 /* Puts `write` in the place of all writes, seen or not.  1, or DUNLIN_ENOMEM. */
 int reg_replace(struct reg *reg, const struct dunlin_env *env, const struct reg_write *write, struct reg_undo *undo);
 /* Takes back all that the open change has written since the record. */
 void reg_revert(struct reg *reg, const struct graph *graph, struct reg_undo *undo);
-/* Likewise a write of the graph: `seen_before` says which operation is the latest at or before an LV that it has seen, or LV_NONE, or
- * any between that and `lv` for the question to be asked again.  0 or DUNLIN_ENOMEM; to be taken back the last one first. */
+/* Likewise a write of the graph: `seen_before` says which operation is the latest at or before an LV that it has seen,
+ * or LV_NONE, or any between that and `lv` for the question to be asked again.  0 or DUNLIN_ENOMEM; to be taken back
+ * the last one first. */
 int reg_apply_late(struct reg *reg, const struct graph *graph, const struct reg_write *write,
                    const struct reg_names *names, uint32_t (*seen_before)(void *ctx, uint32_t lv), void *ctx,
                    struct reg_undo *undo);

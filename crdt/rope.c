@@ -1,11 +1,11 @@
 /* The tree of a rope and its edits.
  *
- * An edit that stays in one leaf moves the bytes behind it and adds to the counts on the way up.  The way to the leaf is kept
- * as the finger: the next edit is mostly in the same leaf and needs no search.
+ * An edit that stays in one leaf moves the bytes behind it and adds to the counts on the way up.  The way to the leaf
+ * is kept as the finger: the next edit is mostly in the same leaf and needs no search.
  *
- * A leaf that overflows, or falls below three quarters, is written anew together with its siblings (rewrite()): two full leaves
- * become three, four of three quarters become three.  Leaves are thus mostly between two thirds and full, which splitting
- * in halves would not give. */
+ * A leaf that overflows, or falls below three quarters, is written anew together with its siblings (rewrite()): two
+ * full leaves become three, four of three quarters become three.  Leaves are thus mostly between two thirds and full,
+ * which splitting in halves would not give. */
 #include "crdt/rope_private.h"
 
 enum {
@@ -129,8 +129,8 @@ none:
   return DUNLIN_ENOMEM;
 }
 
-/* Splits that `n` insertions in one place may cause in a level where there is `room` for some.  Each split leaves room for
- * half a node at least. */
+/* Splits that `n` insertions in one place may cause in a level where there is `room` for some.  Each split leaves room
+ * for half a node at least. */
 static size_t splits(size_t n, size_t room) {
   return n <= room ? 0 : (n - room + ROPE_FANOUT / 2 - 1) / (ROPE_FANOUT / 2);
 }
@@ -187,8 +187,8 @@ static void add_root(struct rope *rope) {
   rope->height++;
 }
 
-/* Splits the node of this level, whose parent has room.  At the right edge nearly all stays in the left one: text that grows
- * at its end leaves full nodes behind. */
+/* Splits the node of this level, whose parent has room.  At the right edge nearly all stays in the left one: text that
+ * grows at its end leaves full nodes behind. */
 static void split(struct rope *rope, uint32_t level) {
   struct rope_path *path = &rope->finger;
   struct rope_node *left = path->node[level], *right = take_node(rope), *parent = path->node[level - 1];
@@ -245,7 +245,8 @@ static void merge_nodes(struct rope *rope, uint32_t level) {
   spare_node(rope, right);
 }
 
-/* Takes `n` leaves out of the tree, from the finger's on; they are siblings, and not freed.  The finger is nowhere then. */
+/* Takes `n` leaves out of the tree, from the finger's on; they are siblings, and not freed.  The finger is nowhere
+ * then. */
 static void remove_leaves(struct rope *rope, uint32_t n) {
   struct rope_path *path = &rope->finger;
   uint32_t level = rope->height;
@@ -305,8 +306,8 @@ static struct rope_sum take_text(struct source *source, uint8_t *out, size_t wan
   return sum_of(out, (uint32_t)want, source->ascii);
 }
 
-/* Which siblings are rewritten: `n` of them from `first` on, as `leaves` leaves of the same size; or the first one with `head`
- * bytes, if that is not 0. */
+/* Which siblings are rewritten: `n` of them from `first` on, as `leaves` leaves of the same size; or the first one with
+ * `head` bytes, if that is not 0. */
 struct window {
   uint32_t first, n;
   size_t leaves, head;
@@ -316,8 +317,8 @@ static uint32_t window_bytes(const struct rope_node *node, uint32_t first, uint3
   return rows_sum(node, first, first + n).bytes;
 }
 
-/* Writes the leaves of a window anew with `text` at byte `offset` of the finger's leaf.  What is new was reserved.  The finger
- * stays nowhere. */
+/* Writes the leaves of a window anew with `text` at byte `offset` of the finger's leaf.  What is new was reserved.  The
+ * finger stays nowhere. */
 static void rewrite(struct rope *rope, struct window window, uint32_t offset, struct dunlin_bytes text, bool ascii) {
   struct rope_path *path = &rope->finger;
   struct rope_node *node = path->node[rope->height - 1];
@@ -355,9 +356,9 @@ static void rewrite(struct rope *rope, struct window window, uint32_t offset, st
 
 /* When memory has run out
  *
- * All is packed anew, each leaf as full as whole characters let it be and each node quite full.  No way of holding a text has
- * fewer leaves, and a text has no more of them than one that it is a part of; so there are enough for any text that the rope
- * has held with the leaves and nodes that it has. */
+ * All is packed anew, each leaf as full as whole characters let it be and each node quite full.  No way of holding a
+ * text has fewer leaves, and a text has no more of them than one that it is a part of; so there are enough for any text
+ * that the rope has held with the leaves and nodes that it has. */
 
 struct packer {
   struct rope *rope;
@@ -394,9 +395,9 @@ static void pack_bytes(struct packer *packer, const uint8_t *bytes, size_t size)
   }
 }
 
-/* Packs a list of leaves with `text` at byte `at`; the number of leaves.  Each leaf is copied and let go before its bytes are
- * packed, and a leaf is taken only when it is full.  When the list was packed before, the two kinds together are then never
- * more than the result. */
+/* Packs a list of leaves with `text` at byte `at`; the number of leaves.  Each leaf is copied and let go before its
+ * bytes are packed, and a leaf is taken only when it is full.  When the list was packed before, the two kinds together
+ * are then never more than the result. */
 static size_t pack(struct rope *rope, struct rope_leaf **list, size_t at, struct dunlin_bytes text, bool trial) {
   struct packer packer = {.rope = rope, .trial = trial, .last = &packer.first};
   bool done = !text.len;
@@ -516,15 +517,15 @@ static struct window insert_window(const struct rope *rope, size_t bytes) {
   return w;
 }
 
-/* Whether quite a bit has been typed in one stretch since the last insertion that overflowed, behind it or in front of it.
- * A guess from how far the place has moved and the text has grown, so that the usual edit need not keep count. */
+/* Whether quite a bit has been typed in one stretch since the last insertion that overflowed, behind it or in front of
+ * it.  A guess from how far the place has moved and the text has grown, so that the usual edit need not keep count. */
 static bool is_typing(const struct rope *rope, uint32_t at) {
   uint32_t grown = rope->sum.scalars - rope->full_size;
   return grown >= ROPE_LEAF / 4 && grown < 2 * ROPE_LEAF && (at - rope->full_to == grown || at == rope->full_from);
 }
 
-/* The same where a long stretch is being typed, which will go on: the leaf is cut at that place, so that full leaves stay
- * behind; rewriting would leave them at two thirds.  `n` is 0 when that cannot be done. */
+/* The same where a long stretch is being typed, which will go on: the leaf is cut at that place, so that full leaves
+ * stay behind; rewriting would leave them at two thirds.  `n` is 0 when that cannot be done. */
 static struct window typing_window(const struct rope *rope, uint32_t at, uint32_t offset, size_t bytes) {
   const struct rope_path *path = &rope->finger;
   const struct rope_node *node = path->node[rope->height - 1];
@@ -558,8 +559,8 @@ static int insert_more(struct rope *rope, uint32_t at, struct dunlin_bytes text,
   return 0;
 }
 
-/* What rope_insert() does when the text does not fit into the finger's leaf; apart from it, so that the usual case keeps few
- * registers. */
+/* What rope_insert() does when the text does not fit into the finger's leaf; apart from it, so that the usual case
+ * keeps few registers. */
 __attribute__((noinline)) static int insert_slowly(struct rope *rope, uint32_t at, struct dunlin_bytes text,
                                                    uint32_t scalars) {
   if (text.len > INT32_MAX - rope->sum.bytes) return DUNLIN_ENOMEM;

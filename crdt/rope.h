@@ -1,14 +1,14 @@
-/* A text of Unicode scalar values, kept as UTF-8 in the leaves of a B-tree: the state of a text container.  It knows no ids, and
- * believes the caller: that the UTF-8 is valid, that counts are right, that positions lie in the text.
+/* A text of Unicode scalar values, kept as UTF-8 in the leaves of a B-tree: the state of a text container.  It knows no
+ * ids, and believes the caller: that the UTF-8 is valid, that counts are right, that positions lie in the text.
  *
- * Among the scalar values there may be *anchors*, where marks begin and end.  An anchor is a lead byte that UTF-8 does not have,
- * FE or FF, and six more like any others behind a lead byte: so whatever counts characters counts it as one.
+ * Among the scalar values there may be *anchors*, where marks begin and end.  An anchor is a lead byte that UTF-8 does
+ * not have, FE or FF, and six more like any others behind a lead byte: so whatever counts characters counts it as one.
  *
  * Positions and sizes are scalar values, and anchors, unless a name says otherwise.  A text has less than 2^31 bytes.
  *
- * Memory comes from the environment only.  None is held while nothing was ever inserted.  What an edit lets go is kept for the
- * next one, until rope_trim(): therefore each text that the rope has held since then can be had again without more memory,
- * whatever edits lead back to it through texts of that kind. */
+ * Memory comes from the environment only.  None is held while nothing was ever inserted.  What an edit lets go is kept
+ * for the next one, until rope_trim(): therefore each text that the rope has held since then can be had again without
+ * more memory, whatever edits lead back to it through texts of that kind. */
 #ifndef CRDT_ROPE_H
 #define CRDT_ROPE_H
 
@@ -16,7 +16,8 @@
 
 #include "crdt/buf.h"
 
-/* The size of a leaf weighs moving its bytes at each edit against the number of leaves; with its header it fills 2 KiB. */
+/* The size of a leaf weighs moving its bytes at each edit against the number of leaves; with its header it fills 2
+ * KiB. */
 enum { ROPE_LEAF = 2036, ROPE_FANOUT = 32, ROPE_HEIGHT = 12 };
 
 struct rope_sum {
@@ -103,8 +104,8 @@ enum rope_unit {
   ROPE_UTF8 /* bytes, likewise */,
   ROPE_ANCHORS /* these alone: a position is that of an anchor, or the end */
 };
-/* The same position in another unit.  Inside a character it is rounded down, beyond the end it is the end; in units that do not
- * count anchors it is behind the anchors before a character. */
+/* The same position in another unit.  Inside a character it is rounded down, beyond the end it is the end; in units
+ * that do not count anchors it is behind the anchors before a character. */
 size_t rope_convert(const struct rope *rope, enum rope_unit from, enum rope_unit to, size_t at);
 
 /* Whether there is an anchor at a position, and which. */
@@ -113,7 +114,8 @@ bool rope_anchor_at(const struct rope *rope, size_t at, struct rope_anchor *anch
 typedef int rope_anchor_each(void *ctx, uint32_t at, struct rope_anchor anchor);
 int rope_each_anchor(const struct rope *rope, size_t from, size_t to, rope_anchor_each *each, void *ctx);
 
-/* Walks over the bytes from a position to the end, piece by piece; a piece is whole characters.  An edit ends its life. */
+/* Walks over the bytes from a position to the end, piece by piece; a piece is whole characters.  An edit ends its
+ * life. */
 struct rope_reader {
   const struct rope_node *node[ROPE_HEIGHT];
   uint8_t index[ROPE_HEIGHT];

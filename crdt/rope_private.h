@@ -1,4 +1,5 @@
-/* What the edits of a rope and its readers share: counting in valid UTF-8, eight bytes at a time, and adding up counts. */
+/* What the edits of a rope and its readers share: counting in valid UTF-8, eight bytes at a time, and adding up
+ * counts. */
 #ifndef CRDT_ROPE_PRIVATE_H
 #define CRDT_ROPE_PRIVATE_H
 

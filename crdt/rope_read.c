@@ -56,7 +56,8 @@ static size_t words_before(const uint8_t *bytes, size_t size, enum rope_unit uni
   return offset;
 }
 
-/* The byte of a leaf where the character begins that holds position `at` in one of the units that leave anchors out, or the anchor. */
+/* The byte of a leaf where the character begins that holds position `at` in one of the units that leave anchors out, or
+ * the anchor. */
 static size_t unit_offset(const uint8_t *bytes, size_t size, enum rope_unit unit, size_t at) {
   size_t offset = unit == ROPE_CHARACTERS || unit == ROPE_ANCHORS ? words_before(bytes, size, unit, &at) : 0;
   while (offset < size) {

@@ -33,8 +33,8 @@ void splices_free(struct splices *splices); /* leaves it as after splices_init()
 /* Items were inserted before index `at`; were erased from there on.  They cannot fail: see `lost`. */
 void splices_insert(struct splices *splices, uint32_t at, uint32_t len);
 void splices_erase(struct splices *splices, uint32_t at, uint32_t len);
-/* The value of the item at `at` is about to be written; `old` says what is known about the one before.  False: that had been
- * noted already, or is of no use since the item is new. */
+/* The value of the item at `at` is about to be written; `old` says what is known about the one before.  False: that had
+ * been noted already, or is of no use since the item is new. */
 bool splices_set(struct splices *splices, uint32_t at, uint32_t old);
 
 /* splices_revert() takes back what was noted since splices_open(). */

@@ -1,6 +1,7 @@
-/* What shows is kept as a treap: a search tree by position that is a heap by random priorities, so that nobody can make it deep.  A node
- * is a stretch of operations, and few bytes, since there may be as many as the history has rows.  Stretches of the history in which each operation builds on the one before go straight into it, and the
- * walker turns the others into such edits. */
+/* What shows is kept as a treap: a search tree by position that is a heap by random priorities, so that nobody can make
+ * it deep.  A node is a stretch of operations, and few bytes, since there may be as many as the history has rows.
+ * Stretches of the history in which each operation builds on the one before go straight into it, and the walker turns
+ * the others into such edits. */
 #include "crdt/survivors.h"
 
 #include <assert.h>
@@ -86,8 +87,8 @@ struct rest {
   uint32_t ord, len; /* 0: nothing */
 };
 
-/* The first `size` items of tree `at` become `*a`, the others `*b`, but for the rest of a node that is cut: down here its priority would
- * not be below those above it. */
+/* The first `size` items of tree `at` become `*a`, the others `*b`, but for the rest of a node that is cut: down here
+ * its priority would not be below those above it. */
 static void split_nodes(struct treap *t, uint32_t at, uint32_t size, uint32_t *a, uint32_t *b, struct rest *rest) {
   *a = *b = 0;
   if (!at) return;

@@ -1,5 +1,5 @@
-/* Which of what the operations of a text or list insert shows in the end, and in which order: found out from the operations alone, which
- * need not be valid. */
+/* Which of what the operations of a text or list insert shows in the end, and in which order: found out from the
+ * operations alone, which need not be valid. */
 #ifndef CRDT_SURVIVORS_H
 #define CRDT_SURVIVORS_H
 

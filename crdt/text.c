@@ -105,7 +105,8 @@ static int ready_to_note(struct text *text, const struct column *column) {
   return text->splices && text->unit != ROPE_CHARACTERS ? text_flush(text, column) : 0;
 }
 
-/* Note an edit for those who watch, in the unit in which they count.  It has not reached the rope, and cannot fail any more. */
+/* Note an edit for those who watch, in the unit in which they count.  It has not reached the rope, and cannot fail any
+ * more. */
 static void note_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                         uint32_t bytes) {
   if (text->unit == ROPE_CHARACTERS) {
@@ -136,8 +137,8 @@ static void note_anchors(struct text *text, uint32_t rank, uint32_t gone, struct
   if (!n->is_lost) n->list[n->count++] = (struct anchor_note){rank, gone, text->marked, anchor};
 }
 
-/* Whether text from `at` of the column on can be one insertion with what waits, behind which it is inserted.  It lies elsewhere
- * when what was typed before it was taken back. */
+/* Whether text from `at` of the column on can be one insertion with what waits, behind which it is inserted.  It lies
+ * elsewhere when what was typed before it was taken back. */
 static bool joins(struct text *text, uint32_t at, uint32_t bytes) {
   struct text_edit *last = &text->last;
   bool is_next = at == last->at + (last->bytes - text->part_bytes);

@@ -1,5 +1,5 @@
-/* What a text container shows: a rope, and the last edits that have not reached it yet, since neighbouring ones are worth merging
- * first.
+/* What a text container shows: a rope, and the last edits that have not reached it yet, since neighbouring ones are
+ * worth merging first.
  *
  * Positions count characters and the anchors of marks ("entities") unless a name says otherwise.
  *
@@ -28,7 +28,8 @@ struct text_undo {
   uint32_t pos, len, bytes; /* bytes of what was erased lie in `erased`; 0: it was inserted */
 };
 
-/* Anchors that came or went since somebody last looked.  What was done by a change that is taken back is not there any more. */
+/* Anchors that came or went since somebody last looked.  What was done by a change that is taken back is not there any
+ * more. */
 struct anchor_note {
   uint32_t rank, gone; /* behind how many others; how many went, 0: one came */
   uint32_t marked;     /* the text's before that */
@@ -44,8 +45,8 @@ struct anchor_notes {
 struct text {
   struct rope rope;
   struct text_edit last; /* not in the rope yet */
-  /* Of an insertion where something was taken back in between: what comes before the piece that `last.at` begins, and how many of
-   * last.bytes that is. */
+  /* Of an insertion where something was taken back in between: what comes before the piece that `last.at` begins, and
+   * how many of last.bytes that is. */
   struct text_part parts[TEXT_PARTS];
   uint32_t part_count, part_bytes;
   uint32_t size, anchors; /* with it; anchors count in both */
@@ -65,7 +66,8 @@ struct text {
 void text_init(struct text *text, const struct dunlin_env *env);
 void text_free(struct text *text);
 
-/* Inserts `len` scalar values, `bytes` bytes at `at` of the column, at `pos`; erases.  Positions are in range.  0, DUNLIN_ENOMEM. */
+/* Inserts `len` scalar values, `bytes` bytes at `at` of the column, at `pos`; erases.  Positions are in range.  0,
+ * DUNLIN_ENOMEM. */
 int text_insert(struct text *text, const struct column *column, uint32_t pos, uint32_t len, uint32_t at,
                 uint32_t bytes);
 int text_erase(struct text *text, const struct column *column, uint32_t pos, uint32_t len);

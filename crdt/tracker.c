@@ -149,7 +149,8 @@ static void grow_root(struct tracker *t) {
   recount_node(t, old);
 }
 
-/* Puts `child` into `parent` (whose children have height `height` - 1) behind slot `slot`, splitting it when it is full. */
+/* Puts `child` into `parent` (whose children have height `height` - 1) behind slot `slot`, splitting it when it is
+ * full. */
 static void insert_child(struct tracker *t, uint32_t height, uint32_t parent, uint32_t slot, uint32_t child) {
   if (t->nodes[parent].count == TRACKER_FANOUT) {
     enum { half = TRACKER_FANOUT / 2 };
@@ -400,8 +401,8 @@ static const struct tracker_span *span_or_end(const struct tracker *t, struct pl
   return p.slot < leaf->count ? &leaf->spans[p.slot] : NULL;
 }
 
-/* A closing anchor is not in the way of what is inserted behind it, unless something in the version hangs on it: its left origin is
- * taken instead. */
+/* A closing anchor is not in the way of what is inserted behind it, unless something in the version hangs on it: its
+ * left origin is taken instead. */
 static uint32_t left_origin(const struct tracker *t, uint32_t left, uint32_t next_left) {
   if (left >= TRACKER_BASE || left == next_left) return left;
   struct place p = find_item(t, left);
@@ -437,7 +438,8 @@ static uint32_t put_closing(struct tracker *t, uint32_t ord, uint32_t at, uint32
   return p.effect;
 }
 
-/* The place behind the last item before `p`, where a span begins, whose insertion is in the prepare version; the start. */
+/* The place behind the last item before `p`, where a span begins, whose insertion is in the prepare version; the
+ * start. */
 static struct place behind_inserted(const struct tracker *t, struct place p) {
   while (p.slot) {
     if (prepare_state(&t->leaves[p.leaf].spans[p.slot - 1])) return p;
@@ -511,7 +513,8 @@ void tracker_note(struct tracker *t, uint32_t ord, uint32_t at) {
   index_set(t, ord, 1, tracker_span_at(t, p)->id + p.offset, 1);
 }
 
-/* Changes how often the items from `id`, which is at `p`, on are inserted or deleted at the prepare version; as many of `len` as lie together. */
+/* Changes how often the items from `id`, which is at `p`, on are inserted or deleted at the prepare version; as many of
+ * `len` as lie together. */
 static uint32_t move_items(struct tracker *t, uint32_t id, struct place p, uint32_t len, int by, bool deletes) {
   const struct tracker_span *s = &t->leaves[p.leaf].spans[p.slot];
   if (s->state & TRACKER_MOVED) {

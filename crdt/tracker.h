@@ -1,13 +1,15 @@
-/* The tracker of Eg-walker (Gentle and Kleppmann, "Collaborative Text Editing with Eg-walker", EuroSys 2025): a sequence at two
- * versions at once, for as long as concurrent operations are being merged.
+/* The tracker of Eg-walker (Gentle and Kleppmann, "Collaborative Text Editing with Eg-walker", EuroSys 2025): a
+ * sequence at two versions at once, for as long as concurrent operations are being merged.
  *
- * It holds every item inserted since a *base* version, and a placeholder for all that was there at the base.  Of each item it knows its
- * state at the *prepare* version, where the next operation's indexes are to be read (not inserted yet, inserted, deleted so many
- * times), and whether it is visible in *effect*, in the merge of all operations given so far.  The prepare version moves by retreat
- * and advance; operations are applied at it, and the tracker answers where they take effect.
+ * It holds every item inserted since a *base* version, and a placeholder for all that was there at the base.  Of each
+ * item it knows its state at the *prepare* version, where the next operation's indexes are to be read (not inserted
+ * yet, inserted, deleted so many times), and whether it is visible in *effect*, in the merge of all operations given so
+ * far.  The prepare version moves by retreat and advance; operations are applied at it, and the tracker answers where
+ * they take effect.
  *
- * Items lie in FugueMax order (Weidner and Kleppmann, "The Art of the Fugue", 2023) in a B-tree whose leaves hold spans of items
- * with consecutive numbers and one state.  Items are numbered by `ord`, their place among the operations of the container.
+ * Items lie in FugueMax order (Weidner and Kleppmann, "The Art of the Fugue", 2023) in a B-tree whose leaves hold spans
+ * of items with consecutive numbers and one state.  Items are numbered by `ord`, their place among the operations of
+ * the container.
  *
  * No function fails after tracker_reserve(). */
 #ifndef CRDT_TRACKER_H
@@ -53,8 +55,8 @@ struct tracker_node {
 
 enum { TRACKER_STRETCH = 128 }; /* operations in one */
 
-/* A stretch of the index: entry i is `value` + i * `step`, or, as long as nothing better is known of it, that of `entries` from
- * `value` on. */
+/* A stretch of the index: entry i is `value` + i * `step`, or, as long as nothing better is known of it, that of
+ * `entries` from `value` on. */
 struct tracker_stretch {
   uint32_t value, step;
 };
@@ -86,7 +88,8 @@ struct tracker {
   bool (*wins)(void *ctx, uint32_t ord, uint32_t other);
   void *ctx;
   struct tracker_moves *moves; /* NULL: nothing was moved */
-  /* Of each anchor that hangs on one of its own sort: a hash table by its number.  No honest program makes these.  tracker_chain.c */
+  /* Of each anchor that hangs on one of its own sort: a hash table by its number.  No honest program makes these.
+   * tracker_chain.c */
   struct tracker_link *links;
   size_t link_count, link_cap;
 };
@@ -101,46 +104,47 @@ int tracker_reset(struct tracker *tracker, uint32_t first_ord);
 /* Makes room for one call of insert, delete or move on operations below `ord_end`.  DUNLIN_ENOMEM. */
 static inline int tracker_reserve(struct tracker *tracker, uint32_t ord_end);
 
-/* Inserts items ord .. ord + len - 1 before index `at` (not past tracker->now) of the prepare version; `gone`: born deleted.
- * Gives the index at which they appear in effect. */
+/* Inserts items ord .. ord + len - 1 before index `at` (not past tracker->now) of the prepare version; `gone`: born
+ * deleted.  Gives the index at which they appear in effect. */
 uint32_t tracker_insert(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, bool gone);
 
-/* Likewise an anchor of a mark, which keeps to the item behind it (`opening`) or to the one before it: there it stays, whatever others
- * insert between the two. */
+/* Likewise an anchor of a mark, which keeps to the item behind it (`opening`) or to the one before it: there it stays,
+ * whatever others insert between the two. */
 int tracker_reserve_anchor(struct tracker *tracker, uint32_t ord_end); /* first; DUNLIN_ENOMEM or 0 */
 uint32_t tracker_insert_anchor(struct tracker *tracker, uint32_t ord, uint32_t at, bool opening, bool gone);
 
-/* Operations ord .. ord + len - 1 delete the `len` items from index `at` of the prepare version on, upwards or (`backward`) the last
- * item first.  Does as many, from the first item on, as lie together: the result; the others stay at `at`, for
- * the operations that are left.  `*effect`: where the items were visible; TRACKER_NONE when they were not, or when `idle`,
- * which leaves them visible. */
+/* Operations ord .. ord + len - 1 delete the `len` items from index `at` of the prepare version on, upwards or
+ * (`backward`) the last item first.  Does as many, from the first item on, as lie together: the result; the others stay
+ * at `at`, for the operations that are left.  `*effect`: where the items were visible; TRACKER_NONE when they were not,
+ * or when `idle`, which leaves them visible. */
 uint32_t tracker_delete(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t len, bool backward, bool idle,
                         uint32_t *effect);
 
-/* The index of operation `ord`, which neither inserts nor deletes, says which item is at index `at` of the prepare version. */
+/* The index of operation `ord`, which neither inserts nor deletes, says which item is at index `at` of the prepare
+ * version. */
 void tracker_note(struct tracker *tracker, uint32_t ord, uint32_t at);
 
-/* The prepare version loses (`by` -1) or gains (1) insertions or deletions.  Each call takes what it can do with the memory
- * reserved, from the front, and gives how many operations that was. */
+/* The prepare version loses (`by` -1) or gains (1) insertions or deletions.  Each call takes what it can do with the
+ * memory reserved, from the front, and gives how many operations that was. */
 uint32_t tracker_move_insert(struct tracker *tracker, uint32_t ord, uint32_t len, int by);
 uint32_t tracker_move_delete(struct tracker *tracker, uint32_t ord, uint32_t len, int by);
 
-/* A list's elements can be moved: an element then has several *slots*, items that each stand for it, and shows in the one that wins:
- * of two moves the one that wins, of a move and the insertion the move.  tracker_move.c
+/* A list's elements can be moved: an element then has several *slots*, items that each stand for it, and shows in the
+ * one that wins: of two moves the one that wins, of a move and the insertion the move.  tracker_move.c
  *
- * Operation `ord` puts the item at index `at` of the prepare version before index `to` (not past tracker->now) of it, counted
- * while the item is still where it was; `idle`: without effect. `*was` and `*is`: the index in effect at which the
- * element was visible, and that at which it is once it was taken out there; TRACKER_NONE when nothing changes.
+ * Operation `ord` puts the item at index `at` of the prepare version before index `to` (not past tracker->now) of it,
+ * counted while the item is still where it was; `idle`: without effect. `*was` and `*is`: the index in effect at which
+ * the element was visible, and that at which it is once it was taken out there; TRACKER_NONE when nothing changes.
  * Needs tracker_reserve_move() first, which is DUNLIN_ENOMEM or 0. */
 int tracker_reserve_move(struct tracker *tracker, uint32_t ord_end);
 void tracker_move(struct tracker *tracker, uint32_t ord, uint32_t at, uint32_t to, bool idle, uint32_t *was,
                   uint32_t *is);
-/* Where the item at index `at` of the prepare version, or the element that it stands for, is visible in effect; TRACKER_NONE when it
- * is not. */
+/* Where the item at index `at` of the prepare version, or the element that it stands for, is visible in effect;
+ * TRACKER_NONE when it is not. */
 uint32_t tracker_effect_index(const struct tracker *tracker, uint32_t at);
 
-/* The index at the prepare version that stands for index `at` of what is visible in effect: behind the item before it. TRACKER_NONE
- * for an item that is not visible at the prepare version, when `item`. */
+/* The index at the prepare version that stands for index `at` of what is visible in effect: behind the item before it.
+ * TRACKER_NONE for an item that is not visible at the prepare version, when `item`. */
 uint32_t tracker_prepare_index(const struct tracker *tracker, uint32_t at, bool item);
 
 /* The index of an inserted item at the prepare version; TRACKER_NONE when it is not visible there. */

@@ -1,9 +1,9 @@
 /* Anchors that hang on anchors.
  *
- * A mark's author puts its anchors directly at characters, so that an anchor hangs on another one of its sort only when somebody
- * wants it to.  Then chains of them may be as long as their author likes, and all that is inserted there has to pass over them.  Each
- * anchor of such a chain knows where it ends, how far that is, and one further down (a skew-binary list: Myers, "An applicative
- * random-access stack", 1983), so that nothing is looked for step by step. */
+ * A mark's author puts its anchors directly at characters, so that an anchor hangs on another one of its sort only when
+ * somebody wants it to.  Then chains of them may be as long as their author likes, and all that is inserted there has
+ * to pass over them.  Each anchor of such a chain knows where it ends, how far that is, and one further down (a
+ * skew-binary list: Myers, "An applicative random-access stack", 1983), so that nothing is looked for step by step. */
 #include "crdt/tracker_private.h"
 
 static size_t slot_of(const struct tracker *t, uint32_t ord) {

@@ -1,14 +1,15 @@
 /* Where the tracker finds what it knows of an operation, by the operation's number.
  *
  * The operations are cut into stretches of equal length.  What a pasted text or the deletion of a long one notes of its
- * operations is even: all items in one leaf, or one item after the other.  Such a stretch is one entry, so that a change of a few
- * bytes that deletes a long text costs few bytes here.  All others have an entry for each operation. */
+ * operations is even: all items in one leaf, or one item after the other.  Such a stretch is one entry, so that a
+ * change of a few bytes that deletes a long text costs few bytes here.  All others have an entry for each operation. */
 #include "crdt/tracker_private.h"
 
 enum { UNEVEN = TRACKER_UNEVEN, UNUSED, STRETCH = TRACKER_STRETCH };
 
 int tracker_index_reserve(struct tracker *t, uint32_t ord_end) {
-  /* A call splits two leaves at most; each span that goes to another leaf may have stretches in part at both its ends. */
+  /* A call splits two leaves at most; each span that goes to another leaf may have stretches in part at both its
+   * ends. */
   enum { most = 2 * (TRACKER_SPANS / 2) * 2 };
   size_t need = ((size_t)(ord_end - t->first_ord) + STRETCH - 1) / STRETCH;
   t->entry_limit = 0;

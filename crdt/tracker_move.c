@@ -1,7 +1,7 @@
 /* Elements of the tracker that were moved.
  *
- * Each slot is an item of its own, in a span that joins with no other.  Here it is known which slots are one element's, in the order in
- * which they win; from that each slot's state follows. */
+ * Each slot is an item of its own, in a span that joins with no other.  Here it is known which slots are one element's,
+ * in the order in which they win; from that each slot's state follows. */
 #include "crdt/tracker_private.h"
 
 #define NONE TRACKER_NONE

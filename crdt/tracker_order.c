@@ -1,13 +1,14 @@
 /* Where concurrent insertions at one place go.
  *
- * FugueMax orders items by a tree.  An item is the left child of its right origin when that had the same left origin, and else the right
- * child of its left origin.  Left children of one item stand in the order of their operations, right children in the
- * reverse order of their right origins, ties by operation.  What an item is an ancestor of lies around it without gaps.
+ * FugueMax orders items by a tree.  An item is the left child of its right origin when that had the same left origin,
+ * and else the right child of its left origin.  Left children of one item stand in the order of their operations, right
+ * children in the reverse order of their right origins, ties by operation.  What an item is an ancestor of lies around
+ * it without gaps.
  *
- * The items between the origins of a new one are those that its author had not seen.  Each stands where its topmost ancestor among
- * them stands, and that one is either a sibling of the new item or decided by where its own parent is.  So they can be searched
- * by halves.  The items next to the two origins come first: mostly one of them is decided at once, by one of its own origins,
- * and the way to an ancestor, which may be long, need not be gone. */
+ * The items between the origins of a new one are those that its author had not seen.  Each stands where its topmost
+ * ancestor among them stands, and that one is either a sibling of the new item or decided by where its own parent is.
+ * So they can be searched by halves.  The items next to the two origins come first: mostly one of them is decided at
+ * once, by one of its own origins, and the way to an ancestor, which may be long, need not be gone. */
 #include "crdt/tracker_private.h"
 
 enum { HEIGHT_MAX = 16 }; /* nodes are half full: 2^32 items need less */
@@ -56,7 +57,8 @@ struct newcomer {
   bool is_left_child, is_opening;
 };
 
-/* Whether a sibling with the same origins comes before it.  Anchors that keep to one item stand next to it, the one that wins nearest. */
+/* Whether a sibling with the same origins comes before it.  Anchors that keep to one item stand next to it, the one
+ * that wins nearest. */
 static bool sibling_before(const struct tracker *t, const struct newcomer *x, const struct tracker_span *s) {
   if (x->right == TRACKER_BEHIND) return !t->wins(t->ctx, x->ord, s->id);
   if (x->is_opening != tracker_is_opening(s)) return x->is_opening;
@@ -69,8 +71,8 @@ static bool is_passed(const struct tracker *t, uint32_t from, uint32_t origin, u
          !tracker_chain_has(t, origin, item, opening);
 }
 
-/* The last anchor of a chain that the author of the newcomer had not seen either, and if it is none the span itself.  Only there can
- * one be a sibling of the newcomer: its parent is in the version. */
+/* The last anchor of a chain that the author of the newcomer had not seen either, and if it is none the span itself.
+ * Only there can one be a sibling of the newcomer: its parent is in the version. */
 static const struct tracker_span *last_unseen(const struct tracker *t, const struct tracker_span *s) {
   bool opening = tracker_is_opening(s);
   if (!opening && !tracker_is_closing(s)) return s;
@@ -104,8 +106,8 @@ static uint32_t first_leaf(const struct tracker *t, uint32_t at, uint32_t height
   return at;
 }
 
-/* The last of the children `from` + 1 .. `to` of a node (children of height `height`) that begins with an item that comes before the newcomer;
- * `from` when none does.  None at or behind `end` does. */
+/* The last of the children `from` + 1 .. `to` of a node (children of height `height`) that begins with an item that
+ * comes before the newcomer; `from` when none does.  None at or behind `end` does. */
 static uint32_t last_before(const struct tracker *t, const struct newcomer *x, uint32_t node, uint32_t height,
                             uint32_t from, uint32_t to, struct place end) {
   while (from < to) {
@@ -117,7 +119,8 @@ static uint32_t last_before(const struct tracker *t, const struct newcomer *x, u
   return from;
 }
 
-/* The last leaf behind that of `from` that begins with an item that comes before the newcomer; that of `from` when none does. */
+/* The last leaf behind that of `from` that begins with an item that comes before the newcomer; that of `from` when none
+ * does. */
 static uint32_t find_leaf(const struct tracker *t, const struct newcomer *x, struct place from, struct place to) {
   uint32_t slots[HEIGHT_MAX], depth = 0;
   uint32_t a = t->leaves[from.leaf].parent, b = t->leaves[to.leaf].parent, last = t->leaves[to.leaf].slot;
@@ -179,9 +182,10 @@ static struct place with_effect(const struct tracker *t, struct place from, stru
 
 /* Whether `s`, which stands right before the newcomer's right origin, shows that no other left child of that is there.
  *
- * If one was, `s` would be in its part of the tree.  Whoever inserted that part knew the right origin, and what stood next behind
- * `s` for its author was then no other than that: nothing is between them even now.  So `s` would have it as its right origin too,
- * unless it keeps to what is before it (TRACKER_BEHIND), or the right origin is an opening anchor, which characters pass over. */
+ * If one was, `s` would be in its part of the tree.  Whoever inserted that part knew the right origin, and what stood
+ * next behind `s` for its author was then no other than that: nothing is between them even now.  So `s` would have it
+ * as its right origin too, unless it keeps to what is before it (TRACKER_BEHIND), or the right origin is an opening
+ * anchor, which characters pass over. */
 static bool shows_no_sibling(const struct tracker *t, const struct newcomer *x, const struct tracker_span *s) {
   if (!x->is_left_child || x->next != x->right || s->right == x->right || s->right == TRACKER_BEHIND) return false;
   return !x->is_opening || !tracker_is_opening(tracker_span_at(t, tracker_find_item(t, x->right)));

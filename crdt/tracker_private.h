@@ -55,9 +55,9 @@ uint32_t tracker_index_run(const struct tracker *tracker, uint32_t ord, uint32_t
 
 /* ---- tracker_order.c ---------------------------------------------------------------------------------------- */
 
-/* Where new items go that have the origins of `span`, among those from `from` (behind item `behind`) to `to` (at item `next`, the end),
- * which are not inserted at the prepare version and are more than none.  `behind` and `next` are the origins, or anchors that keep to
- * these. */
+/* Where new items go that have the origins of `span`, among those from `from` (behind item `behind`) to `to` (at item
+ * `next`, the end), which are not inserted at the prepare version and are more than none.  `behind` and `next` are the
+ * origins, or anchors that keep to these. */
 struct place tracker_order(const struct tracker *tracker, struct place from, struct place to, uint32_t behind,
                            uint32_t next, const struct tracker_span *span);
 
@@ -80,16 +80,17 @@ void tracker_chain_reset(struct tracker *tracker);
 /* ---- tracker_move.c, all for an item whose span is MOVED ---------------------------------------------------- */
 
 void tracker_moves_free(struct tracker *tracker);
-/* Its element is deleted at the prepare version; the index where it was visible in effect, TRACKER_NONE when it was not or
- * when `idle`. */
+/* Its element is deleted at the prepare version; the index where it was visible in effect, TRACKER_NONE when it was not
+ * or when `idle`. */
 uint32_t tracker_moves_delete(struct tracker *tracker, uint32_t id, bool idle);
 /* The prepare version loses (`by` -1) or gains (1) a deletion of its element; the slot itself. */
 void tracker_moves_step_delete(struct tracker *tracker, uint32_t id, int by);
 void tracker_moves_step_slot(struct tracker *tracker, uint32_t id, int by);
 /* The index of its element at the prepare version; TRACKER_NONE. */
 uint32_t tracker_moves_now(const struct tracker *tracker, uint32_t id);
-/* The slot in which its element is in effect, `*gone`: or would be; how often that is deleted at the prepare version; its slots from the
- * one that wins over all others to the first (TRACKER_NONE behind that), and whether one is of a void move. */
+/* The slot in which its element is in effect, `*gone`: or would be; how often that is deleted at the prepare version;
+ * its slots from the one that wins over all others to the first (TRACKER_NONE behind that), and whether one is of a
+ * void move. */
 uint32_t tracker_slot_effect(const struct tracker *tracker, uint32_t id, bool *gone);
 uint32_t tracker_slot_deletes(const struct tracker *tracker, uint32_t id);
 uint32_t tracker_slot_strongest(const struct tracker *tracker, uint32_t id);

@@ -51,7 +51,8 @@ static void write_values(struct buf *values, const struct op *op) {
     mp_write_bin(values, op->names.data, op->names.len);
 }
 
-/* A string may be a borrowed key of the same map, which moves when one is added: it is read where it was just written. */
+/* A string may be a borrowed key of the same map, which moves when one is added: it is read where it was just
+ * written. */
 static void lend_value(const struct buf *values, struct dunlin_value *value) {
   if (value->kind != DUNLIN_STRING && value->kind != DUNLIN_BYTES) return;
   if (value->as.string.len) value->as.string.data = values->data + values->len - value->as.string.len;
@@ -354,7 +355,8 @@ static void note_wide(dunlin_doc *doc) {
   if (doc->unit != DUNLIN_SCALARS) doc->open.plain = NULL;
 }
 
-/* Typing: what is inserted joins both the row and the edit that waits.  Does nothing and says so when it is not that simple. */
+/* Typing: what is inserted joins both the row and the edit that waits.  Does nothing and says so when it is not that
+ * simple. */
 static bool type_on(dunlin_doc *doc, dunlin_obj text, size_t index, const char *utf8, size_t len) {
   struct text *t = doc->open.plain;
   struct oplog_row *row = &doc->open.row;

@@ -91,8 +91,8 @@ static size_t drop_first(struct undo_stand_list *stands, size_t count) {
   return count;
 }
 
-/* Writes that are older than all steps do not stand for anything that these know.  Items are in the way of others for as long as a
- * tracker knows what they stand for. */
+/* Writes that are older than all steps do not stand for anything that these know.  Items are in the way of others for
+ * as long as a tracker knows what they stand for. */
 static void forget_old(dunlin_undo *u) {
   uint32_t oldest = undo_oldest(u), base = graph_critical_before(&u->doc->graph, oldest);
   size_t writes = 0, items = 0;

@@ -1,10 +1,11 @@
 /* Undo: what is kept of own changes, and how the opposite of them is found (include/dunlin/undo.h says what it does).
  *
- * What a change did can mostly be read off the logs when it is to be undone.  Kept is only what cannot: the values that its writes
- * replaced, and what it deleted.
+ * What a change did can mostly be read off the logs when it is to be undone.  Kept is only what cannot: the values that
+ * its writes replaced, and what it deleted.
  *
- * What undoing writes *stands for* what it brings back: an undone deletion inserts new characters, and undoing the insertion of the old
- * ones afterwards has to delete the new ones.  So it is noted of each such item and each such write which one it stands for.
+ * What undoing writes *stands for* what it brings back: an undone deletion inserts new characters, and undoing the
+ * insertion of the old ones afterwards has to delete the new ones.  So it is noted of each such item and each such
+ * write which one it stands for.
  *
  *   undo.c           the stacks
  *   undo_record.c    what is kept of a commit
@@ -67,12 +68,13 @@ struct undo_steps {
   size_t count, cap;
 };
 
-/* Items or writes of LVs `lv` on stand for others, which have come back as these: the *roots*, which stand for nothing. */
+/* Items or writes of LVs `lv` on stand for others, which have come back as these: the *roots*, which stand for
+ * nothing. */
 struct undo_stands {
   uint32_t lv, len;
   uint32_t first; /* the LV of the first of the roots; LV_NONE: they are older than all steps */
-  /* Of items: these are those from number `skipped` on of what the row of `row_len` operations from LV `row` on deleted; `row_len` 0:
-   * what the element that operation `row` moved was inserted as. */
+  /* Of items: these are those from number `skipped` on of what the row of `row_len` operations from LV `row` on
+   * deleted; `row_len` 0: what the element that operation `row` moved was inserted as. */
   uint32_t container, row, row_len, skipped;
 };
 struct undo_stand_list {
@@ -81,15 +83,16 @@ struct undo_stand_list {
   size_t open; /* those from here on are of the open change */
 };
 
-/* Roots from `id` on have come back as items of LVs `lv` on, and that was the last time; the time before is number `before` of
- * undo_track.olds; NO_SEAT: it was the first time. */
+/* Roots from `id` on have come back as items of LVs `lv` on, and that was the last time; the time before is number
+ * `before` of undo_track.olds; NO_SEAT: it was the first time. */
 struct undo_seat {
   uint32_t id, len, lv, before;
 };
 #define NO_SEAT UINT32_MAX
 
-/* All that has happened to a text or list since the oldest step, in a tracker that is kept from one undo to the next: it knows every item
- * that the steps have inserted, of every deletion which item it meant, and where each of them is. */
+/* All that has happened to a text or list since the oldest step, in a tracker that is kept from one undo to the next:
+ * it knows every item that the steps have inserted, of every deletion which item it meant, and where each of them
+ * is. */
 struct undo_track {
   uint32_t container;
   const struct container *state;
@@ -190,11 +193,13 @@ uint32_t undo_item_of(const struct undo_track *track, uint32_t lv);
 /* The item as which the element of a slot was inserted. */
 uint32_t undo_first_slot(const struct undo_track *track, uint32_t id);
 
-/* Of the `len` items from `id` on how many stand for a row of roots like the first one, that root, and what is noted of it (for that
- * number of items; `*stands` has no `lv`); an item that stands for nothing is its own root, with `*is_root`. */
+/* Of the `len` items from `id` on how many stand for a row of roots like the first one, that root, and what is noted of
+ * it (for that number of items; `*stands` has no `lv`); an item that stands for nothing is its own root, with
+ * `*is_root`. */
 uint32_t undo_root_run(const dunlin_undo *undo, const struct undo_track *track, uint32_t id, uint32_t len,
                        uint32_t *root, struct undo_stands *stands, bool *is_root);
-/* Of the `len` roots from `root` on how many have come back in a row, as the items of LVs `*lv` on, or (LV_NONE) have not. */
+/* Of the `len` roots from `root` on how many have come back in a row, as the items of LVs `*lv` on, or (LV_NONE) have
+ * not. */
 uint32_t undo_seat_run(const struct undo_track *track, uint32_t root, uint32_t len, uint32_t *lv);
 /* Where the item, or the element that it is a slot of, shows; TRACKER_NONE. `exactly`: only in that slot. */
 uint32_t undo_shown_at(const struct undo_track *track, uint32_t id, bool exactly);

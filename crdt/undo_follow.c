@@ -83,7 +83,8 @@ static int do_edit(dunlin_undo *u, const struct undo_step *step, dunlin_obj obj,
 
 /* ---- Where things are then ---------------------------------------------------------------------------------- */
 
-/* How far what came and went before a place has moved it: what came before item `at`, or (`order`) before what is to come there. */
+/* How far what came and went before a place has moved it: what came before item `at`, or (`order`) before what is to
+ * come there. */
 static uint32_t place_now(const struct undo_plan *p, uint32_t at, const struct undo_order *order) {
   uint32_t now = at;
   for (size_t i = 0; i < p->count; i++) {

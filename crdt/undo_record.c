@@ -126,7 +126,8 @@ int undo_note_gone(dunlin_doc *doc, uint32_t container, uint32_t at, uint32_t a,
   return 0;
 }
 
-/* Rows that the change has joined are one: what the second one deleted comes before or behind what the first one did. */
+/* Rows that the change has joined are one: what the second one deleted comes before or behind what the first one
+ * did. */
 static int join_text(struct undo_gone *gone, struct undo_gone *next, bool before) {
   struct undo_gone *first = before ? next : gone, *second = before ? gone : next;
   buf_append(&first->text, second->text.data, second->text.len);

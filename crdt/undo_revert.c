@@ -185,8 +185,8 @@ static void add_lost(const dunlin_undo *u, const struct undo_step *step, uint32_
   }
 }
 
-/* Of what was there before the step, what would show now if that had written nothing there: NULL when it is what others have written.
- * `*shown`: that, if there is any.  DUNLIN_ENOMEM. */
+/* Of what was there before the step, what would show now if that had written nothing there: NULL when it is what others
+ * have written.  `*shown`: that, if there is any.  DUNLIN_ENOMEM. */
 static int choose(const dunlin_undo *u, const struct undo_step *step, const struct reg *reg,
                   const struct befores *befores, const struct reg_write **before, const struct reg_write **shown) {
   *before = *shown = NULL;

@@ -79,7 +79,8 @@ static uint32_t root_of(const struct search *s, uint32_t id, struct undo_stands 
   return root;
 }
 
-/* What the element of a slot came back as after it was deleted, when this is the slot that it was in then: the first item of that. */
+/* What the element of a slot came back as after it was deleted, when this is the slot that it was in then: the first
+ * item of that. */
 static uint32_t element_again(const struct search *s, uint32_t slot) {
   struct undo_stands stands;
   bool is_root;
@@ -135,8 +136,8 @@ static int see_inserted(struct search *s, uint32_t id, uint32_t len) {
 
 /* ---- What it moved ------------------------------------------------------------------------------------------ */
 
-/* The slot in which an element would show if the step, whose first move of it was `move`, had not moved it: the one before, or one that
- * others have put it in without having been seen by that move, and so win over it. */
+/* The slot in which an element would show if the step, whose first move of it was `move`, had not moved it: the one
+ * before, or one that others have put it in without having been seen by that move, and so win over it. */
 static uint32_t former_slot(const struct search *s, uint32_t move) {
   const struct tracker *t = &s->track->walker.tracker;
   uint32_t slot = tracker_slot_strongest(t, move);
@@ -220,7 +221,8 @@ static bool is_insertion_void(const struct search *s, uint32_t id) {
   return lv != LV_NONE && is_void(s->doc, lv);
 }
 
-/* Whether the item would be there if the step had not deleted it: nobody else has; of `*len` items as many as have one answer. */
+/* Whether the item would be there if the step had not deleted it: nobody else has; of `*len` items as many as have one
+ * answer. */
 static bool is_gone_once(const struct search *s, uint32_t id, uint32_t *len) {
   const struct tracker *t = &s->track->walker.tracker;
   struct place p = tracker_find_item(t, id);
@@ -256,7 +258,8 @@ static bool anchor_in(const struct undo_gone *gone, uint32_t skipped, struct rop
   return true;
 }
 
-/* The slot that the element of item `id` comes back in: where it would be now, had it not been deleted, nor moved by the step. */
+/* The slot that the element of item `id` comes back in: where it would be now, had it not been deleted, nor moved by
+ * the step. */
 static uint32_t slot_again(struct search *s, uint32_t id, struct undo_stands *stands) {
   const struct tracker *t = &s->track->walker.tracker;
   bool is_root;
@@ -275,7 +278,8 @@ static bool is_own(const struct search *s, uint32_t id) {
   return undo_change_of(s->step, lv) != NULL;
 }
 
-/* Items [id, id + len), of which the row had deleted number `skipped` on, come back unless the step had inserted them itself. */
+/* Items [id, id + len), of which the row had deleted number `skipped` on, come back unless the step had inserted them
+ * itself. */
 static int bring_back(struct search *s, uint32_t id, uint32_t len, const struct undo_gone *gone, uint32_t skipped) {
   int error = 0;
   for (uint32_t count, root, lv; !error && len; id += count, skipped += count, len -= count) {
@@ -393,7 +397,8 @@ static bool is_erased(const struct undo_plan *p, size_t from, size_t to, uint32_
   return false;
 }
 
-/* Whether characters come back between two anchors.  Edits `from` to `to` - 1 are there, and the first `count` sorted. */
+/* Whether characters come back between two anchors.  Edits `from` to `to` - 1 are there, and the first `count`
+ * sorted. */
 static bool is_filled(const struct undo_plan *p, size_t from, size_t to, size_t count, uint32_t start, uint32_t end) {
   while (from && p->edits[from - 1].at > start) from--;
   while (to < count && p->edits[to].at <= end) to++;
@@ -402,7 +407,8 @@ static bool is_filled(const struct undo_plan *p, size_t from, size_t to, size_t 
   return false;
 }
 
-/* Edits `from` to `to` - 1 of the `count` sorted ones erase all characters from `start` to `end` - 1, so that marks which cover no others go. */
+/* Edits `from` to `to` - 1 of the `count` sorted ones erase all characters from `start` to `end` - 1, so that marks
+ * which cover no others go. */
 static int erase_marks(struct search *s, size_t from, size_t to, size_t count, uint32_t start, uint32_t end) {
   struct anchors_found found = {.env = s->undo->env};
   int error = text_each_anchor(&s->container->as.text->text, start, end, note_anchor, &found);
@@ -425,7 +431,8 @@ static uint32_t characters_before(const struct text *text, uint32_t at) {
 
 /* ---- In order ----------------------------------------------------------------------------------------------- */
 
-/* By the place in what shows; what comes there is before what goes from there on.  Moves come behind that, writes last. */
+/* By the place in what shows; what comes there is before what goes from there on.  Moves come behind that, writes
+ * last. */
 static int by_place(const void *a, const void *b) {
   const struct undo_edit *x = a, *y = b;
   int order = x->kind < UNDO_MOVE ? 0 : (int)x->kind, other = y->kind < UNDO_MOVE ? 0 : (int)y->kind;

@@ -89,7 +89,8 @@ uint32_t undo_first_slot(const struct undo_track *track, uint32_t id) {
   return id;
 }
 
-/* The root of an entry's item `skipped`, and for how many items they go on in a row; 0: it is older than what the tracker knows. */
+/* The root of an entry's item `skipped`, and for how many items they go on in a row; 0: it is older than what the
+ * tracker knows. */
 static uint32_t resolve(const struct undo_track *track, const struct undo_stands *s, uint32_t skipped, uint32_t *root) {
   struct undo_row row;
   if (s->first != LV_NONE && s->first >= track->walker.base) {
@@ -271,7 +272,8 @@ static uint32_t item_then(const struct undo_track *track, uint32_t root, uint32_
   }
 }
 
-/* Whether a root lies on the side that is looked at: the younger of the two was put beside what the other one was then. */
+/* Whether a root lies on the side that is looked at: the younger of the two was put beside what the other one was
+ * then. */
 static bool is_beyond(const struct look *l, uint32_t root) {
   const struct undo_track *t = l->track;
   uint32_t lv = undo_item_lv(t, root), own_lv = undo_item_lv(t, l->root), own = l->root;
@@ -282,8 +284,8 @@ static bool is_beyond(const struct look *l, uint32_t root) {
   return l->back ? compared < 0 : compared > 0;
 }
 
-/* The end of items [from, to) that is nearest, and how many of them are of one sort with it: roots, or such as stand for others in a
- * row. */
+/* The end of items [from, to) that is nearest, and how many of them are of one sort with it: roots, or such as stand
+ * for others in a row. */
 static uint32_t nearest(const struct look *l, uint32_t from, uint32_t to, uint32_t *root, bool *is_root) {
   struct undo_stands stands;
   if (!l->back) return undo_root_run(l->undo, l->track, from, to - from, root, &stands, is_root);
@@ -366,7 +368,8 @@ static bool look_at(struct look *l, struct place p, uint32_t from, uint32_t to) 
   return look_at_shown(l, s->id + from, s->id + to, effect + from);
 }
 
-/* Where an item would show that is number `id`, by the nearest one on either side that does, or has come back elsewhere. */
+/* Where an item would show that is number `id`, by the nearest one on either side that does, or has come back
+ * elsewhere. */
 static uint32_t place_beside(struct look back, struct look forth, struct place p) {
   const struct tracker *t = &back.track->walker.tracker;
   struct place before = p, behind = p;

@@ -5,8 +5,8 @@ static enum rope_unit rope_unit_of(enum dunlin_unit unit) {
   return unit == DUNLIN_UTF8 ? ROPE_UTF8 : unit == DUNLIN_UTF16 ? ROPE_UTF16 : ROPE_CHARACTERS;
 }
 
-/* Whether units are scalar values.  So they are too while all text is ASCII, and in a transaction on an earlier version, which is not
- * what the text shows. */
+/* Whether units are scalar values.  So they are too while all text is ASCII, and in a transaction on an earlier
+ * version, which is not what the text shows. */
 static bool counts_scalars(const dunlin_doc *doc, enum dunlin_unit unit) {
   bool earlier = doc->open.is_open && doc->open.is_local && !doc->graph.open.builds_on_all;
   return unit == DUNLIN_SCALARS || !doc->text_wide || earlier;

@@ -140,8 +140,8 @@ static int add_ids(dunlin_doc *doc, const struct lv_ranges *ranges, struct id_se
   return error;
 }
 
-/* The changes that only `to` has come in, those that only `from` has become void: nothing of `to` builds on them, and what is void
- * does not show, so that `to` shows then. */
+/* The changes that only `to` has come in, those that only `from` has become void: nothing of `to` builds on them, and
+ * what is void does not show, so that `to` shows then. */
 static int lead_on(dunlin_doc *doc, const struct lv_ranges *gone, const struct lv_ranges *come, dunlin_doc *view) {
   struct id_set voids = {0};
   int error = dunlin_watch(view, DUNLIN_ROOT, dunlin_key(""), 0);

@@ -1,7 +1,7 @@
 /* Void changes: they stay in the graph and in what later changes' indexes mean, and have no effect.
  *
- * A change that is void when it comes is taken in as such (apply.c).  For one that is there already the document is made again from its
- * own history, with the new set: that way it is what a replay gives, because it is one. */
+ * A change that is void when it comes is taken in as such (apply.c).  For one that is there already the document is
+ * made again from its own history, with the new set: that way it is what a replay gives, because it is one. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -44,8 +44,8 @@ static uint32_t run_before(const struct part *part, uint32_t below, uint32_t lv)
   return low;
 }
 
-/* Finds the runs in which the parents of the others lie: plan->numbers, one after the other; and where a parent lies inside its run, which
- * is cut behind it: behind part->most of them, sorted. */
+/* Finds the runs in which the parents of the others lie: plan->numbers, one after the other; and where a parent lies
+ * inside its run, which is cut behind it: behind part->most of them, sorted. */
 static int find_cuts(struct walk_plan *plan, const struct graph *g, struct part *part) {
   const struct graph_run *runs = g->runs, *end = &runs[part->last];
   part->most = end->parents + end->parent_count - runs[part->first].parents;
@@ -180,7 +180,8 @@ static int link_pieces(struct walk_plan *plan, const struct part *part) {
   return 0;
 }
 
-/* Puts what has become ready on the stack above `bottom`, the lightest on top: the branch that comes last need not be left again. */
+/* Puts what has become ready on the stack above `bottom`, the lightest on top: the branch that comes last need not be
+ * left again. */
 static void push_ready(struct walk_plan *plan, uint32_t bottom, uint32_t piece) {
   uint32_t at = plan->depth++;
   for (; at > bottom && plan->pieces[plan->ready[at - 1]].weight < plan->pieces[piece].weight; at--)
@@ -192,7 +193,8 @@ static uint32_t add_weight(uint32_t weight, uint32_t more) {
   return weight > UINT32_MAX - more ? UINT32_MAX : weight + more;
 }
 
-/* Weighs the pieces and makes them known to their parents, the latest first: then what follows each has been weighed. */
+/* Weighs the pieces and makes them known to their parents, the latest first: then what follows each has been
+ * weighed. */
 static void weigh(struct walk_plan *plan) {
   uint32_t room = 0;
   for (size_t i = plan->count; i-- > 0;) {

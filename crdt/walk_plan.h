@@ -1,7 +1,7 @@
 /* In which order to replay a concurrent part of the graph: branch by branch, so that the prepare version moves little.
  *
- * The part is cut into pieces that no fork and no merge divides.  What differs between two versions is found on pieces alone, in time
- * proportional to it. */
+ * The part is cut into pieces that no fork and no merge divides.  What differs between two versions is found on pieces
+ * alone, in time proportional to it. */
 #ifndef CRDT_WALK_PLAN_H
 #define CRDT_WALK_PLAN_H
 
@@ -19,8 +19,8 @@ struct walk_plan_piece {
   uint32_t chain, before;         /* its chain, and 1 + the piece before it in that; 0: it is the first */
 };
 
-/* Chains: pieces of which each has the one before in its past.  As many as branches that are open at once; what differs between two
- * versions is the end of some chains, then, as long as there are few of them. */
+/* Chains: pieces of which each has the one before in its past.  As many as branches that are open at once; what differs
+ * between two versions is the end of some chains, then, as long as there are few of them. */
 #define PLAN_CHAINS 8
 
 /* What a version has of each chain: 1 + the last piece; 0: nothing. */
@@ -55,8 +55,8 @@ void walk_plan_free(struct walk_plan *plan, const struct dunlin_env *env);
 /* The next piece, whose parents have all been given out; PLAN_NONE at the end. */
 uint32_t walk_plan_next(struct walk_plan *plan);
 
-/* What the version after piece `at` (PLAN_NONE: the base) has and the parents of `next` have not, and the other way round, in
- * plan->left and plan->entered. */
+/* What the version after piece `at` (PLAN_NONE: the base) has and the parents of `next` have not, and the other way
+ * round, in plan->left and plan->entered. */
 void walk_plan_difference(struct walk_plan *plan, uint32_t at, uint32_t next);
 
 #endif

@@ -1,8 +1,8 @@
-/* Eg-walker (Gentle and Kleppmann, EuroSys 2025): turns the operations of a container, whose indexes are those of their authors'
- * versions, into edits of what it shows now.
+/* Eg-walker (Gentle and Kleppmann, EuroSys 2025): turns the operations of a container, whose indexes are those of their
+ * authors' versions, into edits of what it shows now.
  *
- * An operation that builds on all others of its container needs none of this.  For others the walker keeps a tracker, from the last
- * version that all concurrent operations have in their past. */
+ * An operation that builds on all others of its container needs none of this.  For others the walker keeps a tracker,
+ * from the last version that all concurrent operations have in their past. */
 #ifndef CRDT_WALKER_H
 #define CRDT_WALKER_H
 
@@ -12,8 +12,8 @@
 #include "crdt/walk_plan.h"
 #include "crdt/tracker.h"
 
-/* Where edits go.  `skipped` operations of the run come before those inserted.  A result other than 0 ends the walk.  Those of a
- * text need no `move` and `set`. */
+/* Where edits go.  `skipped` operations of the run come before those inserted.  A result other than 0 ends the walk.
+ * Those of a text need no `move` and `set`. */
 struct walker_sink {
   void *ctx;
   int (*insert)(void *ctx, uint32_t pos, const struct op_run *run, uint32_t skipped, uint32_t len);
@@ -56,7 +56,8 @@ int walker_start(struct walker *walker, uint32_t base);
 /* Forgets the tracker. */
 void walker_stop(struct walker *walker);
 
-/* Takes in all operations from walker->to up to LV `to`, all of them in the graph; `sink` NULL: they are in the state already. */
+/* Takes in all operations from walker->to up to LV `to`, all of them in the graph; `sink` NULL: they are in the state
+ * already. */
 int walker_replay(struct walker *walker, uint32_t to, const struct walker_sink *sink);
 
 /* Moves the prepare version; operations of the graph only.  DUNLIN_ENOMEM. */

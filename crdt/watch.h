@@ -1,8 +1,8 @@
 /* Who wants to know of changes, and what has changed since they last asked.
  *
- * While there is a watch, the first write to a place notes what was there (a key's value, a counter's), and edits of sequences are
- * noted as splices.  dunlin_next_event() compares that with what is there now: so a change that was taken back, and one that
- * changes nothing, are no events, whatever way they went.
+ * While there is a watch, the first write to a place notes what was there (a key's value, a counter's), and edits of
+ * sequences are noted as splices.  dunlin_next_event() compares that with what is there now: so a change that was taken
+ * back, and one that changes nothing, are no events, whatever way they went.
  *
  * Notes never fail: without memory everything counts as changed (DUNLIN_EVENT_RESET). */
 #ifndef CRDT_WATCH_H
@@ -30,7 +30,8 @@ void watch_key(dunlin_doc *doc, uint32_t container, uint32_t entry);
 void watch_item(dunlin_doc *doc, const struct container *list, uint32_t at, uint32_t element);
 /* A text is about to be replaced by one that was made anew. */
 void watch_replaced(const dunlin_doc *doc, struct container *container, struct text *now);
-/* The document was made again, and `old` is what it was: with the same containers, which showed something else.  watch_compare.c */
+/* The document was made again, and `old` is what it was: with the same containers, which showed something else.
+ * watch_compare.c */
 void watch_compare(dunlin_doc *doc, dunlin_doc *old);
 /* What shows has changed in a way that nobody has noted. */
 void watch_lost(dunlin_doc *doc);

@@ -1,5 +1,5 @@
-/* Events for a document that was made again from its history, with other changes void: both documents have the same containers, by
- * number, and what shows in them is compared. */
+/* Events for a document that was made again from its history, with other changes void: both documents have the same
+ * containers, by number, and what shows in them is compared. */
 #include <string.h>
 
 #include "crdt/watch_private.h"

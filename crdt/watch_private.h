@@ -60,7 +60,8 @@ struct watch {
 
 uint32_t watch_node_find(const struct watch *watch, uint32_t parent, struct dunlin_bytes key); /* NODE_NONE */
 uint32_t watch_base_find(const struct watch *watch, uint32_t container);
-/* The container's note, made when there is none; `state` is the container as it was at the last look.  NULL: out of memory. */
+/* The container's note, made when there is none; `state` is the container as it was at the last look.  NULL: out of
+ * memory. */
 struct watch_note *watch_note_of(dunlin_doc *doc, uint32_t container, const struct container *state);
 /* A key of a map or set showed what that register does. */
 void watch_key_was(dunlin_doc *doc, uint32_t container, uint32_t entry, const struct reg *reg);

@@ -1,5 +1,5 @@
-/* What peers have said they hold durably.  Kept in memory and written a second later: a lost acknowledgement only means that
- * a peer is asked again. */
+/* What peers have said they hold durably.  Kept in memory and written a second later: a lost acknowledgement only means
+ * that a peer is asked again. */
 #include <string.h>
 
 #include "persist/store.h"

@@ -1,11 +1,11 @@
 /* The commit queue and the writer thread.
  *
- * Commits of documents and runs from peers are put into one queue.  The thread takes all that is there, builds one run for
- * each log (in its order), seals them, and writes everything in one transaction; what is queued meanwhile shares the next.
- * The number of an entry is given when its run is built, so what fails leaves no gap.
+ * Commits of documents and runs from peers are put into one queue.  The thread takes all that is there, builds one run
+ * for each log (in its order), seals them, and writes everything in one transaction; what is queued meanwhile shares
+ * the next.  The number of an entry is given when its run is built, so what fails leaves no gap.
  *
- * When a transaction fails, those who wait get the error and what they brought is gone; what nobody waits for stays and is
- * tried again with the next commit or flush. */
+ * When a transaction fails, those who wait get the error and what they brought is gone; what nobody waits for stays and
+ * is tried again with the next commit or flush. */
 #ifndef PERSIST_COMMIT_H
 #define PERSIST_COMMIT_H
 
@@ -16,7 +16,8 @@
 
 #include <dunlin/store.h>
 
-/* Bytes of changes that may be queued without anybody waiting for them; a commit that would pass it waits for the queue. */
+/* Bytes of changes that may be queued without anybody waiting for them; a commit that would pass it waits for the
+ * queue. */
 #define COMMIT_MAX_QUEUED (8u * 1024 * 1024)
 
 /* A leased writer slot.  It lives until its document is closed and nothing of it is queued. */

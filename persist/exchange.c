@@ -193,7 +193,8 @@ struct arriving {
   struct dunlin_id tip; /* once it is known what it goes on from */
 };
 
-/* Whether the run goes on from the entry `before`: 1, and it is checked in full and its tip is known; 0 when it does not. */
+/* Whether the run goes on from the entry `before`: 1, and it is checked in full and its tip is known; 0 when it does
+ * not. */
 static int follows(struct intake *in, struct arriving *run, const struct dunlin_id *before) {
   uint64_t count = 0;
   struct dunlin_bytes data = {run->raw.data, run->raw.len};
@@ -305,8 +306,8 @@ static int cross_entry(void *ctx, const struct dunlin_id *entry) {
   return 0;
 }
 
-/* `before` is the entry of `log`'s past that the run goes on from.  Finds the last of its entries that is held: what comes after
- * that goes on from there. */
+/* `before` is the entry of `log`'s past that the run goes on from.  Finds the last of its entries that is held: what
+ * comes after that goes on from there. */
 static int accept_crossing(struct intake *in, struct arriving *run, struct log *log, const struct dunlin_id *before) {
   uint64_t entry = run->header.first - 1, reaches = 0;
   struct crossing c = {.in = in, .at = run->header.first, .known = entry};
@@ -361,8 +362,8 @@ static int intake_run(struct intake *in, const struct dunlin_bytes *sealed) {
 
 static int intake_commit(struct intake *in) {
   struct commit_runs runs = {.log = in->name, .runs = in->runs, .count = in->accepted, .latest = in->latest};
-  /* A peer knows of entries in this device's own log that we do not: they were written by a copy of this store, or by this store
-   * before it was set back. */
+  /* A peer knows of entries in this device's own log that we do not: they were written by a copy of this store, or by
+   * this store before it was set back. */
   runs.own = exchange_is_own(in->store, in->name);
   int r = commit_runs(in->store, &runs);
   if (r) return r;

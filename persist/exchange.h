@@ -24,8 +24,8 @@ void exchange_identity(dunlin_store *store, struct exchange_identity *out); /* c
 void exchange_sign(dunlin_store *store, struct dunlin_bytes data, uint8_t signature[64]);
 int exchange_check_signature(const struct dunlin_id *device, struct dunlin_bytes data, const uint8_t signature[64]);
 
-/* Device `i` that shares a space with this one (each once, in the order of ids): its id and contact key, and the X25519 key
- * it was granted with.  DUNLIN_ENOENT past the last. */
+/* Device `i` that shares a space with this one (each once, in the order of ids): its id and contact key, and the X25519
+ * key it was granted with.  DUNLIN_ENOENT past the last. */
 struct exchange_device {
   struct dunlin_id device;
   uint8_t noise_public[32], contact[32];
@@ -35,25 +35,27 @@ int exchange_device(dunlin_store *store, size_t i, struct exchange_device *out);
 
 /* ---- Invitations and membership ----------------------------------------------------------------------------- */
 
-/* Secrets under which a stranger may call: of all open invitations that have not expired at `now`.  Returns the count. */
+/* Secrets under which a stranger may call: of all open invitations that have not expired at `now`.  Returns the
+ * count. */
 size_t exchange_invitation_secrets(dunlin_store *store, int64_t now, uint8_t (*out)[32], size_t max);
 
-/* Host, when the third handshake message of a guest has verified under `secret`: consumes the invitation, durably, in the
- * name of `guest_noise`.  The same guest may come again with it (its first try was cut off); anyone else gets DUNLIN_EUSED.
- * DUNLIN_EEXPIRED, DUNLIN_ENOENT. */
+/* Host, when the third handshake message of a guest has verified under `secret`: consumes the invitation, durably, in
+ * the name of `guest_noise`.  The same guest may come again with it (its first try was cut off); anyone else gets
+ * DUNLIN_EUSED.  DUNLIN_EEXPIRED, DUNLIN_ENOENT. */
 int exchange_invitation_consume(dunlin_store *store, const uint8_t secret[32], const uint8_t guest_noise[32],
                                 int64_t now, struct dunlin_id *space);
 
-/* Host: makes `guest` a writer of the space (nothing new when it is one), durably, and writes the welcome: space name, keys,
- * all membership operations.  */
+/* Host: makes `guest` a writer of the space (nothing new when it is one), durably, and writes the welcome: space name,
+ * keys, all membership operations. */
 int exchange_admit(dunlin_store *store, const struct dunlin_id *space, const struct exchange_device *guest,
                    struct buf *welcome);
-/* Guest: checks and stores a welcome, durably.  `alias` NULL: the owner's, made unique by a number.  The space counts as the
- * same when it is known already. */
+/* Guest: checks and stores a welcome, durably.  `alias` NULL: the owner's, made unique by a number.  The space counts
+ * as the same when it is known already. */
 int exchange_accept(dunlin_store *store, struct dunlin_bytes welcome, const char *alias, struct dunlin_id *space);
 
-/* All membership operations of a space as one message, and taking such a message in (signed operations; those that are known
- * are skipped; an invalid one refuses the message with DUNLIN_EAUTH or DUNLIN_EFORMAT).  Returns 1 when something was new. */
+/* All membership operations of a space as one message, and taking such a message in (signed operations; those that are
+ * known are skipped; an invalid one refuses the message with DUNLIN_EAUTH or DUNLIN_EFORMAT).  Returns 1 when something
+ * was new. */
 int exchange_members_write(dunlin_store *store, const struct dunlin_id *space, struct buf *out);
 int exchange_members_read(dunlin_store *store, const struct dunlin_id *space, struct dunlin_bytes message);
 
@@ -71,7 +73,8 @@ struct exchange_log {
   uint64_t count;          /* number of its last entry */
   struct dunlin_id tip;    /* the chain value of that; e_0 when count is 0 */
 };
-/* All branches of the logs of a space, in the order of (lane, device, actor, tip); the caller frees them with env_free(). */
+/* All branches of the logs of a space, in the order of (lane, device, actor, tip); the caller frees them with
+ * env_free(). */
 int exchange_logs(dunlin_store *store, const struct dunlin_id *space, struct exchange_log **out, size_t *count);
 /* The `i`th of them.  DUNLIN_ENOENT past the last. */
 int exchange_log(dunlin_store *store, const struct dunlin_id *space, size_t i, struct exchange_log *out);
@@ -85,20 +88,20 @@ size_t exchange_branches(dunlin_store *store, const struct log_name *name);
 int exchange_entry(dunlin_store *store, const struct log_name *name, const struct dunlin_id *branch, uint64_t n,
                    struct dunlin_id *out);
 
-/* The stored run that holds entry `n` (1 is the first) in the past of a branch (NULL: the first): its sealed bytes, and up to
- * which entry of that past it reaches (NULL: not wanted).  DUNLIN_ENOENT. */
+/* The stored run that holds entry `n` (1 is the first) in the past of a branch (NULL: the first): its sealed bytes, and
+ * up to which entry of that past it reaches (NULL: not wanted).  DUNLIN_ENOENT. */
 int exchange_branch_run(dunlin_store *store, const struct log_name *name, const struct dunlin_id *branch, uint64_t n,
                         struct buf *sealed, uint64_t *reaches);
 /* The same of the first branch. */
 int exchange_run(dunlin_store *store, const struct log_name *name, uint64_t n, struct buf *sealed);
 
 /* Takes `count` sealed runs of one log in, in order, and returns when they are durable.  Each is opened and its chain,
- * signature, author's membership, change ids and form are checked before anything is written; runs that are held already are
- * skipped.  One that goes on from the middle of what is held begins a branch, which is kept beside the others and reported to
- * the log of the environment; one of this device's own log tells that this store was copied or set back: from then on its
- * documents write under a new actor.  Returns the number of runs that were new.  All or nothing; only what lies before a run that
- * begins inside the one before it may have been stored.
- * DUNLIN_EAUTH, DUNLIN_EFORMAT; DUNLIN_ENOENT: a gap before the first; DUNLIN_ELIMIT: one branch too many; DUNLIN_ENOSPC,
+ * signature, author's membership, change ids and form are checked before anything is written; runs that are held
+ * already are skipped.  One that goes on from the middle of what is held begins a branch, which is kept beside the
+ * others and reported to the log of the environment; one of this device's own log tells that this store was copied or
+ * set back: from then on its documents write under a new actor.  Returns the number of runs that were new.  All or
+ * nothing; only what lies before a run that begins inside the one before it may have been stored.  DUNLIN_EAUTH,
+ * DUNLIN_EFORMAT; DUNLIN_ENOENT: a gap before the first; DUNLIN_ELIMIT: one branch too many; DUNLIN_ENOSPC,
  * DUNLIN_EIO. */
 int exchange_ingest(dunlin_store *store, const struct log_name *name, const struct dunlin_bytes *runs, size_t count);
 
@@ -113,9 +116,10 @@ uint64_t exchange_version(dunlin_store *store);
 
 /* ---- Being told --------------------------------------------------------------------------------------------- */
 
-/* `wake` is called, from any thread and with no lock held by the caller's code, after something new became durable here by
- * whatever thread of this process; at most 8 at a time (DUNLIN_EBUSY).  For other processes' commits call exchange_refresh()
- * from time to time, or watch exchange_wake_path() for writes: it returns 1 when there was something new. */
+/* `wake` is called, from any thread and with no lock held by the caller's code, after something new became durable here
+ * by whatever thread of this process; at most 8 at a time (DUNLIN_EBUSY).  For other processes' commits call
+ * exchange_refresh() from time to time, or watch exchange_wake_path() for writes: it returns 1 when there was something
+ * new. */
 int exchange_subscribe(dunlin_store *store, void (*wake)(void *ctx), void *ctx);
 void exchange_unsubscribe(dunlin_store *store, void (*wake)(void *ctx), void *ctx);
 int exchange_refresh(dunlin_store *store);

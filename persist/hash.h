@@ -4,8 +4,8 @@
 
 #include <dunlin/dunlin.h>
 
-/* H(label, parts) of `len` bytes (1 to 64), or H(key, label, parts) when `key` (32 bytes) is not NULL.  The label has at
- * most 16 bytes and is padded with zeros. */
+/* H(label, parts) of `len` bytes (1 to 64), or H(key, label, parts) when `key` (32 bytes) is not NULL.  The label has
+ * at most 16 bytes and is padded with zeros. */
 void hash_parts(uint8_t *out, size_t len, const uint8_t *key, const char *label, const struct dunlin_bytes *parts,
                 size_t count);
 

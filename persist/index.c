@@ -238,7 +238,8 @@ static const struct parent_record *parent_of(const struct index *index, uint64_t
   return low < index->parent_count && index->parents[low].arrival == arrival ? &index->parents[low] : NULL;
 }
 
-/* A branch of `trunk` that goes on from entry `base` of `parent` (NULL: from the beginning) with run number `arrival`. */
+/* A branch of `trunk` that goes on from entry `base` of `parent` (NULL: from the beginning) with run number
+ * `arrival`. */
 static struct log *branch_new(struct index *index, struct log *trunk, struct log *parent, uint64_t base,
                               uint64_t arrival) {
   uint8_t number[8];

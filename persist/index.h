@@ -1,15 +1,16 @@
 /* What a store knows in memory: spaces, logs, and which run holds what.  Derived from the runs' clear headers and the
  * records, at open and again whenever the arrival numbers have moved on (index_refresh), by whatever process.
  *
- * `lock` protects everything that can change and is a leaf: nobody reads the storage or waits while holding it.  Spaces and
- * logs are never freed before the index, and a log's name, keys and space pointer never change, so they may be used without
- * the lock.
+ * `lock` protects everything that can change and is a leaf: nobody reads the storage or waits while holding it.  Spaces
+ * and logs are never freed before the index, and a log's name, keys and space pointer never change, so they may be used
+ * without the lock.
  *
- * A log is a line of entries until its author's store is copied, or its author cheats: then one entry has two successors, and
- * the log is a tree.  Each of its *branches* is a `struct log` of the same name; which is the first depends on what arrived first.
- * A branch goes on from an entry (`base`) of another, and has the runs from there, in the order of entries and without gaps; a
- * run may begin before the end of the one before it, where its author has cut the same entries differently.  A run goes on where
- * the run of its log that arrived before it ends, unless a record says otherwise (record.h, 'p'). */
+ * A log is a line of entries until its author's store is copied, or its author cheats: then one entry has two
+ * successors, and the log is a tree.  Each of its *branches* is a `struct log` of the same name; which is the first
+ * depends on what arrived first.  A branch goes on from an entry (`base`) of another, and has the runs from there, in
+ * the order of entries and without gaps; a run may begin before the end of the one before it, where its author has cut
+ * the same entries differently.  A run goes on where the run of its log that arrived before it ends, unless a record
+ * says otherwise (record.h, 'p'). */
 #ifndef PERSIST_INDEX_H
 #define PERSIST_INDEX_H
 
@@ -48,8 +49,7 @@ struct log {
 struct run_place {
   struct log *log;
   size_t run;
-  uint64_t
-      docs; /* once it was opened: a bit for each document that it has changes of, by the first byte of the id; else 0 */
+  uint64_t docs; /* once it was opened: a bit for each document it has changes of, by the id's first byte; else 0 */
 };
 static inline uint64_t doc_bit(const struct dunlin_id *doc) {
   return (uint64_t)1 << (doc->bytes[0] & 63);

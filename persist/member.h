@@ -1,14 +1,15 @@
 /* A space as membership operations make it: who is in it, with which keys.
  *
- *   op       msgpack [1, parents, author, noise key, contact key, name, random]                create: the first, no parents
- *            msgpack [2, parents, author, device, noise key, contact key, name, role]          grant: by the owner, role 2
+ *   op       msgpack [1, parents, author, noise key, contact key, name, random]          create: the first, no parents
+ *            msgpack [2, parents, author, device, noise key, contact key, name, role]    grant: by the owner, role 2
  *            parents: bin, ids of operations, 32 bytes each, sorted; name: str; random: bin16; the rest but role: bin32
  *   id       H256("dunlin.member.1", op)
  *   sig      Ed25519 by the author over "dunlin member 1" | space id (create: zeros) | op
  *   space id the id of its create, which also names its only epoch
  *
- * The members are the author of the create, who is the owner, and every device that was granted a role; the first grant of a
- * device that a replica sees counts, later ones of it change nothing.  Heads are the operations that no other names as parent. */
+ * The members are the author of the create, who is the owner, and every device that was granted a role; the first grant
+ * of a device that a replica sees counts, later ones of it change nothing.  Heads are the operations that no other
+ * names as parent. */
 #ifndef PERSIST_MEMBER_H
 #define PERSIST_MEMBER_H
 
@@ -60,13 +61,15 @@ int space_create(const struct dunlin_env *env, const struct device *device, cons
 /* Makes `guest` a writer.  1, or 0 when it is a member already.  DUNLIN_EPERM: `device` is not the owner. */
 int space_grant(struct space *space, const struct device *device, const struct exchange_device *guest);
 
-/* A space as bytes, its keys included: the record and the welcome.  msgpack [alias, routing key, epoch, epoch key, ops]. */
+/* A space as bytes, its keys included: the record and the welcome.  msgpack [alias, routing key, epoch, epoch key,
+ * ops]. */
 void space_write(const struct space *space, struct buf *out);
 /* `check`: verifies signatures; not needed for what this store has sealed itself. */
 int space_read(const struct dunlin_env *env, struct dunlin_bytes bytes, bool check, struct space **out);
 
-/* The operations alone: msgpack array of [op bin, sig bin64].  Reading adds those that are new and returns how many.  On an
- * error, DUNLIN_EFORMAT, DUNLIN_EAUTH, DUNLIN_ENOENT (unknown parent), DUNLIN_ELIMIT, those before it may have been added. */
+/* The operations alone: msgpack array of [op bin, sig bin64].  Reading adds those that are new and returns how many.
+ * On an error, DUNLIN_EFORMAT, DUNLIN_EAUTH, DUNLIN_ENOENT (unknown parent), DUNLIN_ELIMIT, those before it may have
+ * been added. */
 void space_write_ops(const struct space *space, struct buf *out);
 int space_read_ops(struct space *space, struct dunlin_bytes message, bool check);
 

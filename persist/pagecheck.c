@@ -216,7 +216,8 @@ static int compare(const struct tree *tree, const struct key *a, const struct ke
   return order ? order : a->len < b->len ? -1 : a->len > b->len;
 }
 
-/* The keys of a page rise strictly and lie in [low, high).  The first key of a branch page is never looked at by LMDB. */
+/* The keys of a page rise strictly and lie in [low, high).  The first key of a branch page is never looked at by
+ * LMDB. */
 static int check_keys(struct check *c, const struct tree *tree, const uint8_t *page, bool leaf, struct key low,
                       struct key high) {
   uint64_t number = get64(page);

@@ -5,8 +5,8 @@
 
 #include <dunlin/dunlin.h>
 
-/* 0 when the file is sound, DUNLIN_ECORRUPT with a sentence in `why`, DUNLIN_EIO, DUNLIN_ENOMEM.  An absent or empty file is
- * sound (LMDB makes a new one).  The caller makes sure that no other process writes to it meanwhile. */
+/* 0 when the file is sound, DUNLIN_ECORRUPT with a sentence in `why`, DUNLIN_EIO, DUNLIN_ENOMEM.  An absent or empty
+ * file is sound (LMDB makes a new one).  The caller makes sure that no other process writes to it meanwhile. */
 int pagecheck(const struct dunlin_env *env, const char *path, struct dunlin_why *why);
 
 #endif

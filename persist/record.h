@@ -1,16 +1,17 @@
 /* Small local records, each sealed by the vault under its key: what a store knows beside the runs.
  *
  *   key                            value (msgpack)
- *   'd'                            [sign secret bin64, noise secret bin32, contact key bin32, name str]   this device
+ *   'd'                            [sign secret bin64, noise secret bin32, contact key bin32, name str] this device
  *   's' space id 32                a space, see member.h
- *   'l' e_0 of the log 32          [space bin32, device bin32, actor bin16, lane]                         a known log
- *   'w' slot 1                     [actor bin16]                                                          a writer slot
- *   'i' hash of the secret 32      [secret bin32, space bin32, expires int, guest's noise key bin32]      an invitation
- *   'a' peer 32, branch 32         [entries]                                                              acknowledged
- *   'p' arrival number u64         [arrival number of a run, entry]                                       what a run continues
- *   'g'                            [n]               counts up whenever an 's', 'l', 'p' or 'w' changes: others look again
+ *   'l' e_0 of the log 32          [space bin32, device bin32, actor bin16, lane]            a known log
+ *   'w' slot 1                     [actor bin16]                                             a writer slot
+ *   'i' hash of the secret 32      [secret bin32, space bin32, expires int, guest's noise key] an invitation
+ *   'a' peer 32, branch 32         [entries]                                                 acknowledged
+ *   'p' arrival number u64         [arrival number of a run, entry]                          what a run continues
+ *   'g'                            [n]  counts up whenever an 's', 'l', 'p' or 'w' changes: others look again
  *
- * A 'p' is there for a run that does not simply go on where the run of its log that arrived before it ends; see index.h. */
+ * A 'p' is there for a run that does not simply go on where the run of its log that arrived before it ends; see
+ * index.h. */
 #ifndef PERSIST_RECORD_H
 #define PERSIST_RECORD_H
 
@@ -65,7 +66,8 @@ int record_get_slot(const struct records *records, struct storage_txn *txn, uint
 int record_put_slot(const struct records *records, struct storage_txn *txn, uint8_t slot,
                     const struct dunlin_actor *actor);
 
-/* Run number `arrival` continues entry `entry` of the branch in which run number `parent` is (0 and 0: the log's beginning). */
+/* Run number `arrival` continues entry `entry` of the branch in which run number `parent` is (0 and 0: the log's
+ * beginning). */
 struct parent_record {
   uint64_t arrival, parent, entry;
 };

@@ -230,8 +230,8 @@ static bool all_zero(const uint8_t *at, size_t len) {
   return len == 0 || sodium_is_zero(at, len);
 }
 
-/* Unpacks an authenticated body.  Its author may be malicious, so every length is checked before it is used: the data must
- * fill the body's bucket, and a compressed run must be one zstd frame that declares exactly the raw length. */
+/* Unpacks an authenticated body.  Its author may be malicious, so every length is checked before it is used: the data
+ * must fill the body's bucket, and a compressed run must be one zstd frame that declares exactly the raw length. */
 static int body_read(struct buf *raw, const uint8_t *body, size_t body_len) {
   size_t data_len = get_be32(body + 64), raw_len = get_be32(body + 68);
   const uint8_t *data = body + BODY_HEADER_LEN;

@@ -7,8 +7,8 @@
  *   sealed   HDR | r | com | ChaCha20-Poly1305-IETF(k, nonce 0, ad = HDR | r | com, P)
  *   P        sig | u32 data length | u32 raw length | codec | data | zeros to the bucket
  *
- * Entries are numbered from 1; e_0 is the log's name.  docs/format.md has every byte.  The key commitment `com` makes it
- * impossible to craft one ciphertext that opens under two keys. */
+ * Entries are numbered from 1; e_0 is the log's name.  docs/format.md has every byte.  The key commitment `com` makes
+ * it impossible to craft one ciphertext that opens under two keys. */
 #ifndef PERSIST_SEAL_H
 #define PERSIST_SEAL_H
 
@@ -63,8 +63,8 @@ int seal_run(struct buf *out, const struct log_keys *keys, const struct log_name
              const struct dunlin_id *tip, const uint8_t sign_key[64], struct dunlin_bytes raw);
 
 /* Opens: checks header against keys, commitment, tag, zeros, lengths; gives the raw data (the caller frees it with
- * buf_free) and the signature, which the caller checks with seal_check_signature() once it has computed the tip from the
- * raw data.  DUNLIN_EFORMAT: not a sealed run.  DUNLIN_EAUTH: does not open.  DUNLIN_ELIMIT: declares too much. */
+ * buf_free) and the signature, which the caller checks with seal_check_signature() once it has computed the tip from
+ * the raw data.  DUNLIN_EFORMAT: not a sealed run.  DUNLIN_EAUTH: does not open.  DUNLIN_ELIMIT: declares too much. */
 int seal_open(struct buf *raw, const struct log_keys *keys, const void *sealed, size_t len, uint8_t signature[64]);
 
 /* 0 or DUNLIN_EAUTH: the signature by log->device over entry `n` with chain value `tip`, and the header's tip tag. */

@@ -11,7 +11,8 @@
 #include "persist/file.h"
 
 /* Locks, outermost first: `writing` lets one thread of the process write at a time; `map` is held shared during every
- * transaction and exclusively while the map is replaced, which LMDB allows only when no transaction of the process is open. */
+ * transaction and exclusively while the map is replaced, which LMDB allows only when no transaction of the process is
+ * open. */
 struct storage {
   const struct dunlin_env *env;
   MDB_env *lmdb; /* NULL after a failed reopening */
@@ -58,8 +59,8 @@ static struct dunlin_bytes bytes_of(MDB_val val) {
 
 /* ---- The environment ---------------------------------------------------------------------------------------- */
 
-/* The tables are opened once and their handles used by all later transactions.  Only a new store gets new ones: where they
- * should be and are not, the file is damaged, and empty ones would hide it. */
+/* The tables are opened once and their handles used by all later transactions.  Only a new store gets new ones: where
+ * they should be and are not, the file is damaged, and empty ones would hide it. */
 static int open_tables(struct storage *s, bool create) {
   MDB_txn *txn = NULL;
   unsigned flags = create ? MDB_CREATE : 0;
@@ -193,8 +194,8 @@ static uint64_t version_of(struct storage *s) {
   return s->lmdb && !mdb_env_info(s->lmdb, &info) ? info.me_last_txnid : 0;
 }
 
-/* A commit failed with `rc`.  Its pages are in the file's cache; when its meta page got there too, it counts after all once
- * it is synced.  If even that cannot be had, nobody knows what a crash would leave. */
+/* A commit failed with `rc`.  Its pages are in the file's cache; when its meta page got there too, it counts after all
+ * once it is synced.  If even that cannot be had, nobody knows what a crash would leave. */
 static int settle(struct storage *s, uint64_t txnid, int rc) {
   pthread_rwlock_wrlock(&s->map);
   int opened = reopen(s);

@@ -247,8 +247,8 @@ static int list_name(struct dunlin_store_doc *d, const char *name, size_t len) {
 
 /* ---- Being a copy --------------------------------------------------------------------------------------------- */
 
-/* When this store turns out to be a copy of another, or set back to an older state, its actors' numbers are in use elsewhere: the
- * handle goes on under a new one. */
+/* When this store turns out to be a copy of another, or set back to an older state, its actors' numbers are in use
+ * elsewhere: the handle goes on under a new one. */
 static int renew_actor(struct dunlin_store_doc *d) {
   int r = index_refresh(d->store);
   if (r < 0 || !d->writer) return r < 0 ? r : 0;

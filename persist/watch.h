@@ -1,7 +1,7 @@
 /* Being told that something new is durable: this process's threads, its node, other processes.
  *
- * After a commit 8 bytes, the arrival number, are written to DIR/wake; whoever watches that file (inotify) then looks at
- * the storage.  Watching data.mdb itself would wake too early, before the commit counts. */
+ * After a commit 8 bytes, the arrival number, are written to DIR/wake; whoever watches that file (inotify) then looks
+ * at the storage.  Watching data.mdb itself would wake too early, before the commit counts. */
 #ifndef PERSIST_WATCH_H
 #define PERSIST_WATCH_H
 

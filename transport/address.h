@@ -12,8 +12,8 @@ struct address {
   char port[6];                   /* decimal, 0 to 65535 */
 };
 
-/* "host:7000", "192.0.2.1:7000", "[2001:db8::1]:7000".  DUNLIN_EADDR for anything else; an IPv6 address without brackets is
- * refused, because its port cannot be told from its last group. */
+/* "host:7000", "192.0.2.1:7000", "[2001:db8::1]:7000".  DUNLIN_EADDR for anything else; an IPv6 address without
+ * brackets is refused, because its port cannot be told from its last group. */
 int address_parse(const char *text, struct address *out);
 
 /* "127.0.0.1:5000", "[::1]:5000". */

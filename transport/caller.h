@@ -1,9 +1,9 @@
-/* Whom to call and when: one caller for each address that a node was given.  No I/O: times and outcomes go in, decisions come
- * out.
+/* Whom to call and when: one caller for each address that a node was given.  No I/O: times and outcomes go in,
+ * decisions come out.
  *
- * Which device listens at an address may be unknown, so the keys of all devices that share a space with us are tried, one
- * connection after another; the one that worked is remembered and tried first.  A caller with an invitation uses that until
- * it has joined. */
+ * Which device listens at an address may be unknown, so the keys of all devices that share a space with us are tried,
+ * one connection after another; the one that worked is remembered and tried first.  A caller with an invitation uses
+ * that until it has joined. */
 #ifndef TRANSPORT_CALLER_H
 #define TRANSPORT_CALLER_H
 
@@ -36,8 +36,8 @@ uint64_t caller_deadline(const struct caller *c);
 int caller_psk(struct caller *c, dunlin_store *store, uint8_t psk[32]);
 /* The peer has proved who it is. */
 void caller_connected(struct caller *c, const struct dunlin_id *device);
-/* The conversation has come to something: the next failure counts as the first.  Merely having connected does not count, or a
- * peer that cannot store anything would be called every second for as long as its disk is full. */
+/* The conversation has come to something: the next failure counts as the first.  Merely having connected does not
+ * count, or a peer that cannot store anything would be called every second for as long as its disk is full. */
 void caller_settled(struct caller *c);
 /* The invitation has done its work. */
 void caller_joined(struct caller *c);

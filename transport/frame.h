@@ -1,10 +1,10 @@
 /* Messages over a byte stream: what a link carries once the handshake is done.
  *
- *   message   u32 length | bytes            a stream of these, cut without regard to their borders, is the plain text of
- *   frame     u16 length | Noise message    length 17 to 65535: at least one byte and the tag
+ *   message   u32 length | bytes         a stream of these, cut without regard to their borders, is the plain text of
+ *   frame     u16 length | Noise message length 17 to 65535: at least one byte and the tag
  *
- * so small messages share a frame and large ones span several.  Both sides are bounded: a reader allocates for a message
- * only after its length has been checked, and never more than FRAME_MAX_MESSAGE. */
+ * so small messages share a frame and large ones span several.  Both sides are bounded: a reader allocates for a
+ * message only after its length has been checked, and never more than FRAME_MAX_MESSAGE. */
 #ifndef TRANSPORT_FRAME_H
 #define TRANSPORT_FRAME_H
 
@@ -31,9 +31,9 @@ struct frame_reader {
 void frame_reader_init(struct frame_reader *r, const struct dunlin_env *env);
 void frame_reader_free(struct frame_reader *r);
 
-/* Takes bytes from `*at`, of which `*left` are there, until a message is complete: 1 and the message, borrowed until the next
- * call.  0: all bytes are taken and no message is complete.  DUNLIN_EFORMAT: a frame or message of a length that cannot be.
- * DUNLIN_EAUTH: a frame that was not sealed by the peer as its next one.  DUNLIN_ENOMEM. */
+/* Takes bytes from `*at`, of which `*left` are there, until a message is complete: 1 and the message, borrowed until
+ * the next call.  0: all bytes are taken and no message is complete.  DUNLIN_EFORMAT: a frame or message of a length
+ * that cannot be.  DUNLIN_EAUTH: a frame that was not sealed by the peer as its next one.  DUNLIN_ENOMEM. */
 int frame_read(struct frame_reader *r, const uint8_t **at, size_t *left, struct dunlin_bytes *message);
 
 /* ---- Writing ------------------------------------------------------------------------------------------------ */

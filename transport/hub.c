@@ -68,7 +68,7 @@ static void tell_closed(struct hub *hub, const char *address, const struct dunli
   hub->event(hub->ctx, &event);
 }
 
-/* ---- Closing ------------------------------------------------------------------------------------------------------ */
+/* ---- Closing ----------------------------------------------------------------------------------------------------- */
 
 static uint32_t jitter(struct hub *hub) {
   uint32_t value = 0;
@@ -110,7 +110,7 @@ static void close_after_session(struct connection *c) {
   close_connection(c, session_error(c->session), session_why(c->session));
 }
 
-/* ---- Feeding ------------------------------------------------------------------------------------------------------ */
+/* ---- Feeding ----------------------------------------------------------------------------------------------------- */
 
 /* Sends what the session has to say; when it is over and all is said, waits a little for the peer to close. */
 static void pump(struct connection *c) {
@@ -191,7 +191,7 @@ static void on_opened(void *ctx) {
 
 static const struct link_owner link_calls = {on_opened, on_received, on_drained, on_ended};
 
-/* ---- Accepting ---------------------------------------------------------------------------------------------------- */
+/* ---- Accepting --------------------------------------------------------------------------------------------------- */
 
 static size_t half_open(const struct hub *hub) {
   size_t count = 0;
@@ -215,7 +215,7 @@ void hub_accept(struct hub *hub, struct link *link, const struct sockaddr *from)
   else rearm(hub);
 }
 
-/* ---- Calling ------------------------------------------------------------------------------------------------------ */
+/* ---- Calling ----------------------------------------------------------------------------------------------------- */
 
 static void call_failed(struct hub *hub, struct caller *caller, int error) {
   const char *text = dunlin_error_text(error);
@@ -257,7 +257,7 @@ int hub_add_caller(struct hub *hub, const char *address, unsigned retry_ms,
   return 0;
 }
 
-/* ---- Time --------------------------------------------------------------------------------------------------------- */
+/* ---- Time -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t deadline_of(const struct connection *c) {
   return c->deadline ? c->deadline : session_deadline(c->session);
@@ -303,7 +303,7 @@ static void rearm(struct hub *hub) {
   stopped(hub->ctx);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
 
 void hub_init(struct hub *hub, dunlin_store *store, const struct dunlin_node_options *options,
               const struct link_driver *driver) {

@@ -1,5 +1,5 @@
-/* All connections of a node: takes and makes calls, feeds sessions, keeps their time, collects their events.  Links and time come
- * from a driver; nothing here does I/O but through the store.  Belongs to one thread. */
+/* All connections of a node: takes and makes calls, feeds sessions, keeps their time, collects their events.  Links and
+ * time come from a driver; nothing here does I/O but through the store.  Belongs to one thread. */
 #ifndef TRANSPORT_HUB_H
 #define TRANSPORT_HUB_H
 

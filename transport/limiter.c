@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* The network of an address; false for the loopback and for what is no IP address.  An IPv4 address in IPv6 clothes counts as
- * IPv4, or one /64 would hold all of them. */
+/* The network of an address; false for the loopback and for what is no IP address.  An IPv4 address in IPv6 clothes
+ * counts as IPv4, or one /64 would hold all of them. */
 static bool network_of(const struct sockaddr *from, uint8_t out[9]) {
   memset(out, 0, 9);
   const uint8_t *v4 = NULL;

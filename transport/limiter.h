@@ -1,5 +1,5 @@
-/* How often a network may open a handshake: a token bucket for each /24 (IPv4) and /64 (IPv6).  The loopback is not limited:
- * who is on this machine has better ways to be a nuisance. */
+/* How often a network may open a handshake: a token bucket for each /24 (IPv4) and /64 (IPv6).  The loopback is not
+ * limited: who is on this machine has better ways to be a nuisance. */
 #ifndef TRANSPORT_LIMITER_H
 #define TRANSPORT_LIMITER_H
 

@@ -1,5 +1,5 @@
-/* A link carries bytes to a peer and back, in order, until it ends: TCP on a libuv loop (link_uv.h), or anything else that can do
- * this, such as the simulated network of the tests.  Nothing here knows what is said on it. */
+/* A link carries bytes to a peer and back, in order, until it ends: TCP on a libuv loop (link_uv.h), or anything else
+ * that can do this, such as the simulated network of the tests.  Nothing here knows what is said on it. */
 #ifndef TRANSPORT_LINK_H
 #define TRANSPORT_LINK_H
 
@@ -11,8 +11,8 @@
 
 struct link;
 
-/* What the owner of a link is told, never from inside its own call.  `ended` comes at most once, with a sentence about the
- * reason (NULL: the peer closed); the owner then calls link_close(). */
+/* What the owner of a link is told, never from inside its own call.  `ended` comes at most once, with a sentence about
+ * the reason (NULL: the peer closed); the owner then calls link_close(). */
 struct link_owner {
   void (*opened)(void *ctx);
   void (*received)(void *ctx, const uint8_t *data, size_t len);

@@ -1,5 +1,5 @@
-/* TCP connections on a libuv loop.  Everything here runs on the loop's thread, except link_uv_listen() while the loop does not
- * run yet. */
+/* TCP connections on a libuv loop.  Everything here runs on the loop's thread, except link_uv_listen() while the loop
+ * does not run yet. */
 #ifndef TRANSPORT_LINK_UV_H
 #define TRANSPORT_LINK_UV_H
 

@@ -42,7 +42,7 @@ struct dunlin_node_options dunlin_node_defaults(void) {
       .size = sizeof(struct dunlin_node_options), .handshake_ms = 5000, .retry_ms = 1000};
 }
 
-/* ---- Events --------------------------------------------------------------------------------------------------------- */
+/* ---- Events ------------------------------------------------------------------------------------------------------ */
 
 static struct dunlin_node_event *event_at(struct dunlin_node *node, size_t i) {
   return &node->events[(node->first + i) % QUEUE];
@@ -108,7 +108,7 @@ unsigned dunlin_node_port(const struct dunlin_node *node) {
   return node->port;
 }
 
-/* ---- The store's news ------------------------------------------------------------------------------------------------- */
+/* ---- The store's news -------------------------------------------------------------------------------------------- */
 
 /* From any thread. */
 static void on_commit(void *ctx) {
@@ -134,7 +134,7 @@ static void on_watch(uv_fs_event_t *watch, const char *name, int events, int sta
   look(watch->data);
 }
 
-/* ---- What the hub asks for -------------------------------------------------------------------------------------------- */
+/* ---- What the hub asks for --------------------------------------------------------------------------------------- */
 
 static uint64_t loop_now(void *ctx) {
   struct dunlin_node *node = ctx;
@@ -171,7 +171,7 @@ static void on_accepted(void *ctx, struct link *link, const struct sockaddr *fro
   hub_accept(&node->hub, link, from);
 }
 
-/* ---- The thread ------------------------------------------------------------------------------------------------------- */
+/* ---- The thread -------------------------------------------------------------------------------------------------- */
 
 static void on_stop(uv_async_t *async) {
   struct dunlin_node *node = async->data;
@@ -196,7 +196,7 @@ static int start_thread(struct dunlin_node *node) {
   return status ? DUNLIN_ENOMEM : 0;
 }
 
-/* ---- Starting ----------------------------------------------------------------------------------------------------------- */
+/* ---- Starting ---------------------------------------------------------------------------------------------------- */
 
 static int explain(struct dunlin_why *why, int error, const char *text) {
   if (why) snprintf(why->text, sizeof why->text, "%s", text);

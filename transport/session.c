@@ -237,7 +237,8 @@ int session_receive(struct session *s, uint64_t now, const void *data, size_t le
     if (error || s->phase == PHASE_HANDSHAKE) return error;
     s->last_received = now;
   }
-  /* Only whole frames of the peer's are a sign of life: after a length that was altered on its way, bytes that come are none. */
+  /* Only whole frames of the peer's are a sign of life: after a length that was altered on its way, bytes that come are
+   * none. */
   uint64_t frames = s->reader.frames;
   int error = read_messages(s, at, len);
   if (s->reader.frames != frames) {

@@ -1,9 +1,9 @@
 /* One conversation with one peer, without I/O: bytes and the time go in, bytes, a deadline and events come out.
  * docs/protocol.md says every byte of it.
  *
- * A session goes through a handshake (Noise, who is there), possibly a join, and then keeps the common spaces in step until
- * it ends.  Times are milliseconds of any clock that does not jump.  Store calls are made inside, so receiving may wait for
- * the disk; nothing here waits for the network. */
+ * A session goes through a handshake (Noise, who is there), possibly a join, and then keeps the common spaces in step
+ * until it ends.  Times are milliseconds of any clock that does not jump.  Store calls are made inside, so receiving
+ * may wait for the disk; nothing here waits for the network. */
 #ifndef TRANSPORT_SESSION_H
 #define TRANSPORT_SESSION_H
 
@@ -26,11 +26,11 @@ struct session_config {
 int session_new(const struct session_config *config, uint64_t now, struct session **out);
 void session_free(struct session *s);
 
-/* Bytes have come.  An error (also of the calls below) means that the session is over: what session_output() still gives
- * should be sent, then the link closed.  session_over() tells the same at any time. */
+/* Bytes have come.  An error (also of the calls below) means that the session is over: what session_output() still
+ * gives should be sent, then the link closed.  session_over() tells the same at any time. */
 int session_receive(struct session *s, uint64_t now, const void *data, size_t len);
-/* The link has ended: closed by the peer (`why` NULL), or lost for a reason.  Gives the error that this is: none when the peer
- * took its leave. */
+/* The link has ended: closed by the peer (`why` NULL), or lost for a reason.  Gives the error that this is: none when
+ * the peer took its leave. */
 int session_eof(struct session *s, const char *why);
 /* Something new may be in the store. */
 int session_store_changed(struct session *s, uint64_t now);
@@ -40,7 +40,8 @@ uint64_t session_deadline(const struct session *s);
 /* Takes leave, for the reason `error` (0: none). */
 void session_leave(struct session *s, int error);
 
-/* What is to be sent now, borrowed until the next call with this session; then session_sent() says how much was taken. */
+/* What is to be sent now, borrowed until the next call with this session; then session_sent() says how much was
+ * taken. */
 int session_output(struct session *s, uint64_t now, struct dunlin_bytes *out);
 void session_sent(struct session *s, size_t len);
 

@@ -1,5 +1,5 @@
-/* What the parts of a session share: session.c (life, bytes, time), handshake.c (who the peer is, joining), sync.c (spaces),
- * transfer.c (runs), logtable.c. */
+/* What the parts of a session share: session.c (life, bytes, time), handshake.c (who the peer is, joining), sync.c
+ * (spaces), transfer.c (runs), logtable.c. */
 #ifndef TRANSPORT_SESSION_PRIVATE_H
 #define TRANSPORT_SESSION_PRIVATE_H
 
@@ -162,8 +162,8 @@ struct space_state *sync_space(struct session *s, const uint8_t id[32]);
 void sync_refuse(struct session *s, const struct log_name *name, int error);
 /* What an entry is called in this session. */
 void sync_tip_hash(const struct session *s, const struct dunlin_id *entry, uint8_t out[8]);
-/* The next branch of ours that has that entry in its past, from `*at` on, which moves behind it; NULL when there is none.
- * `*at` begins at 0. */
+/* The next branch of ours that has that entry in its past, from `*at` on, which moves behind it; NULL when there is
+ * none.  `*at` begins at 0. */
 struct log_state *sync_resolve(struct session *s, const struct log_name *name, uint64_t count, const uint8_t tip[8],
                                size_t *at);
 /* Looks at the store, if there may be something new. */

@@ -1,8 +1,8 @@
 /* Keeping the common spaces in step: summaries, membership, who has which entries.
  *
- * Both sides open with a SUMMARY.  Where two summaries are equal nothing else is said; elsewhere each side tells what it has
- * (MEMBERS, HAVE), and asks for what it lacks (transfer.c).  From then on news is told as it comes, and a side that has
- * nothing left to ask for sends its new summary; equal summaries mean: in sync. */
+ * Both sides open with a SUMMARY.  Where two summaries are equal nothing else is said; elsewhere each side tells what
+ * it has (MEMBERS, HAVE), and asks for what it lacks (transfer.c).  From then on news is told as it comes, and a side
+ * that has nothing left to ask for sends its new summary; equal summaries mean: in sync. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +44,8 @@ static int by_bytes(const void *a, const void *b) {
   return id_compare(a, b);
 }
 
-/* Over the space, its membership and the last entry of every branch, sorted.  An entry's chain value stands for its log, its number
- * and everything before it. */
+/* Over the space, its membership and the last entry of every branch, sorted.  An entry's chain value stands for its
+ * log, its number and everything before it. */
 static int summarise(struct session *s, struct space_state *space) {
   buf_clear(&s->scratch);
   for (size_t i = 0; i < s->logs.count; i++) {
@@ -316,7 +316,8 @@ static void write_have(struct session *s, struct log_state *log) {
   log->told = log->count;
 }
 
-/* [9, space, [[device, actor, lane, count, tip]...]]: the next SESSION_HAVE_LOGS logs that are news; 1 when there were any. */
+/* [9, space, [[device, actor, lane, count, tip]...]]: the next SESSION_HAVE_LOGS logs that are news; 1 when there were
+ * any. */
 static int send_have(struct session *s, const struct space_state *space) {
   size_t count = 0;
   for (size_t i = 0; i < s->logs.count && count < SESSION_HAVE_LOGS; i++) count += is_news(&s->logs.logs[i], space);
@@ -384,7 +385,7 @@ int sync_ack_message(struct session *s, struct mp_reader *r) {
   return 0;
 }
 
-/* ---- What is to be done now ---------------------------------------------------------------------------------------- */
+/* ---- What is to be done now -------------------------------------------------------------------------------------- */
 
 static int tell_news(struct session *s) {
   for (size_t i = 0; i < s->space_count; i++) {

@@ -1,13 +1,13 @@
-/* Moving runs: the receiver asks for branches of which the peer has told it the ends, within its credit, and says which entries of
- * that log it has; the sender reads what comes after those from the store as the link drains; the receiver stores what has come in
- * batches. */
+/* Moving runs: the receiver asks for branches of which the peer has told it the ends, within its credit, and says which
+ * entries of that log it has; the sender reads what comes after those from the store as the link drains; the receiver
+ * stores what has come in batches. */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "transport/session_private.h"
 
-/* ---- Asking -------------------------------------------------------------------------------------------------------- */
+/* ---- Asking ------------------------------------------------------------------------------------------------------ */
 
 static void want_clear(struct want *want) {
   want->active = false;
@@ -118,7 +118,7 @@ int transfer_request(struct session *s) {
   return 0;
 }
 
-/* ---- Receiving ----------------------------------------------------------------------------------------------------- */
+/* ---- Receiving --------------------------------------------------------------------------------------------------- */
 
 static struct want *find_want(struct session *s, uint64_t id) {
   for (size_t i = 0; i < SESSION_WANTS; i++)
@@ -196,9 +196,10 @@ int transfer_done_message(struct session *s, struct mp_reader *r) {
   return error;
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------------------- */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
-/* The entry behind the last one of the branch that the peer says it has; 0: it has none, and does not want all of it. */
+/* The entry behind the last one of the branch that the peer says it has; 0: it has none, and does not want all of
+ * it. */
 static uint64_t serve_from(struct session *s, const struct serve *serve, struct dunlin_bytes locator, bool whole) {
   uint64_t from = whole;
   for (const uint8_t *at = locator.data, *end = at + locator.len; at < end; at += SESSION_LOCATOR_BYTES) {

@@ -1,4 +1,5 @@
-/* Two write one key while apart: both values are kept, all replicas show the same one, and any later write settles it. */
+/* Two write one key while apart: both values are kept, all replicas show the same one, and any later write settles
+ * it. */
 #include <dunlin/history.h>
 #include <stdio.h>
 

@@ -11,7 +11,8 @@ static int add(dunlin_doc *doc, const char *what, int64_t amount) {
   return dunlin_commit(doc, 0, NULL);
 }
 
-/* What `from` has and `to` has not.  Over a wire, `to` sends what it has, in a few ids, and `from` answers with the delta. */
+/* What `from` has and `to` has not.  Over a wire, `to` sends what it has, in a few ids, and `from` answers with the
+ * delta. */
 static int send_missing(const dunlin_doc *from, dunlin_doc *to) {
   const struct dunlin_id *has;
   struct dunlin_applied applied;

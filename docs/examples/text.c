@@ -1,5 +1,5 @@
-/* Two write one text: each in a replica of its own, at the same time.  Positions count UTF-16 units, as those of JavaScript, Java and
- * Windows do. */
+/* Two write one text: each in a replica of its own, at the same time.  Positions count UTF-16 units, as those of
+ * JavaScript, Java and Windows do. */
 #include <dunlin/history.h>
 #include <stdio.h>
 

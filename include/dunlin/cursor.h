@@ -1,7 +1,7 @@
 /* dunlin cursors - places in texts and lists that stay what they are while others write.
  *
- * A cursor is a place between two items, kept with the version in which it was there.  It belongs to one text or list and can be sent to
- * other devices (dunlin_cursor_save()): where they have the version, it is the same place.
+ * A cursor is a place between two items, kept with the version in which it was there.  It belongs to one text or list
+ * and can be sent to other devices (dunlin_cursor_save()): where they have the version, it is the same place.
  */
 #ifndef DUNLIN_CURSOR_H
 #define DUNLIN_CURSOR_H
@@ -26,13 +26,14 @@ struct dunlin_cursor {
   struct dunlin_id heads[DUNLIN_CURSOR_HEADS];
 };
 
-/* The cursor at position `at` of a text or list, in the document's unit.  DUNLIN_EKIND; DUNLIN_ERANGE; DUNLIN_ESTATE inside a
- * transaction; DUNLIN_ELIMIT: the document has more than DUNLIN_CURSOR_HEADS heads, and writing to it makes them one. */
+/* The cursor at position `at` of a text or list, in the document's unit.  DUNLIN_EKIND; DUNLIN_ERANGE; DUNLIN_ESTATE
+ * inside a transaction; DUNLIN_ELIMIT: the document has more than DUNLIN_CURSOR_HEADS heads, and writing to it makes
+ * them one. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_cursor_make(const dunlin_doc *doc, dunlin_obj obj, size_t at,
                                                   enum dunlin_side side, struct dunlin_cursor *out);
-/* Where it is now.  When the item that it keeps to is gone: where that was.  DUNLIN_ENOENT: the document has not got the version;
- * DUNLIN_ERANGE: the place is not in the version, so it is not from a document like this one.  Takes no time when nothing has been written
- * to the text or list since, else that of going through what has. */
+/* Where it is now.  When the item that it keeps to is gone: where that was.  DUNLIN_ENOENT: the document has not got
+ * the version; DUNLIN_ERANGE: the place is not in the version, so it is not from a document like this one.  Takes no
+ * time when nothing has been written to the text or list since, else that of going through what has. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_cursor_at(const dunlin_doc *doc, dunlin_obj obj,
                                                 const struct dunlin_cursor *cursor, size_t *at);
 

@@ -72,7 +72,8 @@ enum dunlin_error {
   DUNLIN_EUSED = -65,     /* the invitation was used already */
   DUNLIN_EEXPIRED = -66,  /* the invitation has expired */
   DUNLIN_ESTRANGER = -67, /* the peer shares no space with this device */
-  /* No memory.  A document is as it was and can be used on; of a store or a node only the close function may be called. */
+  /* No memory.  A document is as it was and can be used on; of a store or a node only the close function may be
+   * called. */
   DUNLIN_ENOMEM = -100,
 };
 
@@ -127,11 +128,11 @@ struct dunlin_env {
   int (*random)(void *ctx, void *out, size_t len);
   int64_t (*now)(void *ctx);
   void (*log)(void *ctx, int level, const char *text);
-  /* One zstd frame that declares its content size.  `*len`: how much was written.  DUNLIN_ERANGE: there is no room for it;
-   * DUNLIN_ENOMEM. */
+  /* One zstd frame that declares its content size.  `*len`: how much was written.  DUNLIN_ERANGE: there is no room for
+   * it; DUNLIN_ENOMEM. */
   int (*compress)(void *ctx, const struct dunlin_packing *packing, size_t *len);
-  /* Fills `out` to `cap` exactly.  `data` is zstd frames, one or several in a row, whose contents follow each other; with a prefix
-   * always one.  Other bytes, or more of them, are DUNLIN_EFORMAT; DUNLIN_ENOMEM. */
+  /* Fills `out` to `cap` exactly.  `data` is zstd frames, one or several in a row, whose contents follow each other;
+   * with a prefix always one.  Other bytes, or more of them, are DUNLIN_EFORMAT; DUNLIN_ENOMEM. */
   int (*decompress)(void *ctx, const struct dunlin_packing *packing);
 };
 

@@ -59,7 +59,8 @@ struct dunlin_node_event {
   char text[256];                    /* with an error: one sentence */
 };
 
-/* Takes the next event; waits up to `timeout_ms` for one (0: not at all, -1: for ever).  1 when there is one, else 0. */
+/* Takes the next event; waits up to `timeout_ms` for one (0: not at all, -1: for ever).  1 when there is one, else
+ * 0. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_node_next_event(dunlin_node *node, struct dunlin_node_event *out, int timeout_ms);
 
 struct dunlin_node_stats {

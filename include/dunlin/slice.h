@@ -1,7 +1,8 @@
 /* dunlin slices - a part of a document for one part of an app.
  *
- * A slice is a path, and what lies below it.  Whoever has the slice and not the document can read, write and follow what is in it, by
- * paths that begin there, and nothing else.  It is a way of dividing work inside a program, not a right that peers would know of.
+ * A slice is a path, and what lies below it.  Whoever has the slice and not the document can read, write and follow
+ * what is in it, by paths that begin there, and nothing else.  It is a way of dividing work inside a program, not a
+ * right that peers would know of.
  *
  * Paths are JSON pointers (RFC 6901), as in plain.h.
  */
@@ -17,8 +18,8 @@ extern "C" {
 
 typedef struct dunlin_slice dunlin_slice;
 
-/* The part of the document at `path`, through keys of maps; nothing needs to be there yet.  The document must outlive it.
- * DUNLIN_EPATH: no JSON pointer, or the empty one; DUNLIN_ENOMEM. */
+/* The part of the document at `path`, through keys of maps; nothing needs to be there yet.  The document must outlive
+ * it.  DUNLIN_EPATH: no JSON pointer, or the empty one; DUNLIN_ENOMEM. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_slice_new(dunlin_doc *doc, struct dunlin_bytes path, dunlin_slice **out);
 /* A part of the part.  It is independent of the slice that it was made from. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_slice_part(const dunlin_slice *slice, struct dunlin_bytes path,
@@ -36,9 +37,9 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_slice_apply(dunlin_slice *slice, const str
                                                   int64_t time);
 /* As dunlin_watch(), for what changes at `path`. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_slice_watch(dunlin_slice *slice, struct dunlin_bytes path, uint64_t tag);
-/* Whether an event that dunlin_next_event() gave is about something in the slice, or about a container on the way to it, and then it becomes
- * DUNLIN_EVENT_RESET: read the slice again.  Its path is counted from the slice then, and its handle is
- * DUNLIN_NONE. */
+/* Whether an event that dunlin_next_event() gave is about something in the slice, or about a container on the way to
+ * it, and then it becomes DUNLIN_EVENT_RESET: read the slice again.  Its path is counted from the slice then, and its
+ * handle is DUNLIN_NONE. */
 DUNLIN_API DUNLIN_MUST_USE bool dunlin_slice_event(const dunlin_slice *slice, struct dunlin_event *event);
 
 #ifdef __cplusplus

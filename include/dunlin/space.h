@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* Makes a space with this device as its owner.  `alias` is this store's own name for it, at most DUNLIN_MAX_NAME bytes of UTF-8
- * (DUNLIN_EEXIST when taken). */
+/* Makes a space with this device as its owner.  `alias` is this store's own name for it, at most DUNLIN_MAX_NAME bytes
+ * of UTF-8 (DUNLIN_EEXIST when taken). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_space_new(dunlin_store *store, const char *alias, struct dunlin_id *out);
 
 struct dunlin_space_info {
@@ -21,8 +21,8 @@ struct dunlin_space_info {
 };
 /* Space `i` in the order of aliases.  DUNLIN_ENOENT past the last. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_space_at(dunlin_store *store, size_t i, struct dunlin_space_info *out);
-/* The space with that alias, or whose id in hexadecimal begins so (at least 4 digits).  DUNLIN_ENOENT; DUNLIN_EINVAL when
- * several do. */
+/* The space with that alias, or whose id in hexadecimal begins so (at least 4 digits).  DUNLIN_ENOENT; DUNLIN_EINVAL
+ * when several do. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_space_find(dunlin_store *store, const char *alias_or_prefix,
                                                  struct dunlin_id *out);
 
@@ -45,8 +45,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_space_member(dunlin_store *store, const st
 #define DUNLIN_INVITATION_MAX 512u /* bytes, with the NUL */
 
 /* Makes an invitation of this store's device to `space`; `address` (HOST:PORT) is where a node of this store will
- * listen; it expires `valid_us` microseconds from now.  It is stored before this returns.  DUNLIN_EPERM when this device is not the
- * owner. */
+ * listen; it expires `valid_us` microseconds from now.  It is stored before this returns.  DUNLIN_EPERM when this
+ * device is not the owner. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_invite(dunlin_store *store, const struct dunlin_id *space, const char *address,
                                              int64_t valid_us, char line[DUNLIN_INVITATION_MAX]);
 

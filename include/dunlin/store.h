@@ -52,7 +52,8 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_store_create(const char *dir, const struct
 /* Which kind of key opens the store in `dir`: an enum dunlin_key_kind, or an error.  Needs no key. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_probe(const char *dir, struct dunlin_why *why);
 
-/* Opens.  DUNLIN_ENOSTORE, DUNLIN_ENOTSTORE, DUNLIN_EVERSION, DUNLIN_EPASS, DUNLIN_ENOKEY, DUNLIN_ECORRUPT, DUNLIN_EBUSY. */
+/* Opens.  DUNLIN_ENOSTORE, DUNLIN_ENOTSTORE, DUNLIN_EVERSION, DUNLIN_EPASS, DUNLIN_ENOKEY, DUNLIN_ECORRUPT,
+ * DUNLIN_EBUSY. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_open(const char *dir, const struct dunlin_store_options *options,
                                                  dunlin_store **out, struct dunlin_why *why);
 
@@ -81,9 +82,10 @@ DUNLIN_API DUNLIN_MUST_USE int dunlin_store_verify(dunlin_store *store, void (*r
 /* Returns once everything committed before the call is durable, or an error. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_flush(dunlin_store *store);
 
-/* For a store opened with `stepped`: does what is due, that is writes the commits of DUNLIN_GROUP and notes for later; what
- * must be durable when a call returns is written inside that call.  `now_ms` is of any clock that does not go back.  `*next_ms`:
- * when to call again at the latest, UINT64_MAX when only a commit will give it something to do.  DUNLIN_ESTATE: has a thread. */
+/* For a store opened with `stepped`: does what is due, that is writes the commits of DUNLIN_GROUP and notes for later;
+ * what must be durable when a call returns is written inside that call.  `now_ms` is of any clock that does not go
+ * back.  `*next_ms`: when to call again at the latest, UINT64_MAX when only a commit will give it something to do.
+ * DUNLIN_ESTATE: has a thread. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_step(dunlin_store *store, uint64_t now_ms, uint64_t *next_ms);
 
 /* Waits until something has been committed to the store since `*seen` (0 at first), by whomever (another thread, a
@@ -105,28 +107,31 @@ enum dunlin_open_flags {
   DUNLIN_READONLY = 2, /* takes no writer slot */
 };
 
-/* Opens the document of that name (dunlin_key("travel")) in a space.  The handle writes as an actor of its own (it leases a writer slot of the
- * store until it is closed), so one document may be open several times.  DUNLIN_ENOENT, DUNLIN_EBUSY. */
+/* Opens the document of that name (dunlin_key("travel")) in a space.  The handle writes as an actor of its own (it
+ * leases a writer slot of the store until it is closed), so one document may be open several times.  DUNLIN_ENOENT,
+ * DUNLIN_EBUSY. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_open(dunlin_store *store, const struct dunlin_id *space,
                                                      struct dunlin_bytes name, unsigned flags, dunlin_store_doc **out);
 /* Closes; flushes nothing by itself (dunlin_store_flush, dunlin_store_close).  An open transaction is aborted. */
 DUNLIN_API void dunlin_store_doc_close(dunlin_store_doc *doc);
 
-/* The document itself, for every function of doc.h and its neighbours but dunlin_doc_free(); dunlin_commit() then goes through the
- * store.  Borrowed until dunlin_store_doc_close(). */
+/* The document itself, for every function of doc.h and its neighbours but dunlin_doc_free(); dunlin_commit() then goes
+ * through the store.  Borrowed until dunlin_store_doc_close(). */
 DUNLIN_API dunlin_doc *dunlin_store_doc_get(dunlin_store_doc *doc);
 DUNLIN_API void dunlin_store_doc_mode(dunlin_store_doc *doc, enum dunlin_commit_mode mode); /* at first DURABLE */
-/* Whom its changes are by.  It is another after a begin or a pull that has found this store to be a copy of another, or set back
- * to an older state: then the old one's numbers are in use elsewhere. */
+/* Whom its changes are by.  It is another after a begin or a pull that has found this store to be a copy of another, or
+ * set back to an older state: then the old one's numbers are in use elsewhere. */
 DUNLIN_API struct dunlin_actor dunlin_store_doc_actor(const dunlin_store_doc *doc);
 
 /* Takes in what others (threads, processes, peers) have committed; not inside a transaction (DUNLIN_ESTATE). */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_pull(dunlin_store_doc *doc, struct dunlin_applied *result);
 
-/* How many of this handle's own commits are durable, counted on from those that its actor had made when it was opened. */
+/* How many of this handle's own commits are durable, counted on from those that its actor had made when it was
+ * opened. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_durable(dunlin_store_doc *doc, uint64_t *count);
 
-/* Writes the name of document `i` of a space, in the order of names, and a NUL behind it.  DUNLIN_ENOENT past the last. */
+/* Writes the name of document `i` of a space, in the order of names, and a NUL behind it.  DUNLIN_ENOENT past the
+ * last. */
 DUNLIN_API DUNLIN_MUST_USE int dunlin_store_doc_list(dunlin_store *store, const struct dunlin_id *space, size_t i,
                                                      char name[DUNLIN_MAX_NAME + 1], size_t *name_len);
 

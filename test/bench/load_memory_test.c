@@ -1,7 +1,9 @@
-/* What a process grows by when it opens a document: at most 10 times what the document's sections hold before compression, and 4 MiB.
- * Each document is opened by a fresh process, that knows nothing yet and has freed nothing; once read in full, once its history too.
+/* What a process grows by when it opens a document: at most 10 times what the document's sections hold before
+ * compression, and 4 MiB.  Each document is opened by a fresh process, that knows nothing yet and has freed nothing;
+ * once read in full, once its history too.
  *
- * DUNLIN_TRACES names a directory of editing traces; without it there is the history that ships with dunlin, and maps and lists. */
+ * DUNLIN_TRACES names a directory of editing traces; without it there is the history that ships with dunlin, and maps
+ * and lists. */
 #include <dirent.h>
 #include <unistd.h>
 
@@ -47,8 +49,8 @@ static int open_one(const char *path) {
 
 /* ---- Documents --------------------------------------------------------------------------------------------------- */
 
-/* The file begins with its name, the version, the document's id, and of each of four sections how long it is and how long compressed
- * (docs/format.md). */
+/* The file begins with its name, the version, the document's id, and of each of four sections how long it is and how
+ * long compressed (docs/format.md). */
 static size_t raw_size(const uint8_t *file, size_t len) {
   const size_t magic = strlen("dunlin doc");
   struct mp_reader r = mp_reader_of(file + magic, len - magic);

@@ -1,4 +1,5 @@
-/* A thousand watch a key each: one that changes is one event, one that is written as it was is none, and the others cost nothing. */
+/* A thousand watch a key each: one that changes is one event, one that is written as it was is none, and the others
+ * cost nothing. */
 #include <dunlin/events.h>
 
 #include <time.h>

@@ -1,4 +1,5 @@
-/* Several write one field at the same time: one value shows, the same for everybody, in whatever order they hear of each other. */
+/* Several write one field at the same time: one value shows, the same for everybody, in whatever order they hear of
+ * each other. */
 #include "test/capability/device.h"
 
 enum { actors = 3, orders = 6 };

@@ -1,4 +1,5 @@
-/* Logs that are only added to: everybody's entries, each once, in one order, and each one's in the order in which they were added. */
+/* Logs that are only added to: everybody's entries, each once, in one order, and each one's in the order in which they
+ * were added. */
 #include "test/capability/device.h"
 
 enum { devices = 3, entries = 1000 };

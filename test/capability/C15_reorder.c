@@ -1,4 +1,5 @@
-/* Reordering: what two move ends in one place, and however much is moved, nothing is lost and nothing is there twice. */
+/* Reordering: what two move ends in one place, and however much is moved, nothing is lost and nothing is there
+ * twice. */
 #include "test/capability/device.h"
 
 static void fill(dunlin_doc *doc, dunlin_obj list, int count) {

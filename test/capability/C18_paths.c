@@ -1,4 +1,5 @@
-/* C18: operations by path, of each kind, at places of each kind; a path that leads nowhere is DUNLIN_EPATH and changes nothing. */
+/* C18: operations by path, of each kind, at places of each kind; a path that leads nowhere is DUNLIN_EPATH and changes
+ * nothing. */
 #include "test/support/plain.h"
 
 static const char start[] =

@@ -1,4 +1,5 @@
-/* Collections by key: add, update, delete; one who deletes and one who updates at the same time leave no half record. */
+/* Collections by key: add, update, delete; one who deletes and one who updates at the same time leave no half
+ * record. */
 #include <dunlin/plain.h>
 
 #include "test/capability/device.h"

@@ -1,4 +1,5 @@
-/* Every change has a time and a version; clocks that are an hour off change neither the order of cause and effect nor the winner. */
+/* Every change has a time and a version; clocks that are an hour off change neither the order of cause and effect nor
+ * the winner. */
 #include <dunlin/history.h>
 
 #include "test/capability/device.h"

@@ -1,4 +1,5 @@
-/* What differs between two states, and no more: an event for each thing, and nothing to send when nothing has changed. */
+/* What differs between two states, and no more: an event for each thing, and nothing to send when nothing has
+ * changed. */
 #include <dunlin/history.h>
 
 #include <dunlin/events.h>

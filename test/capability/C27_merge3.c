@@ -1,5 +1,5 @@
-/* C27: a merge of three plain values, as a table of what both sides may have done; each row with the sides swapped too, and with the
- * operations done to a document that holds the local value. */
+/* C27: a merge of three plain values, as a table of what both sides may have done; each row with the sides swapped too,
+ * and with the operations done to a document that holds the local value. */
 #include "test/support/plain.h"
 
 /* One conflict at most is expected, at `path`. */
@@ -72,7 +72,8 @@ static void the_table_holds_both_ways(void **state) {
   }
 }
 
-/* How an application uses it: what its back end has now is merged with what the document shows, which others edit at the same time. */
+/* How an application uses it: what its back end has now is merged with what the document shows, which others edit at
+ * the same time. */
 static void a_document_takes_a_merge_in(void **state) {
   (void)state;
   dunlin_doc *a = test_doc(1), *b = test_doc(2);

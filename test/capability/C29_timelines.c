@@ -1,5 +1,5 @@
-/* Undo three steps and go on: the old line is still there as a branch, can be read and written on, and both can be merged; also after the document
- * was stored and opened again. */
+/* Undo three steps and go on: the old line is still there as a branch, can be read and written on, and both can be
+ * merged; also after the document was stored and opened again. */
 #include <dunlin/history.h>
 #include <dunlin/undo.h>
 

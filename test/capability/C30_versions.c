@@ -1,4 +1,5 @@
-/* Versions under names: the older ones are thinned to those that matter, all that are left can be read, and what shows stays. */
+/* Versions under names: the older ones are thinned to those that matter, all that are left can be read, and what shows
+ * stays. */
 #include <dunlin/history.h>
 
 #include "test/capability/device.h"

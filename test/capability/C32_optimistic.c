@@ -1,5 +1,5 @@
-/* Changes that are shown at once and reverted when somebody says no: their own fields only, what others did stays; and an id made up for the
- * time being that becomes the final one. */
+/* Changes that are shown at once and reverted when somebody says no: their own fields only, what others did stays; and
+ * an id made up for the time being that becomes the final one. */
 #include <dunlin/undo.h>
 
 #include "test/support/support.h"

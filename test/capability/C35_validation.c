@@ -1,5 +1,5 @@
-/* Rules of an application's own: what would break them is not committed here.  What others have committed is taken in nevertheless, so
- * that replicas stay equal; leaving that out is another matter (void changes, history.h). */
+/* Rules of an application's own: what would break them is not committed here.  What others have committed is taken in
+ * nevertheless, so that replicas stay equal; leaving that out is another matter (void changes, history.h). */
 #include <dunlin/plain.h>
 #include <dunlin/slice.h>
 #include <dunlin/undo.h>

@@ -1,5 +1,5 @@
-/* Every allocation of a workload fails once, and then for good from there on: a clean error each time, the document as it was,
- * nothing leaked (the sanitizers look). */
+/* Every allocation of a workload fails once, and then for good from there on: a clean error each time, the document as
+ * it was, nothing leaked (the sanitizers look). */
 #include <dunlin/events.h>
 #include <dunlin/plain.h>
 #include <dunlin/undo.h>
@@ -173,7 +173,8 @@ static void allocations_fail_in_any_history(void **state) {
   fail_each_allocation(&h);
 }
 
-/* Every change comes amid concurrent ones of the same text: the walker starts, goes back and forth and grows all the time. */
+/* Every change comes amid concurrent ones of the same text: the walker starts, goes back and forth and grows all the
+ * time. */
 static void allocations_fail_in_the_walker(void **state) {
   (void)state;
   struct history h = {.edit = edit_text, .steps = 96, .replicas = 4, .apart = 48};

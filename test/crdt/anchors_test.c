@@ -1,5 +1,5 @@
-/* Anchors where no application puts them: on other anchors, with characters between, by several authors at once.  Anybody can write
- * such changes, and all must end with one order: the oracle's. */
+/* Anchors where no application puts them: on other anchors, with characters between, by several authors at once.
+ * Anybody can write such changes, and all must end with one order: the oracle's. */
 #include "test/crdt/program.h"
 
 #include "test/oracle/support.h"
@@ -45,8 +45,8 @@ static void assert_in_any_order(dunlin_doc *doc, struct rng *rng, size_t times) 
   oracle_free(oracle);
 }
 
-/* Two anchors hang on one that is there before the ")".  The author of one has typed behind his: that character stands right before
- * the anchor, and yet hangs on nothing that would say that there is a sibling. */
+/* Two anchors hang on one that is there before the ")".  The author of one has typed behind his: that character stands
+ * right before the anchor, and yet hangs on nothing that would say that there is a sibling. */
 static void a_character_behind_an_anchor_hides_no_sibling(void **state) {
   (void)state;
   for (uint8_t first = 2; first <= 3; first++) {

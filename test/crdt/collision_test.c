@@ -31,8 +31,8 @@ static void alike_but_for_the_end(uint8_t *key, uint32_t i) {
 static void alike_in_the_low_bits(uint8_t *key, uint32_t i) {
   put(key + 4, i << (32 - bits));
 }
-/* What differs in the highest bit of one word is made up for in the next, if words are multiplied by what is known, and their halves
- * put over each other. */
+/* What differs in the highest bit of one word is made up for in the next, if words are multiplied by what is known, and
+ * their halves put over each other. */
 static void made_up_for(uint8_t *key, uint32_t i) {
   for (size_t k = 0; k < bits; k++) {
     uint8_t flip = i >> k & 1u ? 0x80u : 0u;

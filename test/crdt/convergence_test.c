@@ -67,7 +67,8 @@ static dunlin_obj root_child(const dunlin_doc *doc, const char *key) {
   return v.as.obj;
 }
 
-/* Edits that all touch the same places.  With five actors the last two build on the first two; with seven all are concurrent. */
+/* Edits that all touch the same places.  With five actors the last two build on the first two; with seven all are
+ * concurrent. */
 static void concurrent_edit(dunlin_doc *doc, int which) {
   dunlin_obj l = root_child(doc, "l"), t = root_child(doc, "t"), c = root_child(doc, "c"), m;
   OK(dunlin_begin(doc));

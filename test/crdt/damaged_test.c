@@ -1,12 +1,13 @@
 /* What comes from others damaged: deltas, documents and plain values, changed at random, cut, joined or made up.
  *
- * A refused one leaves the document as it was; one that is accepted can be read in full.  And reading takes memory in proportion:
- * *scratch*, the most that is held while reading less what the document holds afterwards, is at most 64 KiB and 4 times the length that
- * the input declares; and no input under 1 KiB makes the library ask for more than 16 MiB at once.  Of a refused file nothing stays, but
- * it may be refused at its end: what had been made of it by then may be as much as a document may hold, 10 times the length.
+ * A refused one leaves the document as it was; one that is accepted can be read in full.  And reading takes memory in
+ * proportion: *scratch*, the most that is held while reading less what the document holds afterwards, is at most 64 KiB
+ * and 4 times the length that the input declares; and no input under 1 KiB makes the library ask for more than 16 MiB
+ * at once.  Of a refused file nothing stays, but it may be refused at its end: what had been made of it by then may be
+ * as much as a document may hold, 10 times the length.
  *
- * Not within this is the history of texts and lists that many wrote at the same time, with nothing that all had seen in between: the
- * tracker holds a span for each row, many times as long (see `at_once`). */
+ * Not within this is the history of texts and lists that many wrote at the same time, with nothing that all had seen in
+ * between: the tracker holds a span for each row, many times as long (see `at_once`). */
 #include <dirent.h>
 #include <dunlin/plain.h>
 
@@ -201,8 +202,8 @@ static void try_plain(struct tally *t, struct seeded *memory, dunlin_doc *doc, c
 
 /* ---- Random inputs ----------------------------------------------------------------------------------------------- */
 
-/* A document with a history by two, and a delta of what came behind its first part, the whole of it in compact form, and what it
- * shows. */
+/* A document with a history by two, and a delta of what came behind its first part, the whole of it in compact form,
+ * and what it shows. */
 struct sample {
   struct seeded memory;
   struct dunlin_id base_heads[2];
@@ -323,7 +324,8 @@ static bool read_input(const char *directory, const char *name, struct input *in
   return true;
 }
 
-/* Every input of every fuzz target, given to all three readers: as it is, and without the byte that some targets take first. */
+/* Every input of every fuzz target, given to all three readers: as it is, and without the byte that some targets take
+ * first. */
 static void inputs_of_the_fuzzers_do_no_harm(void **state) {
   (void)state;
   static const char *const targets[] = {"delta", "document", "merge", "plain", "msgpack", "ingest", "program", "run"};
@@ -463,7 +465,8 @@ static void small_inputs_cost_little(void **state) {
   free(in);
 }
 
-/* A file under 1 KiB whose sections are said to be as long as can be: what is asked for first, before anything is decoded. */
+/* A file under 1 KiB whose sections are said to be as long as can be: what is asked for first, before anything is
+ * decoded. */
 static void a_small_file_declares_little(void **state) {
   (void)state;
   struct input *in = malloc(sizeof *in);

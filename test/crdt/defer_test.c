@@ -1,4 +1,5 @@
-/* Texts and lists that lag behind: what comes from others is judged when it comes, exactly, though it shows only when somebody reads. */
+/* Texts and lists that lag behind: what comes from others is judged when it comes, exactly, though it shows only when
+ * somebody reads. */
 #include "crdt/internal.h"
 #include "test/fault/seeded.h"
 #include "test/support/changes.h"
@@ -6,8 +7,8 @@
 enum { kinds = 2 };
 static const enum dunlin_kind both[kinds] = {DUNLIN_TEXT, DUNLIN_LIST};
 
-/* The default environment by another address: builds with DUNLIN_CHECK look at every document of the default one after each change, and
- * looking brings in what waits. */
+/* The default environment by another address: builds with DUNLIN_CHECK look at every document of the default one after
+ * each change, and looking brings in what waits. */
 static const struct dunlin_env *unwatched(void) {
   static struct dunlin_env env;
   env = *dunlin_env_default();

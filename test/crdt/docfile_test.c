@@ -1,5 +1,5 @@
-/* The compact form: what is saved and opened again is the same document, in what it shows, in its history and in what it does next;
- * and its history stays in the file until something needs it. */
+/* The compact form: what is saved and opened again is the same document, in what it shows, in its history and in what
+ * it does next; and its history stays in the file until something needs it. */
 #include "test/crdt/program.h"
 
 #include "crdt/docfile.h"
@@ -228,8 +228,8 @@ static void random_documents_come_back(void **state) {
 
 /* ---- Laziness ----------------------------------------------------------------------------------------------- */
 
-/* What `from` has made on top of the saved version goes to `to`.  An id that neither the file's heads nor what came later has may
- * be one of the file's changes: asking with such a one needs the history. */
+/* What `from` has made on top of the saved version goes to `to`.  An id that neither the file's heads nor what came
+ * later has may be one of the file's changes: asking with such a one needs the history. */
 static struct dunlin_applied send_new(dunlin_doc *from, dunlin_doc *to, const struct dunlin_id *since) {
   struct bytes delta;
   struct dunlin_applied applied;
@@ -444,7 +444,8 @@ static dunlin_doc *made_again(const dunlin_doc *doc) {
   return again;
 }
 
-/* Some lies are only found by making all of it again: a live write left out, another winner.  What passes that is what its changes make. */
+/* Some lies are only found by making all of it again: a live write left out, another winner.  What passes that is what
+ * its changes make. */
 static void what_is_verified_is_what_its_changes_make(void **state) {
   (void)state;
   size_t verified = 0, late = 0;

@@ -1,8 +1,9 @@
-/* The engine against the oracle, step by step, on programs that are hard on it: branches that are long, many or crossed, several
- * writers at one place, writing at old versions, actors that fork, changes that are refused amid concurrent ones.
+/* The engine against the oracle, step by step, on programs that are hard on it: branches that are long, many or
+ * crossed, several writers at one place, writing at old versions, actors that fork, changes that are refused amid
+ * concurrent ones.
  *
- * After every step the document's hash is that of the oracle, which got the same changes; at the end every replica is checked in
- * depth, and documents that got the changes in other ways are equal. */
+ * After every step the document's hash is that of the oracle, which got the same changes; at the end every replica is
+ * checked in depth, and documents that got the changes in other ways are equal. */
 #include "test/crdt/program.h"
 
 #include "test/oracle/support.h"
@@ -115,7 +116,8 @@ static void mark_text(struct run *run, dunlin_doc *doc, dunlin_obj text, size_t 
                       (unsigned)rng_below(&run->rng, 4)));
 }
 
-/* Anchors that hang on anchors, and characters between anchors of one character: nobody has reason to write that, but anybody can. */
+/* Anchors that hang on anchors, and characters between anchors of one character: nobody has reason to write that, but
+ * anybody can. */
 static void write_between_anchors(struct run *run, dunlin_doc *doc, dunlin_obj text) {
   uint32_t size = version_size(doc->containers[text.index]);
   uint32_t hot = size < 3 ? size : 3,
@@ -187,8 +189,8 @@ static void write_sequence(struct run *run, dunlin_doc *doc) {
   }
 }
 
-/* Opens a transaction on the version of one or two random changes, which need not be concurrent: DUNLIN_EINVAL when ours are not
- * all in it. */
+/* Opens a transaction on the version of one or two random changes, which need not be concurrent: DUNLIN_EINVAL when
+ * ours are not all in it. */
 static int begin_old(struct run *run, dunlin_doc *doc) {
   struct dunlin_id heads[2];
   struct dunlin_change_info info;
@@ -280,8 +282,8 @@ static void refuse(struct run *run, struct replica *r) {
 
 /* ---- Named histories --------------------------------------------------------------------------------------------- */
 
-/* Deletions that come to lie beside those of an earlier row only in the end: still the change must have the one form that others
- * take. */
+/* Deletions that come to lie beside those of an earlier row only in the end: still the change must have the one form
+ * that others take. */
 static void deletions_that_meet_late_are_one_row(void **state) {
   (void)state;
   static const struct {

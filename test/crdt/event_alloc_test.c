@@ -1,4 +1,5 @@
-/* Events when memory runs out, once or for good: a mirror that starts anew at each reset stays equal to the document. */
+/* Events when memory runs out, once or for good: a mirror that starts anew at each reset stays equal to the
+ * document. */
 #include "test/crdt/mirror.h"
 #include "test/crdt/program.h"
 #include "test/fault/seeded.h"

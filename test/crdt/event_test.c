@@ -304,7 +304,8 @@ static void what_waits_is_told_when_voids_change(void **state) {
   dunlin_doc_free(b);
 }
 
-/* One deletes all that is marked, with the mark; what the other has put into it meanwhile stays, and is marked no more. */
+/* One deletes all that is marked, with the mark; what the other has put into it meanwhile stays, and is marked no
+ * more. */
 static void a_mark_that_goes_is_told(void **state) {
   (void)state;
   dunlin_doc *a = test_doc(1), *b = test_doc(2);

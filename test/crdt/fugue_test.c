@@ -1,10 +1,11 @@
-/* The order of texts and lists is FugueMax (Weidner and Kleppmann, "The Art of the Fugue: Minimizing Interleaving in Collaborative
- * Text Editing", arXiv 2305.00583): random histories against a second implementation, and against the definition.
+/* The order of texts and lists is FugueMax (Weidner and Kleppmann, "The Art of the Fugue: Minimizing Interleaving in
+ * Collaborative Text Editing", arXiv 2305.00583): random histories against a second implementation, and against the
+ * definition.
  *
  * The second implementation is the paper's tree.  Each character is inserted as the right child of its left origin, or,
  * when its author knew a right child there, as the left child of its right origin.  Left siblings stand in the order of
- * their ids, right siblings in the reverse order of their right origins, ties by id.  An element's place does not depend
- * on which others are there, so one tree serves all replicas: what a replica has is a part of it.
+ * their ids, right siblings in the reverse order of their right origins, ties by id.  An element's place does not
+ * depend on which others are there, so one tree serves all replicas: what a replica has is a part of it.
  *
  * The *left origin* is the visible character before the place of insertion, or the start.  The *right origin* is what
  * comes after the left origin in the author's list, deleted characters included, or the end. */
@@ -161,8 +162,8 @@ static bool left_descendant(const struct history *h, int a, int ancestor) {
   return a == ancestor;
 }
 
-/* The exception to condition 2: A and B have different left origins, and between A's left origin and B stands a C that does
- * not descend from A's left origin by left origins.  Then condition 1 already puts C between A and B. */
+/* The exception to condition 2: A and B have different left origins, and between A's left origin and B stands a C that
+ * does not descend from A's left origin by left origins.  Then condition 1 already puts C between A and B. */
 static bool excused(const struct history *h, const struct list *l, const int *place, int a, int b) {
   int origin = h->elements[l->order[a]].left;
   if (origin == h->elements[l->order[b]].left) return false;
@@ -174,8 +175,8 @@ static bool excused(const struct history *h, const struct list *l, const int *pl
   return false;
 }
 
-/* Condition 2, backward non-interleaving: if B is the right origin of A, and A comes after all other elements whose right
- * origin is B, then B directly follows A, unless the exception holds. */
+/* Condition 2, backward non-interleaving: if B is the right origin of A, and A comes after all other elements whose
+ * right origin is B, then B directly follows A, unless the exception holds. */
 static void check_backward(const struct history *h, const struct list *l, const int *place) {
   for (int b = 1; b < l->count; b++) {
     int a = l->count - 1;
@@ -188,7 +189,8 @@ static void check_backward(const struct history *h, const struct list *l, const 
   }
 }
 
-/* Condition 3: of two elements with the same left origin and the same right origin, the one with the lower id comes first. */
+/* Condition 3: of two elements with the same left origin and the same right origin, the one with the lower id comes
+ * first. */
 static void check_ties(const struct history *h, const struct list *l) {
   for (int i = 1; i < l->count; i++)
     for (int k = i + 1; k < l->count; k++) {
@@ -368,7 +370,8 @@ static bool commit(struct history *h, dunlin_doc *doc, const struct list *l, con
   return true;
 }
 
-/* One change of splices here and there, or some in a row of one character each: typing, prepending, backspace, delete. */
+/* One change of splices here and there, or some in a row of one character each: typing, prepending, backspace,
+ * delete. */
 static void edit(struct history *h, dunlin_doc *doc, size_t deletions, struct rng *rng) {
   enum { typing, prepending, backspace, deleting, anything };
   struct list l;
@@ -485,8 +488,8 @@ static void type_at(dunlin_doc *doc, size_t index, const char *what) {
   OK(dunlin_commit(doc, 0, NULL));
 }
 
-/* The paper's figure 7: A, B and C at the start, all concurrent; X by one who has A and C, Y by one who has A and B, both
- * behind A.  Y belongs in front of B, its right origin, although its id is lower than that of X. */
+/* The paper's figure 7: A, B and C at the start, all concurrent; X by one who has A and C, Y by one who has A and B,
+ * both behind A.  Y belongs in front of B, its right origin, although its id is lower than that of X. */
 static void right_siblings_stand_in_reverse_order_of_right_origins(void **state) {
   (void)state;
   for (int lower = 0; lower < 2; lower++) { /* which of both has the lower actor */

@@ -141,7 +141,8 @@ static void a_void_replacement_replaces_nothing(void **state) {
   scene_close(&s);
 }
 
-/* An opened document has no names of old changes before it has read its history; a write from elsewhere brings that about. */
+/* An opened document has no names of old changes before it has read its history; a write from elsewhere brings that
+ * about. */
 static void names_reach_behind_a_saved_document(void **state) {
   struct scene s = two_writes();
   void *data;
@@ -320,7 +321,8 @@ static void an_abort_takes_offers_back(void **state) {
   dunlin_doc_free(doc);
 }
 
-/* Of several in one change the first counts; of several changes not the one that came first, but the one of the lowest lamport. */
+/* Of several in one change the first counts; of several changes not the one that came first, but the one of the lowest
+ * lamport. */
 static void the_first_offer_is_the_lowest(void **state) {
   struct scene s = scene_open();
   (void)state;

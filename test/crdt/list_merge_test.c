@@ -1,5 +1,5 @@
-/* A short list that several devices move, delete, write and insert in while apart, against the oracle: everything meets everything.
- * Some of the changes are void in half of the runs. */
+/* A short list that several devices move, delete, write and insert in while apart, against the oracle: everything meets
+ * everything.  Some of the changes are void in half of the runs. */
 #include "test/crdt/void_changes.h"
 
 enum { replicas_max = 4 };

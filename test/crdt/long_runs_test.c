@@ -1,6 +1,6 @@
-/* Long random runs: two to five replicas write at least two hundred operations of all kinds, over a network that delays, reorders,
- * repeats and loses what they send and is split in two now and then, while changes become void and cease to be.  They must end
- * equal, by whatever way the history comes; and one seed gives one trace, to the byte. */
+/* Long random runs: two to five replicas write at least two hundred operations of all kinds, over a network that
+ * delays, reorders, repeats and loses what they send and is split in two now and then, while changes become void and
+ * cease to be.  They must end equal, by whatever way the history comes; and one seed gives one trace, to the byte. */
 #include "test/crdt/program.h"
 #include "test/support/changes.h"
 
@@ -165,8 +165,8 @@ static void assert_got_there(const char *way, dunlin_doc *doc, const dunlin_doc 
   OK(doc_check(doc, false));
 }
 
-/* Change by change, in batches, in one delta, saved and loaded, loaded and its history read, and that saved and loaded again: with the
- * void set of `doc`. */
+/* Change by change, in batches, in one delta, saved and loaded, loaded and its history read, and that saved and loaded
+ * again: with the void set of `doc`. */
 static void check_ways(const dunlin_doc *doc, struct rng *rng) {
   static const char *const names[] = {"single deltas",    "batches",     "one delta",
                                       "a saved document", "a file read", "a file read again"};

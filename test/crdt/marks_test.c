@@ -1,5 +1,5 @@
-/* Marks against a model that says by definition what they do: an array of characters and anchors, where each edit goes through all
- * of it.  One replica here; how replicas agree is the oracle's to judge (test/oracle). */
+/* Marks against a model that says by definition what they do: an array of characters and anchors, where each edit goes
+ * through all of it.  One replica here; how replicas agree is the oracle's to judge (test/oracle). */
 #include <dunlin/history.h>
 
 #include "crdt/doc.h"
@@ -217,8 +217,8 @@ static void run_model(uint64_t seed) {
   dunlin_doc_free(doc);
 }
 
-/* Who wins among concurrent marks hangs on who made them, not on the order in which they came; a document that was opened
- * from its file and has not read its history shows the same. */
+/* Who wins among concurrent marks hangs on who made them, not on the order in which they came; a document that was
+ * opened from its file and has not read its history shows the same. */
 static void a_file_keeps_the_winner(void **state) {
   (void)state;
   dunlin_obj text;
@@ -276,8 +276,8 @@ static void edit_some(dunlin_doc *doc, struct rng *rng) {
   else dunlin_abort(doc);
 }
 
-/* What an index that has been kept up says is held against all marks (doc_check()), whatever comes and goes: edits and marks of
- * several authors, abandoned ones, void changes. */
+/* What an index that has been kept up says is held against all marks (doc_check()), whatever comes and goes: edits and
+ * marks of several authors, abandoned ones, void changes. */
 static void run_kept(uint64_t seed) {
   enum { docs_count = 3, steps = 60 };
   struct rng rng = rng_of(seed);
@@ -317,7 +317,8 @@ static void an_index_is_kept_up(void **state) {
   }
 }
 
-/* A transaction on an earlier version of a document with more in it is the same change, to the byte, as one that was made then. */
+/* A transaction on an earlier version of a document with more in it is the same change, to the byte, as one that was
+ * made then. */
 static void run_in_the_past(uint64_t seed) {
   struct rng rng = rng_of(seed), again;
   struct dunlin_actor actor = {{77}};
@@ -372,8 +373,8 @@ static void writing_in_the_past_is_as_it_was_then(void **state) {
   }
 }
 
-/* A mark that goes, because its author deletes what it covers, leaves what somebody else has put there meanwhile to those below it;
- * two of them, which met there, or one on both sides of it. */
+/* A mark that goes, because its author deletes what it covers, leaves what somebody else has put there meanwhile to
+ * those below it; two of them, which met there, or one on both sides of it. */
 static void what_lies_under_a_mark_shows_when_it_goes(void **state) {
   (void)state;
   for (int below = 1; below <= 2; below++) {

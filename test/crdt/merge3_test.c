@@ -1,4 +1,5 @@
-/* Merging three plain values: what holds for any three (a table of what comes out is in test/capability/C27_merge3.c). */
+/* Merging three plain values: what holds for any three (a table of what comes out is in
+ * test/capability/C27_merge3.c). */
 #include "test/support/plain.h"
 
 #include "test/fault/seeded.h"

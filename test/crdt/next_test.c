@@ -1,5 +1,5 @@
-/* The short ways for a change that just goes on with the last one lead where the long way does: a document that is watched does not take
- * them. */
+/* The short ways for a change that just goes on with the last one lead where the long way does: a document that is
+ * watched does not take them. */
 #include "crdt/internal.h"
 #include "test/fault/seeded.h"
 #include "test/support/support.h"
@@ -92,7 +92,8 @@ static void keys_set_one_after_the_other_are_set_as_in_changes_of_any_form(void 
   }
 }
 
-/* A write of the document that is named here by what comes to it, with another change, once it was saved and opened again. */
+/* A write of the document that is named here by what comes to it, with another change, once it was saved and opened
+ * again. */
 static void a_name_in_a_delta_of_several_changes_is_looked_up_in_a_file(void **state) {
   enum { some = 300 }; /* more than there are ids at hand */
   dunlin_doc *doc = test_doc(1), *opened = NULL;

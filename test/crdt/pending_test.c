@@ -1,5 +1,5 @@
-/* Changes that wait for their parents: they come in when these do, are refused when these are, are bounded in memory, and survive
- * every failed allocation. */
+/* Changes that wait for their parents: they come in when these do, are refused when these are, are bounded in memory,
+ * and survive every failed allocation. */
 #include "test/fault/seeded.h"
 #include "test/support/changes.h"
 
@@ -8,7 +8,8 @@
 
 /* ---- Changes made by hand ----------------------------------------------------------------------------------- */
 
-/* One operation on the root: sets a key, or (`bad`) adds to it as if it were a counter. `filler`: so many bytes of value. */
+/* One operation on the root: sets a key, or (`bad`) adds to it as if it were a counter. `filler`: so many bytes of
+ * value. */
 struct by_hand {
   struct dunlin_id parents[3];
   size_t parent_count;

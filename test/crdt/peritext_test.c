@@ -1,6 +1,6 @@
-/* What people expect of marks when they edit while apart: the examples of Litt, Lim, Kleppmann and van Hardenberg, "Peritext: A CRDT
- * for Collaborative Rich Text Editing" (CSCW 2022), each with either of the two first in the order of actors, and where dunlin
- * says otherwise (docs/decisions/marks.md). */
+/* What people expect of marks when they edit while apart: the examples of Litt, Lim, Kleppmann and van Hardenberg,
+ * "Peritext: A CRDT for Collaborative Rich Text Editing" (CSCW 2022), each with either of the two first in the order of
+ * actors, and where dunlin says otherwise (docs/decisions/marks.md). */
 #include "crdt/doc.h"
 #include "test/support/support.h"
 
@@ -184,7 +184,8 @@ static void bold_grows_at_its_end_and_links_do_not(void **state) {
   }
 }
 
-/* The word at the end of bold text, or of a link, is deleted while the other one types behind it, and in front of what comes then. */
+/* The word at the end of bold text, or of a link, is deleted while the other one types behind it, and in front of what
+ * comes then. */
 static void what_is_typed_behind_a_deleted_end_is_where_the_end_was(void **state) {
   (void)state;
   EITHER_FIRST {
@@ -232,8 +233,8 @@ static void marking_what_is_deleted_meanwhile(void **state) {
   }
 }
 
-/* Whoever has seen neither the deletion nor the mark types inside: marked, if the mark was made while apart from the deletion.  If
- * the mark went with the text, not; there Peritext would mark it. */
+/* Whoever has seen neither the deletion nor the mark types inside: marked, if the mark was made while apart from the
+ * deletion.  If the mark went with the text, not; there Peritext would mark it. */
 static void typing_into_marked_text_that_is_deleted_meanwhile(void **state) {
   (void)state;
   EITHER_FIRST {
@@ -260,8 +261,8 @@ static struct dunlin_id head(const dunlin_doc *doc) {
   return *heads;
 }
 
-/* One marks "abc" in "-abc-" while the other types "<" at its start and ">" at its end, each in a change; whichever of the three are
- * void, the others stand as they would. */
+/* One marks "abc" in "-abc-" while the other types "<" at its start and ">" at its end, each in a change; whichever of
+ * the three are void, the others stand as they would. */
 static void mark_at_both_edges_with_void_changes(void **state) {
   (void)state;
   EITHER_FIRST for (unsigned flags = 0; flags < 4; flags++) for (unsigned voids = 0; voids < 8; voids++) {

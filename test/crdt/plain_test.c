@@ -628,7 +628,8 @@ static void send_from(const struct dunlin_env *env, dunlin_doc *from, dunlin_doc
   dunlin_free(env, delta, len);
 }
 
-/* Texts and lists that others have edited meanwhile lag behind until they are read, which may need memory that is not there. */
+/* Texts and lists that others have edited meanwhile lag behind until they are read, which may need memory that is not
+ * there. */
 static void what_lags_behind_is_read_or_not(void **state) {
   (void)state;
   struct dunlin_id id = test_id(1);

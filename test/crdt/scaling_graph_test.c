@@ -1,9 +1,10 @@
-/* Twice the changes take at most 2.3 times as long, also when they are made so that the graph is wide, or much waits, or much is in one
- * change: what a peer may send who wants to keep others busy.
+/* Twice the changes take at most 2.3 times as long, also when they are made so that the graph is wide, or much waits,
+ * or much is in one change: what a peer may send who wants to keep others busy.
  *
- * Each shape writes changes by hand, about `n` of them or one with about `n` operations.  Measured is the processor's time for taking them
- * in, and for each thing that one does with a document then, the least of several tries, and the most memory that was held at once; both at n
- * and 16 n, four doublings, where caches and arrays that grow by halves do not tip the balance.  TEST_SHAPE=name: that one alone. */
+ * Each shape writes changes by hand, about `n` of them or one with about `n` operations.  Measured is the processor's
+ * time for taking them in, and for each thing that one does with a document then, the least of several tries, and the
+ * most memory that was held at once; both at n and 16 n, four doublings, where caches and arrays that grow by halves do
+ * not tip the balance.  TEST_SHAPE=name: that one alone. */
 #include <time.h>
 
 #include "crdt/doc.h"

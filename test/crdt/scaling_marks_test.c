@@ -1,7 +1,8 @@
-/* Twice the work takes at most 2.3 times as long and 2.3 times the memory, for those who mark texts and read their spans.
+/* Twice the work takes at most 2.3 times as long and 2.3 times the memory, for those who mark texts and read their
+ * spans.
  *
- * What is measured is the work of one document: writing marks, taking them in from others, reading a span after each edit.  Time
- * is the processor's, the least of several tries, at n and 4 n: at most 2.3 squared. */
+ * What is measured is the work of one document: writing marks, taking them in from others, reading a span after each
+ * edit.  Time is the processor's, the least of several tries, at n and 4 n: at most 2.3 squared. */
 #include "crdt/doc.h"
 #include "test/fault/seeded.h"
 #include "test/support/scaling.h"

@@ -1,9 +1,10 @@
-/* Twice the work takes at most 2.3 times as long and 2.3 times the memory, also for documents that are made to be hard to merge.
+/* Twice the work takes at most 2.3 times as long and 2.3 times the memory, also for documents that are made to be hard
+ * to merge.
  *
- * Each shape writes a history of `n` changes or so; what is measured is to take all of it into an empty document, to read what
- * that shows, and to write it out again.  Time is the processor's, the least of several tries, at n and 4 n: at most 2.3 squared.
- * Memory is the most that was held at once, which is exact; arrays grow by halves, so it is compared over four doublings, where
- * that evens out. */
+ * Each shape writes a history of `n` changes or so; what is measured is to take all of it into an empty document, to
+ * read what that shows, and to write it out again.  Time is the processor's, the least of several tries, at n and 4 n:
+ * at most 2.3 squared.  Memory is the most that was held at once, which is exact; arrays grow by halves, so it is
+ * compared over four doublings, where that evens out. */
 #include "test/fault/seeded.h"
 #include "test/support/raw.h"
 #include "test/support/scaling.h"
@@ -234,8 +235,8 @@ static void wide_text(struct history *h) {
   for (size_t i = 0; i < h->n; i++) edit(h->all, 1 + i, 0, "\xc3\xa9");
 }
 
-/* Two authors whose changes come in turns: of one list, inserted, written to, moved and deleted all over it, and (`maps`) every other
- * one of a map. */
+/* Two authors whose changes come in turns: of one list, inserted, written to, moved and deleted all over it, and
+ * (`maps`) every other one of a map. */
 static void write_in_turns(struct history *h, bool maps) {
   struct rng rng = rng_of(1);
   h->base = edit_list(h->all, &rng);
@@ -312,7 +313,8 @@ static void marking_what_is_typed(struct history *h) {
   come_back(h, two);
 }
 
-/* What no program writes: an author hangs each anchor on the one before, and types behind all of them; two others type there too. */
+/* What no program writes: an author hangs each anchor on the one before, and types behind all of them; two others type
+ * there too. */
 static void anchors_on_anchors(struct history *h) {
   begin_with(h, "()");
   dunlin_doc *one = leave(h), *two = leave(h), *three = leave(h);

@@ -1,7 +1,7 @@
 /* A chain of twice as many undos, and redos, takes at most 2.3 times as long and 2.3 times the memory.
  *
- * Each shape makes `n` steps; what is measured is to undo and redo all of them, twice.  Time is the processor's, the least of several tries, at n
- * and 4 n: at most 2.3 squared.  Memory is the most that was held at once. */
+ * Each shape makes `n` steps; what is measured is to undo and redo all of them, twice.  Time is the processor's, the
+ * least of several tries, at n and 4 n: at most 2.3 squared.  Memory is the most that was held at once. */
 #include <dunlin/undo.h>
 #include <time.h>
 
@@ -21,8 +21,7 @@ struct shape {
   enum dunlin_kind kind;
   void (*step)(struct chain *c, dunlin_doc *doc, size_t i);
   bool with_other;
-  bool
-      is_named; /* undoing names old changes, whose ids are worked out again: that grows up to where few of all are kept */
+  bool is_named; /* undoing names old changes, whose ids are worked out again: more, until few of all are kept */
 };
 
 /* ---- Steps -------------------------------------------------------------------------------------------------- */

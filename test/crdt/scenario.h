@@ -1,5 +1,5 @@
-/* What the named scenarios share: short ways to edit and to look, and every order of delivery.  Three replicas where order
- * matters; whatever the order, the documents are equal and hold what is expected. */
+/* What the named scenarios share: short ways to edit and to look, and every order of delivery.  Three replicas where
+ * order matters; whatever the order, the documents are equal and hold what is expected. */
 #ifndef TEST_CRDT_SCENARIO_H
 #define TEST_CRDT_SCENARIO_H
 
@@ -201,8 +201,8 @@ static inline void try_orders(struct search *s, size_t depth) {
   }
 }
 
-/* Brings the replicas together; then what they hold must come out of every causal order of its changes, one by one (so many
- * `orders`), of every order at all when there are few, of the reverse, and of all in one delta. */
+/* Brings the replicas together; then what they hold must come out of every causal order of its changes, one by one (so
+ * many `orders`), of every order at all when there are few, of the reverse, and of all in one delta. */
 static inline void all_end_with(dunlin_doc *docs[], size_t count, size_t orders, expectation *expect,
                                 const void *what) {
   for (size_t i = 1; i < count; i++) test_send(docs[i], docs[0]);

@@ -1,5 +1,5 @@
-/* Named scenarios of input that is malformed, oversized or dishonest: refused by all alike, without work and without a trace;
- * everything else goes on. */
+/* Named scenarios of input that is malformed, oversized or dishonest: refused by all alike, without work and without a
+ * trace; everything else goes on. */
 #include <time.h>
 
 #include "test/crdt/scenario.h"

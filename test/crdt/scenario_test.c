@@ -87,7 +87,8 @@ static void element_moved_twice(void **state) {
   free_all(docs);
 }
 
-/* Two neighbours are moved away while one's text and the other's map are edited, and a third neighbour's place is taken. */
+/* Two neighbours are moved away while one's text and the other's map are edited, and a third neighbour's place is
+ * taken. */
 static void range_move_and_edit(void **state) {
   (void)state;
   dunlin_doc *docs[actor_count];
@@ -183,7 +184,8 @@ static void count_up(dunlin_doc *doc, int64_t amount, bool touch) {
   commit(doc);
 }
 
-/* The rule: a deletion beats increments that it has not seen, unless their author touched the counter; then all count. */
+/* The rule: a deletion beats increments that it has not seen, unless their author touched the counter; then all
+ * count. */
 static void counter_and_delete(void **state) {
   (void)state;
   for (int touch = 0; touch < 2; touch++) {
@@ -387,8 +389,8 @@ static void nested_and_scalar_in_every_order(void **state) {
 
 /* ---- Keys and forks ----------------------------------------------------------------------------------------- */
 
-/* One makes the key, all three delete it, each after having seen it; the others' deletions find nothing.  One more deletes
- * a key that never was, in a change that does something else too.  In all orders of the actors' ids. */
+/* One makes the key, all three delete it, each after having seen it; the others' deletions find nothing.  One more
+ * deletes a key that never was, in a change that does something else too.  In all orders of the actors' ids. */
 static void delete_of_absent(void **state) {
   (void)state;
   static const size_t roles[][actor_count] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -501,8 +503,8 @@ static void mark_at_both_edges(void **state) {
     }
 }
 
-/* Two make one word bold while apart, each in a way of their own; then one of them, who has seen only their own mark, types behind
- * it: inside of both marks that grow, outside of both that do not. */
+/* Two make one word bold while apart, each in a way of their own; then one of them, who has seen only their own mark,
+ * types behind it: inside of both marks that grow, outside of both that do not. */
 static void marks_on_one_word(void **state) {
   (void)state;
   for (unsigned grows = 0; grows <= DUNLIN_GROWS_AT_END; grows += DUNLIN_GROWS_AT_END)

@@ -1,4 +1,5 @@
-/* What waits before it reaches the rope, against a plain array: typing with much taken back, changes that fail, memory that runs out. */
+/* What waits before it reaches the rope, against a plain array: typing with much taken back, changes that fail, memory
+ * that runs out. */
 #include "crdt/text.h"
 #include "test/fault/seeded.h"
 #include "test/support/support.h"

@@ -1,7 +1,8 @@
 /* A plain model of undo: who inserted, deleted and wrote what, and what undoing a step may change of what shows.
  *
- * What is written is never written twice by a program: characters, elements, values of keys and of marks are known by what they are, also
- * when they have come back.  A *journal* that all replicas share says of each change what it did and which others it had seen. */
+ * What is written is never written twice by a program: characters, elements, values of keys and of marks are known by
+ * what they are, also when they have come back.  A *journal* that all replicas share says of each change what it did
+ * and which others it had seen. */
 #ifndef TEST_UNDO_MODEL_H
 #define TEST_UNDO_MODEL_H
 

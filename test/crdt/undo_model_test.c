@@ -1,5 +1,6 @@
-/* Undo against a plain model: replicas write, hear of each other, hold changes void and undo, at random.  After each step a replica shows the
- * items that the model says, after each undo only that has changed which should; at the end all are equal, and so is the oracle. */
+/* Undo against a plain model: replicas write, hear of each other, hold changes void and undo, at random.  After each
+ * step a replica shows the items that the model says, after each undo only that has changed which should; at the end
+ * all are equal, and so is the oracle. */
 #include "test/crdt/undo_model.h"
 
 #include "crdt/doc.h"
@@ -334,7 +335,8 @@ static void undo_some(struct model *m, size_t r) {
 
 /* ---- Void changes and exchange ------------------------------------------------------------------------------- */
 
-/* Whether the replica may hold a change void: of those of somebody who undoes not what has been undone, lest things show twice. */
+/* Whether the replica may hold a change void: of those of somebody who undoes not what has been undone, lest things
+ * show twice. */
 static bool may_be_void(const struct model *m, size_t r, size_t change) {
   const struct model_change *c = &m->change[change];
   return change && (!m->replica[c->author].undo || (c->author == r && c->is_edit && !c->is_undone));

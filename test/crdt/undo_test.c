@@ -223,7 +223,8 @@ static void a_borrowed_key_is_renamed(void **state) {
   }
 }
 
-/* What comes back of an element that two have written to is what the other one wrote: it is in the register that is written to. */
+/* What comes back of an element that two have written to is what the other one wrote: it is in the register that is
+ * written to. */
 static void what_others_wrote_to_an_element_comes_back(void **state) {
   (void)state;
   dunlin_doc *docs[2] = {test_doc(1), test_doc(2)};
@@ -410,9 +411,8 @@ static void mark_text(dunlin_doc *doc, struct rng *rng, dunlin_obj text, size_t 
   OK(dunlin_text_mark(doc, text, from, to, key, value, (unsigned)rng_below(rng, 4)));
 }
 
-static bool keeps_items; /* nothing is deleted from texts and lists */
-static bool
-    keeps_values; /* nothing is written to elements: of one that comes back only the value is known that it had when it was deleted */
+static bool keeps_items;  /* nothing is deleted from texts and lists */
+static bool keeps_values; /* nothing is written to elements: one that comes back has the value of its deletion */
 static void edit_text(dunlin_doc *doc, struct rng *rng, dunlin_obj text) {
   char piece[3] = {(char)('a' + rng_below(rng, 26)), (char)('A' + rng_below(rng, 26)), 0};
   size_t size = dunlin_text_size(doc, text), at = rng_below(rng, size + 1);
@@ -512,8 +512,8 @@ static void a_lone_replica_goes_through_the_same_states(void **state) {
   for (uint64_t seed = seed_first(), n = seed_count(300); n--; seed++) alone(seed);
 }
 
-/* Undoing everything leaves what there would be if those changes had never had an effect.  `lively`: others go on while it is undone, and
- * some is redone: then documents must agree. */
+/* Undoing everything leaves what there would be if those changes had never had an effect.  `lively`: others go on while
+ * it is undone, and some is redone: then documents must agree. */
 static void edit_list_with_others(dunlin_doc *doc, struct rng *rng, dunlin_obj list, int64_t values) {
   size_t size = dunlin_list_size(doc, list), at = rng_below(rng, size + 1);
   struct dunlin_value value = int_value(values + (int64_t)rng_below(rng, 1000)), shown = int_value(0);
@@ -525,7 +525,8 @@ static void edit_list_with_others(dunlin_doc *doc, struct rng *rng, dunlin_obj l
   else OK(dunlin_list_insert(doc, list, at, value));
 }
 
-/* `values`: integers in lists begin there; elements of higher ones are not written to, since what others have written to stays. */
+/* `values`: integers in lists begin there; elements of higher ones are not written to, since what others have written
+ * to stays. */
 static void edit_with_others(dunlin_doc *doc, struct rng *rng, int64_t values) {
   static const enum dunlin_kind kinds[] = {DUNLIN_TEXT, DUNLIN_TEXT, DUNLIN_LIST, DUNLIN_COUNTER};
   char key[2] = {(char)('a' + rng_below(rng, 6)), 0};
@@ -613,8 +614,8 @@ static void others_may_go_on_meanwhile(void **state) {
 
 /* ---- Without memory ----------------------------------------------------------------------------------------- */
 
-/* Edits, an undo and a redo; each allocation of these fails once: then the document and the stack are as they were, and it can be done
- * again. */
+/* Edits, an undo and a redo; each allocation of these fails once: then the document and the stack are as they were, and
+ * it can be done again. */
 static void try_again(struct seeded *f, dunlin_doc *doc, dunlin_undo *undo, bool forwards, uint64_t *fails) {
   struct shown before = show(doc);
   size_t back_count = dunlin_undo_count(undo), forth_count = dunlin_redo_count(undo);

@@ -1,5 +1,5 @@
-/* Void changes: whatever the set and whenever it is given, the document is what the oracle says, and what a replay of its history
- * with that set is; and what is written meanwhile goes where it shows. */
+/* Void changes: whatever the set and whenever it is given, the document is what the oracle says, and what a replay of
+ * its history with that set is; and what is written meanwhile goes where it shows. */
 #include "test/crdt/void_changes.h"
 #include "test/crdt/program.h"
 
@@ -76,8 +76,8 @@ static int edit_list(dunlin_doc *doc, dunlin_obj list, struct rng *rng) {
   }
 }
 
-/* What is to be deleted goes, and nothing else; what is inserted stands together, at its index or (behind what only shows because its
- * deletion is void) before it.  Texts of one byte a scalar value. */
+/* What is to be deleted goes, and nothing else; what is inserted stands together, at its index or (behind what only
+ * shows because its deletion is void) before it.  Texts of one byte a scalar value. */
 static void assert_spliced(const char *before, const char *after, size_t at, size_t remove, const char *word) {
   size_t size = strlen(before), len = strlen(word), place = at;
   char expected[4096];
@@ -149,8 +149,8 @@ static void choose(const dunlin_doc *doc, struct rng *rng, struct void_set *set)
   }
 }
 
-/* On the version of its own last change, whose indexes nobody can read here: what is out of range is refused.  It may be the
- * current one. */
+/* On the version of its own last change, whose indexes nobody can read here: what is out of range is refused.  It may
+ * be the current one. */
 static void edit_earlier(dunlin_doc *doc, uint8_t actor, struct rng *rng) {
   struct dunlin_actor name = {{actor}};
   struct dunlin_change_info info;
@@ -235,7 +235,8 @@ static void random_sets_at_random_times(void **state) {
 
 /* ---- Scenarios --------------------------------------------------------------------------------------------------- */
 
-/* A text of which actor 2's first change deletes a word and inserts another, with a thousand changes by two others built on that. */
+/* A text of which actor 2's first change deletes a word and inserts another, with a thousand changes by two others
+ * built on that. */
 static void write_late(dunlin_doc *doc[3]) {
   type(doc[0], 0, 0, "one two three");
   OK(dunlin_begin(doc[0]));
@@ -392,7 +393,8 @@ static void the_latest_actor_writes_on(void **state) {
   scene_close(&s);
 }
 
-/* A change by actor 9 on top of `parent`: into text `t` it types "??", and deletes far out of range when it is to be invalid. */
+/* A change by actor 9 on top of `parent`: into text `t` it types "??", and deletes far out of range when it is to be
+ * invalid. */
 static struct dunlin_id give_written(dunlin_doc *doc, const struct dunlin_id *parent, const struct container_id *text,
                                      bool valid, const struct dunlin_id *set, struct dunlin_applied *applied) {
   struct dunlin_actor actor = {{9}};

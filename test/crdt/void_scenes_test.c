@@ -1,5 +1,5 @@
-/* What a void change does to each kind of container, and what is written over it: by hand.  Every state is also what the oracle
- * says, and what a replay gives. */
+/* What a void change does to each kind of container, and what is written over it: by hand.  Every state is also what
+ * the oracle says, and what a replay gives. */
 #include "test/crdt/void_changes.h"
 
 static void text_shows_as_before_a_void_change(void **state) {

@@ -1,4 +1,5 @@
-/* Plans for random graphs: every piece once, behind its parents; and what differs between two versions as sets of operations have it. */
+/* Plans for random graphs: every piece once, behind its parents; and what differs between two versions as sets of
+ * operations have it. */
 #include "crdt/walk_plan.h"
 #include "test/support/support.h"
 

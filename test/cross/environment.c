@@ -1,5 +1,5 @@
-/* The default environment without a library beside the C library, so that documents can be built for any machine: BLAKE2b as RFC 7693
- * writes it, randomness from a seed, no compression. */
+/* The default environment without a library beside the C library, so that documents can be built for any machine:
+ * BLAKE2b as RFC 7693 writes it, randomness from a seed, no compression. */
 #include "test/cross/environment.h"
 
 #include <stdlib.h>

@@ -1,11 +1,12 @@
-/* What must be the same on every machine: plays seeded programs on documents and prints hashes of all that comes out of them.
+/* What must be the same on every machine: plays seeded programs on documents and prints hashes of all that comes out of
+ * them.
  *
- *   portable [FIRST [COUNT [RANDOM]]]     programs FIRST..FIRST+COUNT-1; RANDOM: the seed of the environment's randomness, or
- *                                         "default" for hashes and randomness of the default environment
+ *   portable [FIRST [COUNT [RANDOM]]]  programs FIRST..FIRST+COUNT-1; RANDOM: the seed of the environment's randomness,
+ *                                      or "default" for hashes and randomness of the default environment
  *
- * Three replicas edit containers of all kinds, exchange deltas, load what was saved, merge forks, and make changes void.  A line says
- * the program, the step, what is printed, and its length and hash.  Builds for other machines print the same lines (./dev soak),
- * whatever RANDOM is. */
+ * Three replicas edit containers of all kinds, exchange deltas, load what was saved, merge forks, and make changes
+ * void.  A line says the program, the step, what is printed, and its length and hash.  Builds for other machines print
+ * the same lines (./dev soak), whatever RANDOM is. */
 #include <dunlin/events.h>
 #include <dunlin/plain.h>
 

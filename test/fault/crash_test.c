@@ -1,5 +1,5 @@
-/* Power lost at every moment of a store's life: what the medium could hold then is made, opened, and held against what had been
- * promised.  TEST_RUNS=250000 tries that many states; TEST_SEED=n one history. */
+/* Power lost at every moment of a store's life: what the medium could hold then is made, opened, and held against what
+ * had been promised.  TEST_RUNS=250000 tries that many states; TEST_SEED=n one history. */
 #include <lmdb.h>
 #include <time.h>
 
@@ -22,7 +22,7 @@ struct history {
   uint64_t marks;
 };
 
-/* ---- A store that syncs less, on purpose ----------------------------------------------------------------------------- */
+/* ---- A store that syncs less, on purpose ------------------------------------------------------------------------- */
 
 static unsigned extra_flags;
 
@@ -32,7 +32,7 @@ int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode
   return __real_mdb_env_open(env, path, flags | extra_flags, mode);
 }
 
-/* ---- The history -------------------------------------------------------------------------------------------------------- */
+/* ---- The history ------------------------------------------------------------------------------------------------- */
 
 static dunlin_store *open_stepped(const struct place *place) {
   struct dunlin_store_options options = place_options(place, NULL);
@@ -108,7 +108,7 @@ static void forget(struct history *h) {
   place_remove(&h->place);
 }
 
-/* ---- Judging a state ---------------------------------------------------------------------------------------------------- */
+/* ---- Judging a state --------------------------------------------------------------------------------------------- */
 
 /* The number in all three keys; 0: none of them is there, -1: they differ. */
 static int read_three(dunlin_store *store, const struct dunlin_id *space, const char *name) {
@@ -164,7 +164,8 @@ static const char *judge(const struct history *h, const struct place *place, con
   return wrong;
 }
 
-/* Judges up to `states` states of a recording; returns how many were wrong, and prints the first when there should be none. */
+/* Judges up to `states` states of a recording; returns how many were wrong, and prints the first when there should be
+ * none. */
 static size_t judge_all(const struct history *h, uint64_t seed, size_t states, bool expected, size_t *done) {
   struct place place = place_in_memory();
   size_t wrong = 0, changes = disk_recorded(h->disk);
@@ -187,7 +188,7 @@ static size_t judge_all(const struct history *h, uint64_t seed, size_t states, b
   return wrong;
 }
 
-/* ---- Tests ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
 static void nothing_acknowledged_is_lost(void **state) {
   (void)state;

@@ -1,5 +1,6 @@
-/* The file calls of the whole test program, in front of the C library's: they look whether a disk is meant, and pass through if not.
- * Both names of each call are needed: LMDB was built without 64-bit offsets in its calls, dunlin with. */
+/* The file calls of the whole test program, in front of the C library's: they look whether a disk is meant, and pass
+ * through if not.  Both names of each call are needed: LMDB was built without 64-bit offsets in its calls, dunlin
+ * with. */
 #undef _FILE_OFFSET_BITS
 #include "test/fault/disk_private.h"
 
@@ -52,7 +53,7 @@ static struct watched *watch_of(int fd) {
   return fd >= 0 && fd < FDS && (watched[fd].file || watched[fd].directory) ? &watched[fd] : NULL;
 }
 
-/* ---- Opening --------------------------------------------------------------------------------------------------------- */
+/* ---- Opening ----------------------------------------------------------------------------------------------------- */
 
 static int open_watched(struct disk *disk, const char *path, int flags, mode_t mode) {
   bool there = !faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW), creates = (flags & O_CREAT) && !there;
@@ -87,7 +88,7 @@ static int open_any(const char *path, int flags, mode_t mode) {
   return fd;
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
 
 static ssize_t pwrite_watched(struct watched *w, int fd, const void *data, size_t len, off_t at) {
   int error = disk_call(w->file->disk, DISK_WRITE);
@@ -153,7 +154,7 @@ static int resize_any(int fd, off_t size) {
   return result;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ------------------------------------------------------------------------------------------------------- */
 
 /* The disk of a name that is about to change; NULL: none.  `error` as of disk_call(). */
 static struct disk *begin_name(const char *path, int *error) {
@@ -173,7 +174,7 @@ static int end_name(int error, int result) {
   return result;
 }
 
-/* ---- What is put in front of the C library ------------------------------------------------------------------------------ */
+/* ---- What is put in front of the C library ----------------------------------------------------------------------- */
 
 #pragma GCC visibility push(default)
 

@@ -1,4 +1,5 @@
-/* What the parts of the disk share: disk.c (the model), disk_calls.c (the file calls), disk_record.c (states of a crash).
+/* What the parts of the disk share: disk.c (the model), disk_calls.c (the file calls), disk_record.c (states of a
+ * crash).
  *
  * All of it is called with the one lock held, which disk_calls.c takes; `real` is the C library below it. */
 #ifndef TEST_FAULT_DISK_PRIVATE_H

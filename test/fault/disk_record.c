@@ -69,7 +69,7 @@ static char *copy_text(const char *text) {
   return copy;
 }
 
-/* ---- Recording ------------------------------------------------------------------------------------------------------ */
+/* ---- Recording --------------------------------------------------------------------------------------------------- */
 
 static void add(struct disk *disk, struct event event) {
   struct recording *r = disk->recording;
@@ -125,7 +125,7 @@ size_t disk_recorded(const struct disk *disk) {
   return changes;
 }
 
-/* ---- Names and images ------------------------------------------------------------------------------------------------- */
+/* ---- Names and images -------------------------------------------------------------------------------------------- */
 
 static struct name *find_name(struct names *names, const char *path) {
   for (size_t i = 0; i < names->count; i++)
@@ -211,7 +211,7 @@ static void copy_image(struct image *to, const struct image *from) {
   put_bytes(to, from->bytes ? from->bytes : "", from->size, 0);
 }
 
-/* ---- Beginning ----------------------------------------------------------------------------------------------------------- */
+/* ---- Beginning --------------------------------------------------------------------------------------------------- */
 
 static struct disk *walked; /* nftw() takes no context */
 
@@ -272,7 +272,7 @@ void disk_record(struct disk *disk) {
   disk_unlock();
 }
 
-/* ---- States ------------------------------------------------------------------------------------------------------------------ */
+/* ---- States ------------------------------------------------------------------------------------------------------ */
 
 static bool same_parent(const char *path, const char *directory) {
   char parent[PATH_MAX];

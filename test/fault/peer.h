@@ -1,5 +1,5 @@
-/* A peer that passes the handshake, with the keys of a real device, and then says what it likes: it speaks Noise and frames by
- * hand, to a session in memory, the victim.  Every field of every message is the test's to choose. */
+/* A peer that passes the handshake, with the keys of a real device, and then says what it likes: it speaks Noise and
+ * frames by hand, to a session in memory, the victim.  Every field of every message is the test's to choose. */
 #ifndef TEST_FAULT_PEER_H
 #define TEST_FAULT_PEER_H
 
@@ -16,8 +16,8 @@ struct peer {
   uint64_t want_id;   /* of its last WANT */
 };
 
-/* Calls a session of `victim`'s store and goes through the handshake.  `granted` false: with a handshake key that no grant names.
- * Aborts when the handshake itself does not work. */
+/* Calls a session of `victim`'s store and goes through the handshake.  `granted` false: with a handshake key that no
+ * grant names.  Aborts when the handshake itself does not work. */
 void peer_open(struct peer *peer, dunlin_store *store, dunlin_store *victim, bool granted);
 void peer_close(struct peer *peer);
 

@@ -66,7 +66,7 @@ static struct sockaddr_in loopback(unsigned port) {
   return at;
 }
 
-/* ---- Pieces -------------------------------------------------------------------------------------------------------------- */
+/* ---- Pieces ------------------------------------------------------------------------------------------------------ */
 
 static void flow_free(struct flow *flow) {
   for (struct piece *piece = flow->first, *next; piece; piece = next) {
@@ -124,7 +124,7 @@ static void mangle(struct proxy *proxy, struct flow *flow, const struct proxy_se
   if (rng_chance(rng, s->reorder, 1000)) proxy->mangled += swap_last(flow);
 }
 
-/* ---- Connections ----------------------------------------------------------------------------------------------------------- */
+/* ---- Connections ------------------------------------------------------------------------------------------------- */
 
 static void link_end(struct proxied *link) {
   for (int i = 0; i < 2; i++) {
@@ -189,7 +189,7 @@ static int64_t first_due(const struct flow *flow, bool stalled) {
   return flow->first && !stalled ? flow->first->due : INT64_MAX;
 }
 
-/* ---- The thread --------------------------------------------------------------------------------------------------------------- */
+/* ---- The thread -------------------------------------------------------------------------------------------------- */
 
 struct view {
   struct pollfd fds[2 + 2 * LINKS];
@@ -267,7 +267,7 @@ static void wake(struct proxy *proxy) {
   if (write(proxy->wake[1], "", 1) < 0) abort();
 }
 
-/* ---- From outside -------------------------------------------------------------------------------------------------------------- */
+/* ---- From outside ------------------------------------------------------------------------------------------------ */
 
 struct proxy *proxy_start(unsigned target_port, uint64_t seed) {
   struct proxy *proxy = calloc(1, sizeof *proxy);

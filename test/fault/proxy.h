@@ -1,8 +1,9 @@
 /* A proxy between real sockets that does to a stream what networks and people in the middle do.
  *
- * It listens on a port of the loopback, passes what comes on to another port there, on a thread of its own, and mangles the
- * pieces of either direction by seed and settings, which may change while it runs.  What a piece is depends on the machine's speed, so
- * a seed repeats the kind of trouble, not its place; for exact repetition there is the simulator. */
+ * It listens on a port of the loopback, passes what comes on to another port there, on a thread of its own, and mangles
+ * the pieces of either direction by seed and settings, which may change while it runs.  What a piece is depends on the
+ * machine's speed, so a seed repeats the kind of trouble, not its place; for exact repetition there is the
+ * simulator. */
 #ifndef TEST_FAULT_PROXY_H
 #define TEST_FAULT_PROXY_H
 

@@ -1,5 +1,5 @@
-/* An environment whose clock, randomness and memory belong to the test: the same seed gives the same bytes, every allocation
- * is counted, and any of them can be made to fail. */
+/* An environment whose clock, randomness and memory belong to the test: the same seed gives the same bytes, every
+ * allocation is counted, and any of them can be made to fail. */
 #ifndef TEST_FAULT_SEEDED_H
 #define TEST_FAULT_SEEDED_H
 
@@ -25,8 +25,8 @@ struct seeded {
 
 void seeded_init(struct seeded *s, uint64_t seed);
 
-/* Makes libsodium draw from `source` (NULL: from zeros that count up, which nothing should), for the whole process: what the
- * library asks of libsodium directly then repeats too.  Before sodium_init(). */
+/* Makes libsodium draw from `source` (NULL: from zeros that count up, which nothing should), for the whole process:
+ * what the library asks of libsodium directly then repeats too.  Before sodium_init(). */
 void seeded_sodium(struct rng *source);
 
 #endif

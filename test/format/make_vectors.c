@@ -9,12 +9,12 @@
  *   hash     of the document's state
  *   saved    its compact form, nothing compressed
  *   packed   the same, compressed, where that makes it shorter
- *   cursor   the id of a text or list; a cursor; where it is, or "malformed", "absent" (its version) or "beyond" (its place)
+ *   cursor   the id of a text or list; a cursor; where it is, or "malformed", "absent" (version) or "beyond" (place)
  *
- * Without an argument it writes documents through the public interface and prints them.  TEST_SEED and TEST_RUNS say which random programs.
- * With the argument "apply" it reads vectors from its input, takes `name`, `document`, `delta` and `cursor` from there, and prints what became of them.
- * With the argument "load" it takes `name` and `file`, a compact form that may be damaged, and prints `result`, and of what was opened `change`
- * and `hash`. */
+ * Without an argument it writes documents through the public interface and prints them.  TEST_SEED and TEST_RUNS say
+ * which random programs.  With the argument "apply" it reads vectors from its input, takes `name`, `document`, `delta`
+ * and `cursor` from there, and prints what became of them.  With the argument "load" it takes `name` and `file`, a
+ * compact form that may be damaged, and prints `result`, and of what was opened `change` and `hash`. */
 #include <dunlin/cursor.h>
 #include <dunlin/history.h>
 
@@ -104,7 +104,8 @@ static void apply_delta(struct outcome *o, const void *delta, size_t len) {
   o->refused += applied.refused;
 }
 
-/* What the document gives out is what it was given: from other bytes other ids would follow.  `saved`: the length of its compact form. */
+/* What the document gives out is what it was given: from other bytes other ids would follow.  `saved`: the length of
+ * its compact form. */
 static void check_given_out(const struct outcome *o, size_t saved) {
   dunlin_doc *again;
   struct dunlin_applied applied;

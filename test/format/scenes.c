@@ -343,7 +343,8 @@ static dunlin_doc *typing_together(void) {
   return trio_join(t);
 }
 
-/* Insertions after one letter by actors who know different letters behind it: the one that reaches further stands first, whatever its actor. */
+/* Insertions after one letter by actors who know different letters behind it: the one that reaches further stands
+ * first, whatever its actor. */
 static dunlin_doc *right_origins(void) {
   struct trio t = trio_new();
   OK(dunlin_begin(t.a));
@@ -457,7 +458,8 @@ static void mark(dunlin_doc *doc, size_t from, size_t to, const char *key, struc
   commit(doc);
 }
 
-/* Marks of all four kinds that overlap, are taken off, lose their text; and what others type and mark at their edges at the same time. */
+/* Marks of all four kinds that overlap, are taken off, lose their text; and what others type and mark at their edges at
+ * the same time. */
 static dunlin_doc *marks(void) {
   struct trio t = trio_new();
   splice(t.a, 0, 0, "some text to mark");

@@ -1,4 +1,5 @@
-/* HOST:PORT: what address_parse() accepts is written back and read again as the same, and holds nothing that could not be meant.
+/* HOST:PORT: what address_parse() accepts is written back and read again as the same, and holds nothing that could not
+ * be meant.
  *
  * Input: the text, up to its first NUL. */
 #include "test/fuzz/fuzz.h"

@@ -1,8 +1,9 @@
-/* Cursors from anybody.  What is accepted is written back as it was; in a document it is at a place of the text or list, or refused, and
- * at the same place in another document that has got the same changes otherwise.  A cursor of this version that is made there is
- * there.
+/* Cursors from anybody.  What is accepted is written back as it was; in a document it is at a place of the text or
+ * list, or refused, and at the same place in another document that has got the same changes otherwise.  A cursor of
+ * this version that is made there is there.
  *
- * Input: a byte for the container; then the cursor, in which a mark (fuzz.h) stands for the id of a change, by its number. */
+ * Input: a byte for the container; then the cursor, in which a mark (fuzz.h) stands for the id of a change, by its
+ * number. */
 #include <dunlin/cursor.h>
 
 #include "crdt/internal.h"

@@ -1,6 +1,6 @@
-/* A delta from anybody: dunlin_doc_apply() either refuses it and leaves the document as it was, to the byte of memory, or takes
- * it, and then the document can be read in full, written out, and read back equal.  Either way it needs little memory, and the
- * document agrees with itself.
+/* A delta from anybody: dunlin_doc_apply() either refuses it and leaves the document as it was, to the byte of memory,
+ * or takes it, and then the document can be read in full, written out, and read back equal.  Either way it needs little
+ * memory, and the document agrees with itself.
  *
  * Input: one byte, how many deltas of the history the document holds before; the rest is the delta. */
 #include "test/fuzz/fuzz_doc.h"

@@ -1,6 +1,6 @@
-/* A document's compact form from anybody: dunlin_doc_load() either refuses it or gives a document that can be read and written to.
- * Its history may turn out to be damaged when it is needed, which is an error and nothing worse; if it is not, the document
- * fits together, and saved it is opened again equal, to the byte.
+/* A document's compact form from anybody: dunlin_doc_load() either refuses it or gives a document that can be read and
+ * written to.  Its history may turn out to be damaged when it is needed, which is an error and nothing worse; if it is
+ * not, the document fits together, and saved it is opened again equal, to the byte.
  *
  * Input: the file. */
 #include "crdt/doc.h"

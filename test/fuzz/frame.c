@@ -1,9 +1,9 @@
-/* The frame reader against a second one, of ten lines: whatever plain text a peer seals, cut into whatever frames, and however the
- * wire is cut on its way, the messages that come out are those of the plain text, and it is refused at the same place.
- * Frames that were not sealed by the peer give nothing.
+/* The frame reader against a second one, of ten lines: whatever plain text a peer seals, cut into whatever frames, and
+ * however the wire is cut on its way, the messages that come out are those of the plain text, and it is refused at the
+ * same place.  Frames that were not sealed by the peer give nothing.
  *
- * Input: flags; then frames: a chunk of plain text each (or, with FLAG_WIRE, bytes of the wire as they are); how the wire is
- * cut follows from the byte after the flags. */
+ * Input: flags; then frames: a chunk of plain text each (or, with FLAG_WIRE, bytes of the wire as they are); how the
+ * wire is cut follows from the byte after the flags. */
 #include "test/fuzz/fuzz.h"
 
 #include "test/fault/seeded.h"

@@ -12,7 +12,7 @@ void fuzz_fail(const char *file, int line, const char *what) {
   abort();
 }
 
-/* ---- Taking an input apart ---------------------------------------------------------------------------------------- */
+/* ---- Taking an input apart --------------------------------------------------------------------------------------- */
 
 struct fuzz_in fuzz_in_of(const uint8_t *data, size_t size) {
   return (struct fuzz_in){data, size};
@@ -77,7 +77,7 @@ void fuzz_put_mark(struct buf *out, uint8_t which) {
   fuzz_put_byte(out, which);
 }
 
-/* ---- Seeds -------------------------------------------------------------------------------------------------------- */
+/* ---- Seeds ------------------------------------------------------------------------------------------------------- */
 
 struct buf fuzz_buf(void) {
   struct buf buf;
@@ -102,7 +102,7 @@ void fuzz_emit_buf(fuzz_emit *emit, void *ctx, const char *name, struct buf *inp
   buf_free(input);
 }
 
-/* ---- Files -------------------------------------------------------------------------------------------------------- */
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 static char directory[256];
 

@@ -1,8 +1,8 @@
 /* What the fuzz targets share.
  *
- * A target is one file with one property, said in the comment at its top.  Its entry point is libFuzzer's; AFL++ calls the same
- * one, and so does replay.c, which the ordinary tests run.  A target keeps nothing from one input to the next that could
- * change what the next one does, so a finding is reproduced by its input alone. */
+ * A target is one file with one property, said in the comment at its top.  Its entry point is libFuzzer's; AFL++ calls
+ * the same one, and so does replay.c, which the ordinary tests run.  A target keeps nothing from one input to the next
+ * that could change what the next one does, so a finding is reproduced by its input alone. */
 #ifndef TEST_FUZZ_H
 #define TEST_FUZZ_H
 
@@ -50,8 +50,8 @@ struct dunlin_bytes fuzz_rest(struct fuzz_in *in);
 /* A copy of its own on the heap, for free(), so that reading past its end is seen. */
 uint8_t *fuzz_copy(struct dunlin_bytes bytes);
 
-/* Copies bytes that a fuzzer can make up, and puts in what it cannot: FUZZ_MARK and a number stand for what `known` gives for the
- * number.  The input stays good when keys and ids change. */
+/* Copies bytes that a fuzzer can make up, and puts in what it cannot: FUZZ_MARK and a number stand for what `known`
+ * gives for the number.  The input stays good when keys and ids change. */
 #define FUZZ_MARK "\xfd\xfe\xfd\xfe"
 typedef struct dunlin_bytes fuzz_known(void *ctx, uint8_t which);
 struct buf fuzz_substitute(struct dunlin_bytes bytes, fuzz_known *known, void *ctx);

@@ -16,7 +16,7 @@ struct dunlin_id fuzz_hash(const dunlin_doc *doc) {
   return hash;
 }
 
-/* ---- Reading everything ------------------------------------------------------------------------------------------- */
+/* ---- Reading everything ------------------------------------------------------------------------------------------ */
 
 static void read_container(const dunlin_doc *doc, dunlin_obj obj, enum dunlin_kind kind, unsigned depth);
 
@@ -127,7 +127,7 @@ void fuzz_read_doc(const dunlin_doc *doc) {
   read_changes(doc);
 }
 
-/* ---- The same by another way -------------------------------------------------------------------------------------- */
+/* ---- The same by another way ------------------------------------------------------------------------------------- */
 
 struct dunlin_bytes fuzz_delta(const dunlin_doc *doc) {
   void *data;
@@ -149,7 +149,7 @@ dunlin_doc *fuzz_reopen(const struct dunlin_env *env, const dunlin_doc *doc, uin
   return again;
 }
 
-/* ---- A history ---------------------------------------------------------------------------------------------------- */
+/* ---- A history --------------------------------------------------------------------------------------------------- */
 
 #define KEY(s) (s), sizeof(s) - 1
 

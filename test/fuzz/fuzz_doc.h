@@ -15,7 +15,8 @@ void fuzz_read_doc(const dunlin_doc *doc);
 struct dunlin_bytes fuzz_delta(const dunlin_doc *doc); /* for dunlin_free() with the document's environment */
 dunlin_doc *fuzz_reopen(const struct dunlin_env *env, const dunlin_doc *doc, uint8_t actor);
 
-/* A history with every kind of operation, by actors 1 and 2 apart and then together: as deltas of the default environment. */
+/* A history with every kind of operation, by actors 1 and 2 apart and then together: as deltas of the default
+ * environment. */
 #define FUZZ_HISTORY 4u
 struct dunlin_bytes fuzz_history(size_t i);
 

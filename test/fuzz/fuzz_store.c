@@ -84,7 +84,7 @@ void fuzz_store_reset(struct fuzz_store *s) {
   open_store();
 }
 
-/* ---- The guest's log ---------------------------------------------------------------------------------------------- */
+/* ---- The guest's log --------------------------------------------------------------------------------------------- */
 
 struct log_name fuzz_guest_log(const struct fuzz_store *s, uint8_t lane) {
   return (struct log_name){.space = s->space, .device = s->guest.self.device, .actor = {{7, 7, 7}}, .lane = lane};

@@ -1,5 +1,5 @@
-/* A store for fuzz targets, the same in every process: its keys and ids come from a seed.  Made once, and put back to how it was
- * whenever an input has changed it. */
+/* A store for fuzz targets, the same in every process: its keys and ids come from a seed.  Made once, and put back to
+ * how it was whenever an input has changed it. */
 #ifndef TEST_FUZZ_STORE_H
 #define TEST_FUZZ_STORE_H
 

@@ -1,8 +1,8 @@
-/* The handshake, from both sides: a session that gets a handshake made with the right keys, with any byte of it changed, is never
- * past it, and unchanged it is; whatever else comes before, cut in any way, needs little memory.
+/* The handshake, from both sides: a session that gets a handshake made with the right keys, with any byte of it
+ * changed, is never past it, and unchanged it is; whatever else comes before, cut in any way, needs little memory.
  *
- * Input: flags, how the bytes are cut; then places in the stranger's bytes and what is changed there (exclusive or); or, with
- * FLAG_RAW, the bytes that come. */
+ * Input: flags, how the bytes are cut; then places in the stranger's bytes and what is changed there (exclusive or);
+ * or, with FLAG_RAW, the bytes that come. */
 #include <sodium.h>
 
 #include "test/fuzz/fuzz_store.h"

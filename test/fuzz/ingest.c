@@ -1,10 +1,10 @@
-/* A run that a member wrote, sealed and signed, with anything in it: exchange_ingest() refuses it and holds nothing of its log, as it
- * must when heads, count or place are wrong; or it keeps the run whole, and then the document it names can still be read,
- * verify finds no fault but changes that are invalid or lack a parent, and the same run again is nothing new.
- * A log that forks keeps all its branches.
+/* A run that a member wrote, sealed and signed, with anything in it: exchange_ingest() refuses it and holds nothing of
+ * its log, as it must when heads, count or place are wrong; or it keeps the run whole, and then the document it names
+ * can still be read, verify finds no fault but changes that are invalid or lack a parent, and the same run again is
+ * nothing new.  A log that forks keeps all its branches.
  *
- * Input: flags; with FLAG_RAW the rest is the run's data.  Else groups: a byte for document and heads, and a chunk, the delta; see
- * put_group(). */
+ * Input: flags; with FLAG_RAW the rest is the run's data.  Else groups: a byte for document and heads, and a chunk, the
+ * delta; see put_group(). */
 #include "persist/index.h"
 #include "persist/run.h"
 #include "persist/store_doc.h"
@@ -29,8 +29,8 @@ struct input {
   struct buf data;
 };
 
-/* Bits 0 and 1 of `what`: document "d", the directory, one that is not there, the secret space's "d".  Bit 2: heads that are
- * not known here; bit 3: none. */
+/* Bits 0 and 1 of `what`: document "d", the directory, one that is not there, the secret space's "d".  Bit 2: heads
+ * that are not known here; bit 3: none. */
 static void put_group(const struct fuzz_store *s, struct buf *out, uint8_t what, struct dunlin_bytes delta) {
   const struct dunlin_env *env = dunlin_env_default();
   struct dunlin_id doc = {{what}}, head = fuzz_home_head(s);
@@ -77,7 +77,7 @@ static int seal(const struct fuzz_store *s, const struct input *input, uint64_t 
   return fuzz_guest_seal(s, &input->log, first, (uint32_t)*count + input->extra, tip, data, sealed);
 }
 
-/* ---- What must hold ----------------------------------------------------------------------------------------------- */
+/* ---- What must hold ---------------------------------------------------------------------------------------------- */
 
 static void report(void *ctx, const char *line) {
   (void)ctx;
@@ -215,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* ---- Seeds -------------------------------------------------------------------------------------------------------- */
+/* ---- Seeds ------------------------------------------------------------------------------------------------------- */
 
 void fuzz_seeds(fuzz_emit *emit, void *ctx) {
   struct fuzz_store *s = fuzz_store();

@@ -1,6 +1,8 @@
-/* An invitation line: what dunlin_invitation_parse() accepts has one form, so that writing what was read gives the same line.
+/* An invitation line: what dunlin_invitation_parse() accepts has one form, so that writing what was read gives the same
+ * line.
  *
- * Input: one byte; when it is odd, the rest is a body, which gets its checksum and base64 here; else the rest is the line. */
+ * Input: one byte; when it is odd, the rest is a body, which gets its checksum and base64 here; else the rest is the
+ * line. */
 #include <sodium.h>
 
 #include "crdt/msgpack.h"

@@ -1,5 +1,5 @@
-/* JSON into a document and out again: whatever json_check() accepts is written to a document or refused as too large, and what is
- * exported then, imported into another document, is exported as the same.
+/* JSON into a document and out again: whatever json_check() accepts is written to a document or refused as too large,
+ * and what is exported then, imported into another document, is exported as the same.
  *
  * Input: the JSON text. */
 #include "cli/assign.h"

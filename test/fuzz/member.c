@@ -1,9 +1,9 @@
-/* Membership operations of anybody, well signed: whatever space_read_ops() takes in, only the owner's grants make members, heads are
- * the operations that no other names, the space reads back equal from its bytes, and its operations are taken in again as
- * nothing new.
+/* Membership operations of anybody, well signed: whatever space_read_ops() takes in, only the owner's grants make
+ * members, heads are the operations that no other names, the space reads back equal from its bytes, and its operations
+ * are taken in again as nothing new.
  *
- * Input: flags; with FLAG_RAW the rest is the message.  Else operations: a byte that says who signs it, and a chunk; in chunks
- * FUZZ_MARK and a number stand for 32 bytes that cannot be guessed: see known(). */
+ * Input: flags; with FLAG_RAW the rest is the message.  Else operations: a byte that says who signs it, and a chunk; in
+ * chunks FUZZ_MARK and a number stand for 32 bytes that cannot be guessed: see known(). */
 #include <sodium.h>
 
 #include "persist/member.h"
@@ -127,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* ---- Seeds -------------------------------------------------------------------------------------------------------- */
+/* ---- Seeds ------------------------------------------------------------------------------------------------------- */
 
 static void put_mark(struct buf *op, uint8_t which) {
   buf_append(op, "\xc4\x20", 2); /* 32 bytes follow */

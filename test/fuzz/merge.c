@@ -1,6 +1,6 @@
-/* Three replicas that edit and exchange as the input says, in any order, twice, one change at a time: whenever two have equal
- * heads they have equal hashes, at the end all do, and so does a fourth that gets every change alone, the latest first.  Every
- * document agrees with itself all the time.
+/* Three replicas that edit and exchange as the input says, in any order, twice, one change at a time: whenever two have
+ * equal heads they have equal hashes, at the end all do, and so does a fourth that gets every change alone, the latest
+ * first.  Every document agrees with itself all the time.
  *
  * Input: a program, one byte a step and the bytes that the step takes; see step(). */
 #include "test/fuzz/fuzz_doc.h"
@@ -19,7 +19,7 @@ struct world {
   dunlin_doc *docs[REPLICAS];
 };
 
-/* ---- Edits -------------------------------------------------------------------------------------------------------- */
+/* ---- Edits ------------------------------------------------------------------------------------------------------- */
 
 /* A container to write to: from the root through children that the input chooses. */
 static dunlin_obj somewhere(const dunlin_doc *doc, struct fuzz_in *in) {
@@ -119,7 +119,7 @@ static void edit(dunlin_doc *doc, struct fuzz_in *in, bool earlier) {
   CHECK(dunlin_doc_changes(doc) == changes + (error == 1));
 }
 
-/* ---- Exchange ----------------------------------------------------------------------------------------------------- */
+/* ---- Exchange ---------------------------------------------------------------------------------------------------- */
 
 static void apply(dunlin_doc *doc, const void *delta, size_t len) {
   struct dunlin_applied applied;
@@ -182,7 +182,7 @@ static void check_equal(const dunlin_doc *a, const dunlin_doc *b) {
   CHECK(!memcmp(&x, &y, sizeof x));
 }
 
-/* ---- The program -------------------------------------------------------------------------------------------------- */
+/* ---- The program ------------------------------------------------------------------------------------------------- */
 
 static void step(struct world *w) {
   uint8_t what = fuzz_byte(&w->in);

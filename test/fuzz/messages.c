@@ -1,8 +1,9 @@
-/* A member gone bad: behind the handshake it says what it likes.  The session never crashes, keeps its memory within bounds, says
- * only messages that the protocol has, gives no run of a space that the peer is not in, and when it is over says why.
+/* A member gone bad: behind the handshake it says what it likes.  The session never crashes, keeps its memory within
+ * bounds, says only messages that the protocol has, gives no run of a space that the peer is not in, and when it is
+ * over says why.
  *
- * Input: flags, then messages, a chunk each; an empty chunk lets half a minute pass.  In chunks FUZZ_MARK and a number stand
- * for ids, signatures and runs: see known(). */
+ * Input: flags, then messages, a chunk each; an empty chunk lets half a minute pass.  In chunks FUZZ_MARK and a number
+ * stand for ids, signatures and runs: see known(). */
 #include <sodium.h>
 
 #include "persist/run.h"
@@ -31,7 +32,7 @@ struct talk {
   bool twice;
 };
 
-/* ---- What a stranger cannot make up -------------------------------------------------------------------------------- */
+/* ---- What a stranger cannot make up ------------------------------------------------------------------------------ */
 
 static void know(unsigned which, const void *data, size_t len) {
   f.known[which] = (struct dunlin_bytes){fuzz_copy((struct dunlin_bytes){data, len}), len};
@@ -134,7 +135,7 @@ static void make(const struct fuzz_store *s) {
   buf_free(&sealed);
 }
 
-/* ---- A session that is past its handshake -------------------------------------------------------------------------- */
+/* ---- A session that is past its handshake ------------------------------------------------------------------------ */
 
 static void open_talk(struct talk *t, uint8_t flags) {
   struct dunlin_invitation invitation = {.device = t->s->guest.self.device};
@@ -248,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* ---- Seeds -------------------------------------------------------------------------------------------------------- */
+/* ---- Seeds ------------------------------------------------------------------------------------------------------- */
 
 static struct buf begin(unsigned type, size_t fields) {
   struct buf message = fuzz_buf();

@@ -1,8 +1,9 @@
-/* A data file with damage of any kind: when pagecheck() calls it sound, LMDB opens it, reads both tables, looks every record up and
- * (when the input says so) writes and frees pages without a signal, an assertion or a hang; and then the file is still sound.
+/* A data file with damage of any kind: when pagecheck() calls it sound, LMDB opens it, reads both tables, looks every
+ * record up and (when the input says so) writes and frees pages without a signal, an assertion or a hang; and then the
+ * file is still sound.
  *
- * Input: flags; then patches of a valid file: a page, a place in it, a length up to 16 and the bytes.  With FLAG_NEAR places lie
- * in the first 160 bytes of a page, where the headers are; with FLAG_FREE in the list of free pages. */
+ * Input: flags; then patches of a valid file: a page, a place in it, a length up to 16 and the bytes.  With FLAG_NEAR
+ * places lie in the first 160 bytes of a page, where the headers are; with FLAG_FREE in the list of free pages. */
 #include <fcntl.h>
 #include <lmdb.h>
 #include <unistd.h>
@@ -41,7 +42,7 @@ static int put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, size_
   return mdb_put(txn, dbi, &k, &v, 0);
 }
 
-/* ---- The valid file: a few levels, overflow pages, free pages ----------------------------------------------------- */
+/* ---- The valid file: a few levels, overflow pages, free pages ---------------------------------------------------- */
 
 static void fill(MDB_env *env, unsigned round) {
   MDB_txn *txn;
@@ -92,7 +93,7 @@ static void make(void) {
   find_free();
 }
 
-/* ---- Using a file that passed ------------------------------------------------------------------------------------- */
+/* ---- Using a file that passed ------------------------------------------------------------------------------------ */
 
 static void touch(const MDB_val *v) {
   uint8_t sum = 0;
@@ -149,7 +150,7 @@ static void use(bool writing) {
   if (env) mdb_env_close(env);
 }
 
-/* ---- The target --------------------------------------------------------------------------------------------------- */
+/* ---- The target -------------------------------------------------------------------------------------------------- */
 
 static size_t place(struct fuzz_in *in, uint8_t flags) {
   size_t page = fuzz_below(in, f.file.len / PAGE), at = fuzz_u16(in);

@@ -1,9 +1,10 @@
-/* Plain values from anybody.  What is accepted is what msgpack-c reads there too; its canonical form is accepted and stays as it is; a
- * document shows it after dunlin_write_plain(), which then has nothing more to write.  Three that are accepted merge, the same with the
- * sides swapped, and the operations lead to the merged value.  An operation by path either is done or leaves everything as it was.
+/* Plain values from anybody.  What is accepted is what msgpack-c reads there too; its canonical form is accepted and
+ * stays as it is; a document shows it after dunlin_write_plain(), which then has nothing more to write.  Three that are
+ * accepted merge, the same with the sides swapped, and the operations lead to the merged value.  An operation by path
+ * either is done or leaves everything as it was.
  *
- * Input: three values, each behind its length; then a byte for the kind of an operation, one for its index, and its path; its value
- * is the third. */
+ * Input: three values, each behind its length; then a byte for the kind of an operation, one for its index, and its
+ * path; its value is the third. */
 #include "crdt/doc.h"
 #include "crdt/plain.h"
 #include "test/fuzz/fuzz_doc.h"

@@ -1,8 +1,9 @@
-/* Writers at old and new versions of a few texts and lists, against the oracle: whatever the input makes them do, the document
- * shows what the oracle shows after the same changes, agrees with itself, and so does one that gets every change alone.
+/* Writers at old and new versions of a few texts and lists, against the oracle: whatever the input makes them do, the
+ * document shows what the oracle shows after the same changes, agrees with itself, and so does one that gets every
+ * change alone.
  *
- * Input: two bytes, how many replicas there are and what they write; then a program, one byte a step and the bytes that the step
- * takes; see step(). */
+ * Input: two bytes, how many replicas there are and what they write; then a program, one byte a step and the bytes that
+ * the step takes; see step(). */
 #include "test/fuzz/fuzz_doc.h"
 
 #include "crdt/internal.h"
@@ -26,7 +27,7 @@ struct world {
   bool lists;
 };
 
-/* ---- Comparing ---------------------------------------------------------------------------------------------------- */
+/* ---- Comparing --------------------------------------------------------------------------------------------------- */
 
 static void check_same(const struct dunlin_id *a, const struct dunlin_id *b) {
   CHECK(!memcmp(a, b, sizeof *a));
@@ -49,7 +50,7 @@ static void follow(struct replica *r) {
   CHECK(!doc_check(r->doc, true));
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------ */
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
 
 /* What is removed goes one too far now and then: the whole transaction fails then, and must leave nothing. */
 static void write_text(struct world *w, dunlin_doc *doc, dunlin_obj text, size_t size) {
@@ -115,7 +116,7 @@ static void rename_writer(struct world *w, struct replica *r) {
   CHECK(!doc_set_actor(r->doc, &actor));
 }
 
-/* ---- Exchange ----------------------------------------------------------------------------------------------------- */
+/* ---- Exchange ---------------------------------------------------------------------------------------------------- */
 
 static void apply(dunlin_doc *doc, const void *delta, size_t len) {
   struct dunlin_applied applied;
@@ -153,7 +154,7 @@ static void check_alone(const dunlin_doc *doc) {
   dunlin_doc_free(alone);
 }
 
-/* ---- The program -------------------------------------------------------------------------------------------------- */
+/* ---- The program ------------------------------------------------------------------------------------------------- */
 
 static void step(struct world *w) {
   uint8_t what = fuzz_byte(&w->in);

@@ -1,9 +1,11 @@
-/* Runs a fuzz target without a fuzzer: on its seeds, on files and directories of inputs, and on random changes of all of them.
+/* Runs a fuzz target without a fuzzer: on its seeds, on files and directories of inputs, and on random changes of all
+ * of them.
  *
  *   replay [--seeds DIRECTORY] [--runs N] [FILE or DIRECTORY...]
  *
- * --seeds writes the target's seeds into a directory, and does nothing else.  Changed input number n is made from the seed n
- * alone: TEST_SEED=n with the same files makes that one again, TEST_RUNS says how many are made (1000, or --runs). */
+ * --seeds writes the target's seeds into a directory, and does nothing else.  Changed input number n is made from the
+ * seed n alone: TEST_SEED=n with the same files makes that one again, TEST_RUNS says how many are made (1000, or
+ * --runs). */
 #include <dirent.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -51,7 +53,7 @@ static void keep(struct inputs *inputs, struct dunlin_bytes input) {
   inputs->list[inputs->count++] = input;
 }
 
-/* ---- Seeds and files ---------------------------------------------------------------------------------------------- */
+/* ---- Seeds and files --------------------------------------------------------------------------------------------- */
 
 static void keep_seed(void *ctx, const char *name, struct dunlin_bytes input) {
   snprintf(doing, sizeof doing, "in the seed %s\n", name);
@@ -104,7 +106,7 @@ static void run_path(struct inputs *inputs, const char *path) {
   free(entries);
 }
 
-/* ---- Changed inputs ----------------------------------------------------------------------------------------------- */
+/* ---- Changed inputs ---------------------------------------------------------------------------------------------- */
 
 /* Puts `len` bytes of `from` at `at`, over `remove` bytes that are there. */
 static size_t splice(uint8_t *data, size_t size, size_t at, size_t remove, const uint8_t *from, size_t len) {

@@ -1,5 +1,5 @@
-/* A run's data, as it is after decryption: what run_chain() accepts has well-formed groups that are written back byte for byte, and
- * its entries written as a run again have the same chain.  Refused data leaves tip and count alone.
+/* A run's data, as it is after decryption: what run_chain() accepts has well-formed groups that are written back byte
+ * for byte, and its entries written as a run again have the same chain.  Refused data leaves tip and count alone.
  *
  * Input: one byte, whether the author is checked; the rest is the data. */
 #include "test/fuzz/fuzz_doc.h"
@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* ---- Seeds -------------------------------------------------------------------------------------------------------- */
+/* ---- Seeds ------------------------------------------------------------------------------------------------------- */
 
 static void put_group(struct buf *out, struct dunlin_bytes delta, size_t heads) {
   static const uint8_t ids[3 * 32] = {[0] = 1, [32] = 2, [64] = 3};

@@ -1,9 +1,9 @@
-/* A sealed run whose author holds the keys and is malicious: what seal_open() opens has exactly the lengths that it declares, within
- * the limits, fills its bucket with zeros and nothing else, and seals and opens again to the same; what it refuses leaves nothing behind; and neither costs more memory than the
- * body and what it declares.
+/* A sealed run whose author holds the keys and is malicious: what seal_open() opens has exactly the lengths that it
+ * declares, within the limits, fills its bucket with zeros and nothing else, and seals and opens again to the same;
+ * what it refuses leaves nothing behind; and neither costs more memory than the body and what it declares.
  *
- * Input: flags, count, then the body that is encrypted here: signature, lengths, codec, data; or, without FLAG_ENCRYPT, a
- * sealed run as it is. */
+ * Input: flags, count, then the body that is encrypted here: signature, lengths, codec, data; or, without FLAG_ENCRYPT,
+ * a sealed run as it is. */
 #include <sodium.h>
 
 #include "persist/hash.h"
@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* ---- Seeds: bodies of real runs ----------------------------------------------------------------------------------- */
+/* ---- Seeds: bodies of real runs ---------------------------------------------------------------------------------- */
 
 static void emit_run(fuzz_emit *emit, void *ctx, const char *name, size_t len, bool compressible) {
   struct log_name log = log_name();

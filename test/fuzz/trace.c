@@ -1,5 +1,5 @@
-/* A file of an editing trace, plain or gzipped: in what trace_read() accepts every reference is in range, and a sequential trace can be
- * replayed on a text without an error.
+/* A file of an editing trace, plain or gzipped: in what trace_read() accepts every reference is in range, and a
+ * sequential trace can be replayed on a text without an error.
  *
  * Input: the file. */
 #include <sys/mman.h>

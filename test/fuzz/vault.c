@@ -1,5 +1,6 @@
-/* The store's header and its key file, as an attacker may have written them: vault_open() gives the true key or an error that it
- * documents, and never turns a passphrase into a key at a cost that the header chose when it was given a key file.
+/* The store's header and its key file, as an attacker may have written them: vault_open() gives the true key or an
+ * error that it documents, and never turns a passphrase into a key at a cost that the header chose when it was given a
+ * key file.
  *
  * Input: flags; the rest is the header file, or with FLAG_KEY_FILE the key file beside a header that is right. */
 #include "persist/hash.h"

@@ -1,8 +1,8 @@
-/* A welcome from a host that lies: what space_read() takes is a space that one device has made, which signed every operation in it
- * and owns it, and it is written back byte for byte.  What it refuses costs little and leaves nothing.
+/* A welcome from a host that lies: what space_read() takes is a space that one device has made, which signed every
+ * operation in it and owns it, and it is written back byte for byte.  What it refuses costs little and leaves nothing.
  *
- * Input: flags; with FLAG_RAW the rest is the welcome.  Else a chunk, the alias; then operations: a byte that says who signs, and a
- * chunk, in which FUZZ_MARK and a number stand for 32 bytes that cannot be guessed: see known(). */
+ * Input: flags; with FLAG_RAW the rest is the welcome.  Else a chunk, the alias; then operations: a byte that says who
+ * signs, and a chunk, in which FUZZ_MARK and a number stand for 32 bytes that cannot be guessed: see known(). */
 #include <sodium.h>
 
 #include "persist/member.h"
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* ---- Seeds -------------------------------------------------------------------------------------------------------- */
+/* ---- Seeds ------------------------------------------------------------------------------------------------------- */
 
 static void put_mark(struct buf *op, uint8_t which) {
   buf_append(op, "\xc4\x20", 2); /* 32 bytes follow */

@@ -1,5 +1,5 @@
-/* Whether a change is written in the one way that there is ("One form" in docs/format.md): looked at rule by rule, once its
- * rows have been applied, so that what it made is known. */
+/* Whether a change is written in the one way that there is ("One form" in docs/format.md): looked at rule by rule, once
+ * its rows have been applied, so that what it made is known. */
 #include "test/oracle/private.h"
 
 /* The container that a row writes to; `made` are those that rows before it made. */

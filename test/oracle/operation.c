@@ -153,7 +153,8 @@ static struct container_id item_id(const struct dunlin_id *change, uint32_t inde
   return id_from("dunlin.item.1", parts, 2, kind);
 }
 
-/* The open change makes the container in `parent`, or touches it when it is there; NULL: what an unknown operation makes. */
+/* The open change makes the container in `parent`, or touches it when it is there; NULL: what an unknown operation
+ * makes. */
 static int make(struct oracle *o, uint32_t parent, enum dunlin_kind kind, const struct container_id *id) {
   uint32_t child = id ? oracle_container_find(o, id) : ORACLE_NONE;
   if (child == ORACLE_NONE) {
@@ -300,8 +301,8 @@ static enum dunlin_kind kind_for(const struct operation *op, const struct oracle
   }
 }
 
-/* Makes what an operation makes that has no effect: with its id where its kind is known and its parent, if that is known, is of the
- * right kind. */
+/* Makes what an operation makes that has no effect: with its id where its kind is known and its parent, if that is
+ * known, is of the right kind. */
 static int make_idle(struct oracle *o, const struct operation *op, const struct oracle_container *c) {
   struct container_id id;
   if (op->kind == OP_MAP_CHILD && c->kind == DUNLIN_MAP) {

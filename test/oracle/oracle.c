@@ -62,8 +62,8 @@ static void go_to(struct oracle *o, const struct oracle_set *parents) {
 
 /* ---- A change ---------------------------------------------------------------------------------------------------- */
 
-/* Whether actor and number are what they must be: the number after the highest in the version, and the actor left out exactly
- * when its previous change is a parent, which then comes first. */
+/* Whether actor and number are what they must be: the number after the highest in the version, and the actor left out
+ * exactly when its previous change is a parent, which then comes first. */
 static bool header_valid(const struct oracle *o, const struct change *change, const struct oracle_change *made) {
   uint64_t next = 0;
   for (size_t i = 0; i < o->count; i++) {

@@ -388,7 +388,8 @@ static void a_void_operation_of_unknown_kind_hides_nothing(void **state) {
   oracle_free(oracle);
 }
 
-/* A change by actor 7 with one row after another, of which each takes a key `k` and a generation or a kind of container, or nothing. */
+/* A change by actor 7 with one row after another, of which each takes a key `k` and a generation or a kind of
+ * container, or nothing. */
 static struct change_id_bytes write_change(struct buf *out, const struct dunlin_id *parent, uint64_t number,
                                            const struct container_id *container, const struct change_row *rows,
                                            size_t count) {
@@ -433,8 +434,8 @@ static struct container_id counter_in_list(const struct dunlin_id *change, uint3
   return id;
 }
 
-/* In the root or in a list at its key `k`, after an unknown operation there or in what one makes, each kind of row that makes a container
- * does so; a next change writes to it by its id. */
+/* In the root or in a list at its key `k`, after an unknown operation there or in what one makes, each kind of row that
+ * makes a container does so; a next change writes to it by its id. */
 static void what_is_made_after_an_unknown_operation_has_its_id(void **state) {
   (void)state;
   const struct container_id root = {{DUNLIN_MAP}}, list = child_at_k(&root, DUNLIN_LIST);
@@ -561,8 +562,8 @@ static void pool_free(struct pool *p) {
   free(p);
 }
 
-/* One or two parents from the whole history, so that the operations mean something else there; by an actor never seen, or by
- * one of the parents' in a fork.  Gives the number to go with it. */
+/* One or two parents from the whole history, so that the operations mean something else there; by an actor never seen,
+ * or by one of the parents' in a fork.  Gives the number to go with it. */
 static uint64_t write_strange_refs(const struct pool *p, const dunlin_doc *doc, struct rng *rng, struct buf *refs) {
   struct dunlin_actor fresh = {{9, (uint8_t)rng_below(rng, 256), (uint8_t)rng_below(rng, 256)}};
   struct dunlin_change_info a, b;
@@ -589,7 +590,8 @@ static bool has_no_index(uint8_t kind) {
          kind == OP_SET_REMOVE;
 }
 
-/* Changes a row, or adds one that takes nothing from the other columns; `containers` is how many there are to write to. */
+/* Changes a row, or adds one that takes nothing from the other columns; `containers` is how many there are to write
+ * to. */
 static size_t twist_rows(struct change_row *rows, size_t count, size_t containers, struct rng *rng) {
   static const uint8_t unknown[] = {0x40, 0x48, OP_DELETE, OP_DELETE};
   struct change_row *row = &rows[rng_below(rng, count)];

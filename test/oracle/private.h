@@ -1,5 +1,5 @@
-/* The oracle's insides: oracle.c (versions, intake), operation.c (what operations record), sequence.c (order and indexes),
- * canonical.c (the one form of a change), state.c (what shows). */
+/* The oracle's insides: oracle.c (versions, intake), operation.c (what operations record), sequence.c (order and
+ * indexes), canonical.c (the one form of a change), state.c (what shows). */
 #ifndef TEST_ORACLE_PRIVATE_H
 #define TEST_ORACLE_PRIVATE_H
 
@@ -54,7 +54,8 @@ struct oracle_entry {
 /* What an item keeps to: an anchor may belong to what is before it (closing) or to what is behind it (opening). */
 enum oracle_side { ORACLE_PLAIN, ORACLE_CLOSING, ORACLE_OPENING };
 
-/* A place in a sequence: a character of a text or an anchor, or a slot of a list, where an insertion or a move put an element. */
+/* A place in a sequence: a character of a text or an anchor, or a slot of a list, where an insertion or a move put an
+ * element. */
 struct oracle_item {
   uint32_t change, index; /* the operation that put it here */
   uint32_t value;         /* text: the scalar value; list: the element */
@@ -142,7 +143,8 @@ void oracle_set_drop(struct oracle_set *set, uint32_t change);
 bool oracle_any_in_version(const struct oracle *o, const struct oracle_set *set);
 bool oracle_any_in_force(const struct oracle *o, const struct oracle_set *set); /* not void */
 
-/* Whether operation (change, index) stands before the other among ties in a sequence: lower (actor, number, id, index). */
+/* Whether operation (change, index) stands before the other among ties in a sequence: lower (actor, number, id,
+ * index). */
 bool oracle_before(const struct oracle *o, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index);
 /* Whether it wins over the other: higher (lamport, actor, id, index). */
 bool oracle_wins(const struct oracle *o, uint32_t change, uint32_t index, uint32_t other, uint32_t other_index);
@@ -189,7 +191,8 @@ uint32_t oracle_at(const struct oracle *o, const struct oracle_seq *seq, size_t 
 uint32_t oracle_left_of(const struct oracle *o, const struct oracle_seq *seq, size_t index);
 /* The open change's operation puts an item there, and gives it. */
 uint32_t oracle_insert_after(struct oracle *o, struct oracle_seq *seq, uint32_t left, uint32_t value);
-/* The open change's operation puts an anchor before an index of the version, and gives it.  ORACLE_NONE past the end. */
+/* The open change's operation puts an anchor before an index of the version, and gives it.  ORACLE_NONE past the
+ * end. */
 uint32_t oracle_insert_anchor(struct oracle *o, struct oracle_seq *seq, size_t index, uint8_t kind);
 /* The open change deletes `count` from an index on.  DUNLIN_ERANGE, with some deleted. */
 int oracle_delete(struct oracle *o, struct oracle_seq *seq, size_t index, size_t count);

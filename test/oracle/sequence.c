@@ -61,8 +61,8 @@ static bool stands_behind(const struct oracle_seq *seq, uint32_t a, uint32_t b) 
 }
 
 /* The order among children of one item on one side: by operation; on the right by right origin before that, the later
- * first.  That is what FugueMax adds to Fugue: concurrent insertions nest, they do not interleave.  Anchors that keep to the
- * item stand next to it, whatever else is there, the one that wins nearest to it. */
+ * first.  That is what FugueMax adds to Fugue: concurrent insertions nest, they do not interleave.  Anchors that keep
+ * to the item stand next to it, whatever else is there, the one that wins nearest to it. */
 static bool child_before(const struct oracle *o, const struct oracle_seq *seq, const struct oracle_item *a,
                          const struct oracle_item *b) {
   if (a->side != b->side) return a->side == ORACLE_CLOSING || b->side == ORACLE_OPENING;
@@ -107,8 +107,9 @@ static uint32_t hang_on(struct oracle *o, struct oracle_seq *seq, uint32_t paren
   return number;
 }
 
-/* A new item hangs on the right of the item before it, unless the version has something there already: then on the left of the
- * item behind it, which is the first of that.  Anchors that keep to the one or the other of these are not in the way. */
+/* A new item hangs on the right of the item before it, unless the version has something there already: then on the left
+ * of the item behind it, which is the first of that.  Anchors that keep to the one or the other of these are not in the
+ * way. */
 static uint32_t hang(struct oracle *o, struct oracle_seq *seq, uint32_t left, uint32_t value) {
   uint32_t right = oracle_next(seq, left);
   while (right != ORACLE_NONE && !inserted_in_version(o, &seq->items[right])) right = oracle_next(seq, right);
@@ -134,7 +135,8 @@ static void unhang_last(struct oracle_seq *seq) {
 
 /* ---- What shows -------------------------------------------------------------------------------------------------- */
 
-/* Where an element is: the slot that wins among those put there in the version, or (now) by changes that are in force. */
+/* Where an element is: the slot that wins among those put there in the version, or (now) by changes that are in
+ * force. */
 static uint32_t place_of(const struct oracle *o, const struct oracle_seq *seq, const struct oracle_element *e,
                          bool now) {
   uint32_t best = ORACLE_NONE;

@@ -18,7 +18,8 @@ static size_t live_count(const struct oracle *o, const struct oracle_register *r
   return count;
 }
 
-/* The live write that wins over all but those that win over `last`; NULL when there is none.  `last` NULL: the winner. */
+/* The live write that wins over all but those that win over `last`; NULL when there is none.  `last` NULL: the
+ * winner. */
 static const struct oracle_write *next_live(const struct oracle *o, const struct oracle_register *reg,
                                             const struct oracle_write *last) {
   const struct oracle_write *best = NULL;
@@ -107,7 +108,8 @@ static void write_list(const struct oracle *o, const struct oracle_seq *seq, str
 
 /* ---- Texts ------------------------------------------------------------------------------------------------------- */
 
-/* The place of the other anchor of the mark that `start` begins, among what shows; 0: it does not show, or that is no such anchor. */
+/* The place of the other anchor of the mark that `start` begins, among what shows; 0: it does not show, or that is no
+ * such anchor. */
 static uint32_t end_of_mark(const struct oracle *o, const struct oracle_seq *seq, const struct oracle_item *start) {
   uint32_t at = 0;
   if (!op_starts_mark(start->kind)) return 0;

@@ -1,5 +1,5 @@
-/* What a void change does to each kind of container, in the oracle: in every scene `first` writes something, `second` builds on
- * it and is void, `third` builds on both. */
+/* What a void change does to each kind of container, in the oracle: in every scene `first` writes something, `second`
+ * builds on it and is void, `third` builds on both. */
 #include "test/oracle/support.h"
 
 struct scene {

@@ -335,7 +335,8 @@ static void forgeries(void **state) {
   pair_free(&pair);
 }
 
-/* A store that was restored from a copy: its peer knows more of its own log.  It takes that in and writes on as another. */
+/* A store that was restored from a copy: its peer knows more of its own log.  It takes that in and writes on as
+ * another. */
 static void restored(void **state) {
   (void)state;
   struct pair pair = pair_new();

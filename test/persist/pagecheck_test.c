@@ -104,7 +104,7 @@ static void save(const char *path, const uint8_t *data, size_t len) {
   assert_int_equal(fclose(file), 0);
 }
 
-/* ---- Environments -------------------------------------------------------------------------------------------------- */
+/* ---- Environments ------------------------------------------------------------------------------------------------ */
 
 #define MAP_SIZE ((size_t)64 << 20)
 
@@ -161,7 +161,7 @@ static void build(int transactions) {
   mdb_env_close(env);
 }
 
-/* ---- Using a file that passed ---------------------------------------------------------------------------------------- */
+/* ---- Using a file that passed ------------------------------------------------------------------------------------ */
 
 static uint64_t touched; /* so that no read is optimised away */
 
@@ -219,7 +219,8 @@ static void use(void) {
 
 static unsigned refused, passed;
 
-/* Forking is slow under AddressSanitizer, and what the children run, LMDB, is not built with it: one in eight will do. */
+/* Forking is slow under AddressSanitizer, and what the children run, LMDB, is not built with it: one in eight will
+ * do. */
 #if defined __has_feature
 #if __has_feature(address_sanitizer)
 #define SANITIZED 1
@@ -297,7 +298,7 @@ static const uint8_t *newer_meta(const struct image *image) {
   return number_at(odd + 128) > number_at(even + 128) ? odd : even;
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
 static void flips(int rounds) {
   build(12);

@@ -1,6 +1,6 @@
-/* Every allocation of a store's life fails, once and then for good from there on: a clean error each time, what was acknowledged is
- * there when it is opened again, and everything is given back.  TEST_RUNS=100000 tries every one; else a spread of them.
- * (What LMDB and zstd allocate themselves does not go through the environment.) */
+/* Every allocation of a store's life fails, once and then for good from there on: a clean error each time, what was
+ * acknowledged is there when it is opened again, and everything is given back.  TEST_RUNS=100000 tries every one; else
+ * a spread of them.  (What LMDB and zstd allocate themselves does not go through the environment.) */
 #include "persist/exchange.h"
 #include "test/fault/seeded.h"
 #include "test/persist/store_support.h"

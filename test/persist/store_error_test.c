@@ -1,6 +1,6 @@
-/* Every write, sync, change of names, opening and reading of a store's life fails, once and then for good from there on, with EIO,
- * ENOSPC and a short count: the call that meets it says so or completes; nothing acknowledged is lost, not even when power goes
- * afterwards; and the store opens again when the disk is well. */
+/* Every write, sync, change of names, opening and reading of a store's life fails, once and then for good from there
+ * on, with EIO, ENOSPC and a short count: the call that meets it says so or completes; nothing acknowledged is lost,
+ * not even when power goes afterwards; and the store opens again when the disk is well. */
 #include <errno.h>
 
 #include "test/fault/disk.h"

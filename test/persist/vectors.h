@@ -1,4 +1,5 @@
-/* Test vectors are read from docs/format.md, so that the page and the code cannot drift apart.  Include after cmocka.h. */
+/* Test vectors are read from docs/format.md, so that the page and the code cannot drift apart.  Include after
+ * cmocka.h. */
 #ifndef TEST_PERSIST_VECTORS_H
 #define TEST_PERSIST_VECTORS_H
 

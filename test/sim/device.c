@@ -21,7 +21,7 @@
 
 static const char *const doc_names[SIM_DOCS] = {"notes", "board"};
 
-/* ---- The device -------------------------------------------------------------------------------------------------------- */
+/* ---- The device -------------------------------------------------------------------------------------------------- */
 
 struct device *device_new(struct world *world, unsigned number) {
   struct device *d = calloc(1, sizeof *d);
@@ -62,7 +62,7 @@ void device_acts(struct device *d) {
   d->process->seeded.clock = WALL_START + (int64_t)d->world->now * 1000 + d->clock_off;
 }
 
-/* ---- Its life ----------------------------------------------------------------------------------------------------------- */
+/* ---- Its life ---------------------------------------------------------------------------------------------------- */
 
 static struct process *process_new(struct device *d) {
   struct process *p = calloc(1, sizeof *p);
@@ -151,7 +151,7 @@ void device_free(struct device *d) {
   free(d);
 }
 
-/* ---- Documents --------------------------------------------------------------------------------------------------------- */
+/* ---- Documents --------------------------------------------------------------------------------------------------- */
 
 /* Tells the ledger of the changes that a document has got since. */
 static void note_changes(struct device *d, unsigned i) {
@@ -177,8 +177,8 @@ static void note_durable(struct device *d) {
   w->base += done;
 }
 
-/* The store reported `error`.  With a disk that was harmed the device gives up and begins anew; an error that nobody caused is a
- * failure; the others are what the faults are for. */
+/* The store reported `error`.  With a disk that was harmed the device gives up and begins anew; an error that nobody
+ * caused is a failure; the others are what the faults are for. */
 static void trouble(struct device *d, const char *what, int error) {
   trace(d->world, "d%u %s: %s", d->number, what, dunlin_error_name(error));
   if (error == DUNLIN_ECORRUPT && d->rotten) device_wipe(d);
@@ -276,7 +276,7 @@ bool device_up(const struct device *d) {
   return d->process && d->process->store && d->process->docs[SIM_DOCS - 1];
 }
 
-/* ---- Its time ------------------------------------------------------------------------------------------------------------ */
+/* ---- Its time ---------------------------------------------------------------------------------------------------- */
 
 static void step_store(struct device *d) {
   struct process *p = d->process;
@@ -338,7 +338,7 @@ void device_wake(struct device *d, uint64_t at) {
   world_later(d->world, at, poll_device, d, at);
 }
 
-/* ---- The node's hub ------------------------------------------------------------------------------------------------------- */
+/* ---- The node's hub ---------------------------------------------------------------------------------------------- */
 
 static uint64_t hub_now(void *ctx) {
   struct device *d = ctx;
@@ -429,7 +429,7 @@ void device_accept(struct device *d, struct link *link, const struct sockaddr *f
   else hub_accept(&d->process->hub, link, from);
 }
 
-/* ---- Starting and stopping --------------------------------------------------------------------------------------------------- */
+/* ---- Starting and stopping --------------------------------------------------------------------------------------- */
 
 static void start_again(void *ctx, uint64_t arg) {
   struct device *d = ctx;
@@ -481,7 +481,7 @@ void device_stop(struct device *d) {
   device_wake(d, d->world->now + 2000);
 }
 
-/* ---- Beginning, copies ----------------------------------------------------------------------------------------------------- */
+/* ---- Beginning, copies ------------------------------------------------------------------------------------------- */
 
 static int create_store(struct device *d) {
   char name[16];

@@ -54,7 +54,8 @@ struct device {
 struct device *device_new(struct world *world, unsigned number);
 void device_free(struct device *d);
 
-/* The first device makes the space; another gets an invitation from a device that runs and owns it, or tries again later. */
+/* The first device makes the space; another gets an invitation from a device that runs and owns it, or tries again
+ * later. */
 void device_found(struct device *d);
 void device_join(struct device *d);
 /* Starts the app, if it is not running; a disk that fails is tried again later. */

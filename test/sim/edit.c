@@ -5,7 +5,8 @@
 
 #define KEY(s) (s), sizeof(s) - 1
 
-/* Here and below one number is drawn after the other, in statements of their own: else the compiler says what a seed means. */
+/* Here and below one number is drawn after the other, in statements of their own: else the compiler says what a seed
+ * means. */
 static struct dunlin_value any_value(struct rng *rng, char scratch[64]) {
   int64_t number;
   switch (rng_below(rng, 6)) {

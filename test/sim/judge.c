@@ -10,10 +10,11 @@
 #include "test/sim/ledger.h"
 
 #define LOOK_MS 5000u
-/* Handshakes of 5 s, delays between calls of up to 30 s, links that must first be found dead after 60 s: a few rounds of those. */
+/* Handshakes of 5 s, delays between calls of up to 30 s, links that must first be found dead after 60 s: a few rounds
+ * of those. */
 #define PATIENCE_MS (10u * 60 * 1000)
 
-/* ---- Becoming equal ------------------------------------------------------------------------------------------------------ */
+/* ---- Becoming equal ---------------------------------------------------------------------------------------------- */
 
 static void mend(struct world *world) {
   net_mend(world->net);
@@ -81,7 +82,7 @@ void judge_calm(struct world *world) {
   world->calm = false;
 }
 
-/* ---- "In sync" ------------------------------------------------------------------------------------------------------------ */
+/* ---- "In sync" --------------------------------------------------------------------------------------------------- */
 
 /* Whether the store has the end of that branch among its entries, whatever it calls the branch. */
 static bool holds(dunlin_store *store, const struct exchange_log *log, const struct exchange_log *logs, size_t count) {
@@ -137,7 +138,7 @@ void judge_in_sync(struct device *d, const struct dunlin_id *peer) {
   for (size_t i = 0; !dunlin_space_at(d->process->store, i, &space); i++) compare_space(d, p, &space.id);
 }
 
-/* ---- The end ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The end ----------------------------------------------------------------------------------------------------- */
 
 static struct world *searched; /* nftw() takes no context */
 

@@ -1,8 +1,8 @@
 /* What was acknowledged, and which disks hold it: the promises that the fleet is held to.
  *
- * A change counts as held by a disk when it was acknowledged as durable there, or read from the store there.  When a disk is lost
- * (damaged, or set back to an older copy) what nobody else holds is lost with it; everything else must be on every device in the
- * end. */
+ * A change counts as held by a disk when it was acknowledged as durable there, or read from the store there.  When a
+ * disk is lost (damaged, or set back to an older copy) what nobody else holds is lost with it; everything else must be
+ * on every device in the end. */
 #ifndef TEST_SIM_LEDGER_H
 #define TEST_SIM_LEDGER_H
 

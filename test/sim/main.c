@@ -49,7 +49,7 @@ static double seconds_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- One run in a child ----------------------------------------------------------------------------------------------------- */
+/* ---- One run in a child ------------------------------------------------------------------------------------------ */
 
 static void child(const struct script *script, const struct settings *settings, const char *trace_path, int out) {
   struct world world;
@@ -92,7 +92,7 @@ void run_script(const struct script *script, const void *ctx, const char *trace_
   else snprintf(outcome->text, sizeof outcome->text, "ended with status %d", WEXITSTATUS(status));
 }
 
-/* ---- Reporting ------------------------------------------------------------------------------------------------------------ */
+/* ---- Reporting --------------------------------------------------------------------------------------------------- */
 
 static void report_success(const struct settings *s, const struct script *script, const struct outcome *o,
                            double took) {
@@ -157,7 +157,7 @@ static int run_one(const struct settings *s, struct script *script) {
   return outcome.failed;
 }
 
-/* ---- Arguments --------------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments --------------------------------------------------------------------------------------------------- */
 
 static bool set_number(const char *text, double low, double high, double *out) {
   char *end;

@@ -100,7 +100,7 @@ static void later(struct wire *wire, uint64_t at, sim_fire *fire, struct wire_en
   world_later(wire->net->world, at, fire, end, 0);
 }
 
-/* ---- Pieces on their way --------------------------------------------------------------------------------------------- */
+/* ---- Pieces on their way ----------------------------------------------------------------------------------------- */
 
 static void arrive(void *ctx, uint64_t arg);
 
@@ -221,7 +221,7 @@ static void arrive(void *ctx, uint64_t arg) {
   release(wire);
 }
 
-/* ---- What the owner of an end may do ----------------------------------------------------------------------------------- */
+/* ---- What the owner of an end may do ----------------------------------------------------------------------------- */
 
 static int end_own(struct link *link, const struct link_owner *owner, void *ctx) {
   struct wire_end *end = (struct wire_end *)link;
@@ -288,7 +288,7 @@ static void end_reset(struct link *link) {
 
 static const struct link_kind wire_kind = {end_own, end_busy, end_write, end_finish, end_close, end_reset};
 
-/* ---- From outside ---------------------------------------------------------------------------------------------------- */
+/* ---- From outside ------------------------------------------------------------------------------------------------ */
 
 void net_address(unsigned device, char out[32]) {
   snprintf(out, 32, "device%u:7000", device);

@@ -1,7 +1,8 @@
 /* The simulated network: byte streams between devices that are slow, lose, stall, break, or lie.
  *
- * A stream behaves as TCP does: what arrives, arrives in order and whole; what is lost is sent again later; what cannot pass waits.
- * Only while the weather mangles do pieces get dropped, doubled, swapped or altered, as by somebody in the middle. */
+ * A stream behaves as TCP does: what arrives, arrives in order and whole; what is lost is sent again later; what cannot
+ * pass waits.  Only while the weather mangles do pieces get dropped, doubled, swapped or altered, as by somebody in the
+ * middle. */
 #ifndef TEST_SIM_NET_H
 #define TEST_SIM_NET_H
 

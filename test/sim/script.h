@@ -1,4 +1,5 @@
-/* What happens to a simulated fleet from outside: a list of actions in the order of time, made by a seed or read from a file.
+/* What happens to a simulated fleet from outside: a list of actions in the order of time, made by a seed or read from a
+ * file.
  *
  * The text form, one action a line, is what a failing run is shrunk to and what people write by hand:
  *
@@ -18,15 +19,15 @@
 #define SIM_MAX_DEVICES 32u
 
 enum verb {
-  VERB_EDIT,  /* edit D N: one transaction, drawn from N */
-  VERB_STOP,  /* stop D: the app is closed */
-  VERB_START, /* start D: and opened again */
-  VERB_KILL,  /* kill D MS: kill -9, started again after MS milliseconds */
-  VERB_POWER, /* power D CALLS MS: power is lost after that many more changes of its disk; back after MS */
-  VERB_CUT,   /* cut A B MS: what A sends to B does not arrive for that long */
-  VERB_SPLIT, /* split MASK MS: devices in the mask and the others do not reach each other */
-  VERB_WEATHER, /* weather LOSS DELAY JITTER MANGLE MS: of 1000 pieces LOSS are lost and sent again later, MANGLE dropped, doubled,
-                   swapped or altered; DELAY and JITTER in milliseconds */
+  VERB_EDIT,    /* edit D N: one transaction, drawn from N */
+  VERB_STOP,    /* stop D: the app is closed */
+  VERB_START,   /* start D: and opened again */
+  VERB_KILL,    /* kill D MS: kill -9, started again after MS milliseconds */
+  VERB_POWER,   /* power D CALLS MS: power is lost after that many more changes of its disk; back after MS */
+  VERB_CUT,     /* cut A B MS: what A sends to B does not arrive for that long */
+  VERB_SPLIT,   /* split MASK MS: devices in the mask and the others do not reach each other */
+  VERB_WEATHER, /* weather LOSS DELAY JITTER MANGLE MS: of 1000 pieces LOSS are lost and sent again later,
+                   MANGLE dropped, doubled, swapped or altered; DELAY and JITTER in milliseconds */
   VERB_CLOCK,   /* clock D S: its wall clock jumps by that many seconds, which may be negative */
   VERB_FAULT,   /* fault D KIND AFTER TIMES MS: disk calls fail: KIND 1 EIO, 2 ENOSPC, 3 a short count */
   VERB_FULL,    /* full D BYTES MS: that much free space is left */

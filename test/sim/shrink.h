@@ -1,5 +1,5 @@
-/* Making a failing script short: what can be left out with the same kind of failure is left out (ddmin, Zeller and Hildebrandt,
- * "Simplifying and Isolating Failure-Inducing Input", 2002). */
+/* Making a failing script short: what can be left out with the same kind of failure is left out (ddmin, Zeller and
+ * Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002). */
 #ifndef TEST_SIM_SHRINK_H
 #define TEST_SIM_SHRINK_H
 

@@ -9,7 +9,7 @@
 #include "test/sim/judge.h"
 #include "test/sim/ledger.h"
 
-/* ---- Trace and failure ------------------------------------------------------------------------------------------------ */
+/* ---- Trace and failure ------------------------------------------------------------------------------------------- */
 
 void trace(struct world *world, const char *format, ...) {
   char line[512];
@@ -54,7 +54,7 @@ struct rng world_rng(const struct world *world, const char *what, uint64_t numbe
   return rng;
 }
 
-/* ---- Things to come ----------------------------------------------------------------------------------------------------- */
+/* ---- Things to come ---------------------------------------------------------------------------------------------- */
 
 static bool before(const struct sim_event *a, const struct sim_event *b) {
   return a->at != b->at ? a->at < b->at : a->order < b->order;
@@ -100,7 +100,7 @@ void world_until(struct world *world, uint64_t at) {
   if (!world->failed && world->now < at) world->now = at;
 }
 
-/* ---- Actions -------------------------------------------------------------------------------------------------------------- */
+/* ---- Actions ----------------------------------------------------------------------------------------------------- */
 
 /* Ends of what lasts a while.  Where two overlap, the first end ends both. */
 static void end_cut(void *ctx, uint64_t arg) {
@@ -241,7 +241,7 @@ static void act(struct world *world, const struct action *action) {
   }
 }
 
-/* ---- Running ------------------------------------------------------------------------------------------------------------ */
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
 
 static void begin(struct world *world, const struct script *script, enum sabotage sabotage, FILE *file) {
   *world = (struct world){.script = script, .sabotage = sabotage, .trace = file};

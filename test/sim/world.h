@@ -1,8 +1,9 @@
 /* The simulated world: one clock, one list of things to come, and everything in it drawn from one seed.
  *
- * A world runs a fleet of devices with the real code of all three layers, each with a store on a disk of its own that loses power
- * (test/fault/disk.h), over a network of links in memory (net.h), through a script of what befalls them (script.h).  All of it in
- * one thread: what happens next depends on the seed and the script only, and so does every line of the trace. */
+ * A world runs a fleet of devices with the real code of all three layers, each with a store on a disk of its own that
+ * loses power (test/fault/disk.h), over a network of links in memory (net.h), through a script of what befalls them
+ * (script.h).  All of it in one thread: what happens next depends on the seed and the script only, and so does every
+ * line of the trace. */
 #ifndef TEST_SIM_WORLD_H
 #define TEST_SIM_WORLD_H
 
@@ -61,7 +62,8 @@ struct world {
   crypto_generichash_state trace_hash;
 };
 
-/* Runs a script to its end, or to the first thing that is wrong: then `failed` and `failure` tell.  `trace` may be NULL. */
+/* Runs a script to its end, or to the first thing that is wrong: then `failed` and `failure` tell.  `trace` may be
+ * NULL. */
 void world_run(struct world *world, const struct script *script, enum sabotage sabotage, FILE *trace);
 /* The hash of the trace, in hexadecimal. */
 void world_hash(struct world *world, char out[33]);
@@ -69,7 +71,8 @@ void world_hash(struct world *world, char out[33]);
 void world_later(struct world *world, uint64_t at, sim_fire *fire, void *ctx, uint64_t arg);
 /* Does what is to come up to and with `at`. */
 void world_until(struct world *world, uint64_t at);
-/* A generator that depends on the world's seed and on what it is for, so that leaving an action out changes little else. */
+/* A generator that depends on the world's seed and on what it is for, so that leaving an action out changes little
+ * else. */
 struct rng world_rng(const struct world *world, const char *what, uint64_t number);
 
 void trace(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -12,7 +12,7 @@ void wrap_acting(struct device *d) {
   acting = d;
 }
 
-/* ---- A device in the hands of somebody else: it has the keys and says what it likes ------------------------------------------ */
+/* ---- A device in the hands of somebody else: it has the keys and says what it likes ------------------------------ */
 
 int __real_frame_end(struct frame_writer *w, size_t begin);
 int __wrap_frame_end(struct frame_writer *w, size_t begin);
@@ -44,7 +44,7 @@ int __wrap_frame_end(struct frame_writer *w, size_t begin) {
   return __real_frame_end(w, begin);
 }
 
-/* ---- A store that promises what it does not keep ------------------------------------------------------------------------------- */
+/* ---- A store that promises what it does not keep ----------------------------------------------------------------- */
 
 int __real_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
 int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
@@ -54,10 +54,10 @@ int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode
   return __real_mdb_env_open(env, path, flags, mode);
 }
 
-/* ---- Signatures that were checked before ---------------------------------------------------------------------------------------- */
+/* ---- Signatures that were checked before ------------------------------------------------------------------------- */
 
-/* Every device checks the same signatures, and that is most of what a fleet costs.  Whether one is right depends on its bytes only, so
- * it is worked out once for all of them. */
+/* Every device checks the same signatures, and that is most of what a fleet costs.  Whether one is right depends on its
+ * bytes only, so it is worked out once for all of them. */
 struct checked {
   uint8_t of[15]; /* hash of signature, message and key */
   uint8_t result; /* 0: the place is free, 1: right, 2: wrong */

@@ -9,7 +9,7 @@
 #include "crdt/value.h"
 #include "test/support/support.h"
 
-/* ---- Notation: null true false 1 -2 1.5 'string' [ ... ] { 'key': ... } -------------------------------------------- */
+/* ---- Notation: null true false 1 -2 1.5 'string' [ ... ] { 'key': ... } ------------------------------------------ */
 
 static inline const char *plain_space(const char *s) {
   while (*s == ' ') s++;

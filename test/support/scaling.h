@@ -18,7 +18,8 @@ static inline double scaling_now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* What was freed stays with the process: a page asked of the kernel again and again costs more than what we do in it. */
+/* What was freed stays with the process: a page asked of the kernel again and again costs more than what we do in
+ * it. */
 static inline void scaling_keep_memory(void) {
 #ifdef __GLIBC__
   mallopt(M_TRIM_THRESHOLD, 1 << 30);

@@ -1,5 +1,5 @@
-/* Stores that were copied, set back, or whose author cheats: everybody keeps all that was written, and everybody becomes equal.
- * The stores talk through sessions in memory. */
+/* Stores that were copied, set back, or whose author cheats: everybody keeps all that was written, and everybody
+ * becomes equal.  The stores talk through sessions in memory. */
 #include <sodium.h>
 
 #include "crdt/doc.h"
@@ -23,7 +23,7 @@ struct fleet {
   struct dunlin_id space;
 };
 
-/* ---- A fleet -------------------------------------------------------------------------------------------------------------- */
+/* ---- A fleet ----------------------------------------------------------------------------------------------------- */
 
 static void open_member(struct fleet *f, struct party *m) {
   m->store = place_open(&m->place);
@@ -89,7 +89,7 @@ static void fleet_free(struct fleet *f) {
   }
 }
 
-/* ---- Talking ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Talking ----------------------------------------------------------------------------------------------------- */
 
 static size_t carry(struct session *from, struct session *to, uint64_t now) {
   struct dunlin_bytes out;
@@ -110,8 +110,8 @@ static void count_events(struct party *m, struct session *s) {
   }
 }
 
-/* One conversation until nothing more is said; returns the bytes of it.  Both must end in step, unless one has not heard yet that
- * the other is a member: then 0. */
+/* One conversation until nothing more is said; returns the bytes of it.  Both must end in step, unless one has not
+ * heard yet that the other is a member: then 0. */
 static size_t talk(struct party *a, struct party *b) {
   struct session *calling = NULL, *called = NULL;
   struct exchange_identity callee = identity_of(b);
@@ -170,7 +170,7 @@ static size_t most_branches(const struct party *m, const struct dunlin_id *space
   return most;
 }
 
-/* ---- Scenarios ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Scenarios --------------------------------------------------------------------------------------------------- */
 
 /* One device's store is copied, both go on, and each tells another peer. */
 static void equivocation(void **state) {
@@ -296,7 +296,7 @@ static void three_ways_and_deep(void **state) {
   fleet_free(&f);
 }
 
-/* ---- An author who cheats -------------------------------------------------------------------------------------------------------- */
+/* ---- An author who cheats ---------------------------------------------------------------------------------------- */
 
 struct forger {
   struct party *self;
@@ -479,7 +479,7 @@ static void too_many_branches(void **state) {
   fleet_free(&f);
 }
 
-/* ---- Anything goes --------------------------------------------------------------------------------------------------------------- */
+/* ---- Anything goes ----------------------------------------------------------------------------------------------- */
 
 struct saved {
   struct place place;

@@ -13,7 +13,7 @@
 
 #define HOUR ((int64_t)3600 * 1000000)
 
-/* ---- Fixture: A and B share a space; B is the hostile peer, A the victim ------------------------------------------------------ */
+/* ---- Fixture: A and B share a space; B is the hostile peer, A the victim ----------------------------------------- */
 
 static struct {
   struct device a, b;
@@ -82,7 +82,7 @@ static struct dunlin_node_event last_event(struct peer *p) {
   return event;
 }
 
-/* ---- Greetings ----------------------------------------------------------------------------------------------------------- */
+/* ---- Greetings --------------------------------------------------------------------------------------------------- */
 
 static void greetings(void **state) {
   (void)state;
@@ -122,7 +122,7 @@ static void out_of_order(void **state) {
   }
 }
 
-/* ---- Claims that are not so ------------------------------------------------------------------------------------------------ */
+/* ---- Claims that are not so -------------------------------------------------------------------------------------- */
 
 static void have(struct peer *p, const struct dunlin_id *device, const struct dunlin_actor *actor, uint64_t count) {
   const struct log_name name = {.space = f.space, .device = *device, .actor = *actor, .lane = LANE_NORMAL};
@@ -133,8 +133,8 @@ static void done(struct peer *p) {
   peer_done(p, p->want_id);
 }
 
-/* It claims 10^9 entries and gives none: asked twice (the second time with all that may be common), not again, until it claims
- * something else. */
+/* It claims 10^9 entries and gives none: asked twice (the second time with all that may be common), not again, until it
+ * claims something else. */
 static void empty_promise(void **state) {
   (void)state;
   struct peer p;
@@ -174,7 +174,7 @@ static void empty_fork(void **state) {
   peer_close(&p);
 }
 
-/* ---- Runs ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
 /* A header of the right form for the first entry, and noise behind it. */
 static size_t forged_run(uint8_t out[600]) {
@@ -270,7 +270,7 @@ static void other_spaces_stay_hidden(void **state) {
   peer_close(&p);
 }
 
-/* ---- Noise inside the envelope ------------------------------------------------------------------------------------------------ */
+/* ---- Noise inside the envelope ----------------------------------------------------------------------------------- */
 
 static void write_random(struct buf *out, int depth) {
   uint8_t data[64];

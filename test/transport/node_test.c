@@ -18,7 +18,7 @@
 
 #define HOUR ((int64_t)3600 * 1000000)
 
-/* ---- Nodes ---------------------------------------------------------------------------------------------------------- */
+/* ---- Nodes ------------------------------------------------------------------------------------------------------- */
 
 static dunlin_node *start(struct device *d, const char *listen, const char *peer, const char *line) {
   struct dunlin_node_options options = dunlin_node_defaults();
@@ -96,7 +96,7 @@ static int drop_pair(void **state) {
   return 0;
 }
 
-/* ---- Syncing -------------------------------------------------------------------------------------------------------- */
+/* ---- Syncing ----------------------------------------------------------------------------------------------------- */
 
 static bool has_second(struct device *d, const struct dunlin_id *space) {
   return device_has(d, space, "todo", "second", "live");
@@ -206,7 +206,7 @@ static void both_call(void **state) {
   dunlin_node_stop(a);
 }
 
-/* ---- Addresses ------------------------------------------------------------------------------------------------------ */
+/* ---- Addresses --------------------------------------------------------------------------------------------------- */
 
 static int start_error(struct device *d, const char *listen, const char *peer, const char *line,
                        struct dunlin_why *why) {
@@ -257,7 +257,7 @@ static void nobody_there(void **state) {
   dunlin_node_stop(b);
 }
 
-/* ---- Peers that are none -------------------------------------------------------------------------------------------- */
+/* ---- Peers that are none ----------------------------------------------------------------------------------------- */
 
 static int dial(dunlin_node *node) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)dunlin_node_port(node))};

@@ -1,4 +1,5 @@
-/* Two nodes with a bad network between them: whatever it does, they are equal when it stops, and nothing can be read on it. */
+/* Two nodes with a bad network between them: whatever it does, they are equal when it stops, and nothing can be read on
+ * it. */
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>

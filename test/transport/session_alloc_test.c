@@ -1,5 +1,6 @@
-/* Every allocation of two stores that talk fails on one side, once and then for good from there on: the session ends with a clean
- * error or does without, nothing is lost, and when there is memory again the two become equal.  TEST_RUNS tries more. */
+/* Every allocation of two stores that talk fails on one side, once and then for good from there on: the session ends
+ * with a clean error or does without, nothing is lost, and when there is memory again the two become equal.  TEST_RUNS
+ * tries more. */
 #include "persist/exchange.h"
 #include "test/fault/seeded.h"
 #include "test/persist/store_support.h"

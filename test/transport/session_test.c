@@ -12,7 +12,7 @@
 #include "support.h"
 #include "transport/session.h"
 
-/* ---- A wire in memory --------------------------------------------------------------------------------------------- */
+/* ---- A wire in memory -------------------------------------------------------------------------------------------- */
 
 /* Bytes on their way in one direction, and all that ever were (for replay and for the canary). */
 struct pipe {
@@ -98,7 +98,7 @@ static void assert_in_sync(struct wire *w) {
   }
 }
 
-/* ---- Pairs of devices ------------------------------------------------------------------------------------------------ */
+/* ---- Pairs of devices -------------------------------------------------------------------------------------------- */
 
 static const uint8_t *contact_of(struct device *d, uint8_t out[32]) {
   struct exchange_identity self;
@@ -151,7 +151,7 @@ static void call(struct wire *w, struct device *caller, struct device *callee) {
   wire_open(w, caller, callee, contact_of(callee, psk), NULL);
 }
 
-/* ---- Converging ------------------------------------------------------------------------------------------------------- */
+/* ---- Converging -------------------------------------------------------------------------------------------------- */
 
 static void equal_stores_say_little(void **state) {
   struct fixture *f = *state;
@@ -235,7 +235,7 @@ static void acknowledgements_arrive(void **state) {
   assert_int_equal(exchange_unacknowledged(f->b.store, &a.device), 0);
 }
 
-/* ---- Joining ---------------------------------------------------------------------------------------------------------- */
+/* ---- Joining ----------------------------------------------------------------------------------------------------- */
 
 static void used_twice(void **state) {
   struct fixture *f = *state;
@@ -317,7 +317,7 @@ static void expired_or_wrong(void **state) {
   device_drop(&c);
 }
 
-/* ---- Hostile peers ------------------------------------------------------------------------------------------------------ */
+/* ---- Hostile peers ----------------------------------------------------------------------------------------------- */
 
 static void stranger(void **state) {
   struct fixture *f = *state;
@@ -421,7 +421,7 @@ static void garbage(void **state) {
   }
 }
 
-/* ---- What the wire shows ------------------------------------------------------------------------------------------------ */
+/* ---- What the wire shows ----------------------------------------------------------------------------------------- */
 
 static bool holds(const struct buf *all, const void *marker, size_t len) {
   return memmem(all->data, all->len, marker, len) != NULL;
@@ -466,7 +466,7 @@ static void canary(void **state) {
   device_drop(&c);
 }
 
-/* ---- Time --------------------------------------------------------------------------------------------------------------- */
+/* ---- Time -------------------------------------------------------------------------------------------------------- */
 
 static void deadlines(void **state) {
   struct fixture *f = *state;
