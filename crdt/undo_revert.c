@@ -185,9 +185,20 @@ static void add_lost(const dunlin_undo *u, const struct undo_step *step, uint32_
   }
 }
 
-/* Of what was there before the step, what would show now if that had written nothing there: NULL when it is what others
- * have written.  `*shown`: that, if there is any.  DUNLIN_ENOMEM. */
-static int choose(const dunlin_undo *u, const struct undo_step *step, const struct reg *reg,
+/* Whether what the step's write replaced there showed over that other write, though what it stands for would not: it
+ * had come back after that. */
+static bool had_won(const dunlin_undo *u, const struct undo_step *step, const struct undo_write *w,
+                    const struct reg_write *before, const struct reg_write *other) {
+  const struct undo_change *change = w->lv == LV_NONE ? NULL : undo_change_of(step, w->lv);
+  uint32_t from = change ? change->from : step->changes[0].from;
+  if (before != &w->before || other->lv >= from) return false;
+  if (before->class != other->class) return before->class > other->class;
+  return graph_wins(&u->doc->graph, before->lv, other->lv);
+}
+
+/* Of what was there before the step, whose last write there is `w`, what would show now if it had written nothing: NULL
+ * when it is what others have written.  `*shown`: that, if there is any.  DUNLIN_ENOMEM. */
+static int choose(const dunlin_undo *u, const struct undo_step *step, const struct undo_write *w, const struct reg *reg,
                   const struct befores *befores, const struct reg_write **before, const struct reg_write **shown) {
   *before = *shown = NULL;
   for (size_t i = 0; i < befores->count; i++) {
@@ -198,7 +209,8 @@ static int choose(const dunlin_undo *u, const struct undo_step *step, const stru
   }
   for (uint32_t i = 0; i < reg->count && !*shown; i++)
     if (origin(u, step, reg_at(reg, i)->lv) == LV_NONE) *shown = reg_at(reg, i);
-  if (*before && *shown && (*shown)->lv < u->doc->graph.lvs && wins(u, *shown, *before)) *before = NULL;
+  bool loses = *before && *shown && (*shown)->lv < u->doc->graph.lvs && wins(u, *shown, *before);
+  if (loses && !had_won(u, step, w, *before, *shown)) *before = NULL;
   return 0;
 }
 
@@ -301,7 +313,7 @@ static int revert_key(dunlin_undo *u, const struct undo_step *step, const struct
   struct befores befores = {.count = 0};
   uint32_t was, is;
   int error = all_befores(u, step, w, &own, &befores);
-  if (!error) error = choose(u, step, reg, &befores, &before, &shown);
+  if (!error) error = choose(u, step, w, reg, &befores, &before, &shown);
   if (error) return txn_fail(doc, error);
   if (!own.count && !before) return 0;
   if (is_child(shown_child(reg, &own), &is)) {
@@ -365,7 +377,7 @@ int undo_revert_element(dunlin_undo *u, const struct undo_step *step, uint32_t l
   find_own(u, step, reg, &own);
   if (!own.noted) return 0;
   int error = all_befores(u, step, own.noted, &own, &befores);
-  if (!error) error = choose(u, step, reg, &befores, &before, &shown);
+  if (!error) error = choose(u, step, own.noted, reg, &befores, &before, &shown);
   if (error) return txn_fail(doc, error);
   if (!before) before = shown; /* there is no taking a write of an element away: what others wrote is written again */
   if (!before) return 0;

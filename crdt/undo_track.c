@@ -412,6 +412,24 @@ static uint32_t count_misplaced(const struct look *l, uint32_t place) {
   return (undo_order_compare(&order, &own) < 0) == l->back ? 0 : count;
 }
 
+/* Whether there is an end of a mark at an index. */
+static bool is_anchor_at(const struct undo_track *track, uint32_t index) {
+  const struct tracker *t = &track->walker.tracker;
+  if (index >= t->effect) return false;
+  struct place p = find_shown(t, index);
+  uint32_t id = tracker_span_at(t, p)->id + p.offset;
+  const struct oplog *log = track->walker.log;
+  return id < TRACKER_BASE && op_is_anchor(log->runs[oplog_by_ord(log, id)].kind);
+}
+
+/* The same, also behind ends of marks: that somebody has marked one of two neighbours meanwhile shall not part them. */
+static uint32_t count_misplaced_beyond(const struct look *l, uint32_t place) {
+  uint32_t at = place;
+  while (l->back ? at && is_anchor_at(l->track, at - 1) : is_anchor_at(l->track, at)) at += l->back ? UINT32_MAX : 1;
+  uint32_t count = count_misplaced(l, at);
+  return count ? count + (l->back ? place - at : at - place) : 0;
+}
+
 uint32_t undo_place(const dunlin_undo *u, const struct undo_track *track, uint32_t id) {
   struct place p = tracker_find_item(&track->walker.tracker, id);
   uint32_t root, place, count;
@@ -422,8 +440,8 @@ uint32_t undo_place(const dunlin_undo *u, const struct undo_track *track, uint32
   forth.back = false;
   uint32_t found = place = place_beside(back, forth, p);
   /* Others that came back later than their neighbours may lie between. */
-  while ((count = count_misplaced(&back, place))) place -= count;
-  while (place == found && (count = count_misplaced(&forth, place))) found = place += count;
+  while ((count = count_misplaced_beyond(&back, place))) place -= count;
+  while (place == found && (count = count_misplaced_beyond(&forth, place))) found = place += count;
   return place;
 }
 

@@ -249,6 +249,61 @@ static void what_others_wrote_to_an_element_comes_back(void **state) {
   for (int i = 0; i < 2; i++) dunlin_doc_free(docs[i]);
 }
 
+static void what_showed_over_others_shows_over_them_again(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  dunlin_obj list = child(a, "l", DUNLIN_LIST);
+  insert(a, list, 0, 1);
+  put(a, "k", 1);
+  test_sync(a, b);
+  dunlin_undo *undo = stack_of(a, 100);
+  for (int64_t i = 0; i < 2; i++) { /* at the same time; what comes back in the first one is later, and so wins */
+    dunlin_doc *doc = i ? b : a;
+    OK(dunlin_begin(doc));
+    OK(dunlin_list_set(doc, list, 0, int_value(2 + i)));
+    OK(dunlin_map_put(doc, DUNLIN_ROOT, dunlin_key("k"), int_value(2 + i)));
+    OK(dunlin_commit(doc, 0, NULL));
+  }
+  back(undo, 1);
+  forth(undo, 1);
+  test_sync(a, b);
+  for (int i = 0; i < 3; i++) {
+    assert_reads(a, DUNLIN_ROOT, "{'k': 2, 'l': [2]}");
+    back(undo, 1);
+    assert_reads(a, DUNLIN_ROOT, "{'k': 3, 'l': [3]}");
+    forth(undo, 1);
+  }
+  assert_reads(a, DUNLIN_ROOT, "{'k': 2, 'l': [2]}");
+  dunlin_undo_free(undo);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
+static void marks_of_others_do_not_part_what_comes_back(void **state) {
+  (void)state;
+  dunlin_doc *a = test_doc(1), *b = test_doc(2);
+  dunlin_obj text = child(a, "t", DUNLIN_TEXT);
+  dunlin_undo *undo = stack_of(a, 100);
+  splice(a, text, 0, 0, "yz");
+  test_sync(a, b);
+  splice(a, text, 0, 0, "wx");
+  test_sync(a, b);
+  back(undo, 1);
+  back(undo, 1);
+  forth(undo, 1);
+  OK(dunlin_begin(b));
+  OK(dunlin_text_mark(b, text, 1, 4, dunlin_key("m"), int_value(1), 0));
+  OK(dunlin_commit(b, 0, NULL));
+  test_sync(a, b);
+  forth(undo, 1);
+  assert_reads(a, DUNLIN_ROOT, "{'t': 'wxyz'}");
+  test_sync(a, b);
+  assert_same_doc(a, b);
+  dunlin_undo_free(undo);
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
 /* No change can name it, so it stays; undoing does the rest. */
 static void what_shows_since_its_deletion_is_void_stays(void **state) {
   (void)state;
@@ -724,6 +779,8 @@ int main(void) {
       cmocka_unit_test(what_others_removed_stays_away),
       cmocka_unit_test(what_others_wrote_to_an_element_comes_back),
       cmocka_unit_test(a_borrowed_key_is_renamed),
+      cmocka_unit_test(what_showed_over_others_shows_over_them_again),
+      cmocka_unit_test(marks_of_others_do_not_part_what_comes_back),
       cmocka_unit_test(what_shows_since_its_deletion_is_void_stays),
       cmocka_unit_test(what_a_void_change_inserted_does_not_come_back),
       cmocka_unit_test(a_group_is_one_step),
