@@ -278,17 +278,34 @@ static bool is_own(const struct search *s, uint32_t id) {
   return undo_change_of(s->step, lv) != NULL;
 }
 
+/* Of so many items that go on in a row in the log, how many are like the first one: the step's own, or not. */
+static uint32_t own_run(const struct search *s, uint32_t id, uint32_t len, bool *own) {
+  uint32_t lv = undo_item_lv(s->track, id), count = 1;
+  *own = is_own(s, id);
+  if (s->container->kind == DUNLIN_LIST) {
+    while (count < len && is_own(s, id + count) == *own) count++;
+    return count;
+  }
+  for (size_t i = 0; lv != LV_NONE && i < s->step->count; i++) {
+    const struct undo_change *change = &s->step->changes[i];
+    uint32_t bound = lv < change->from ? change->from : change->to;
+    if (lv < bound && bound - lv < len) len = bound - lv;
+  }
+  return len;
+}
+
 /* Items [id, id + len), of which the row had deleted number `skipped` on, come back unless the step had inserted them
  * itself. */
 static int bring_back(struct search *s, uint32_t id, uint32_t len, const struct undo_gone *gone, uint32_t skipped) {
   int error = 0;
   for (uint32_t count, root, lv; !error && len; id += count, skipped += count, len -= count) {
     struct undo_edit edit = {.kind = UNDO_INSERT, .gone = gone, .skipped = skipped};
-    bool is_root;
+    bool is_root, own;
     count = len;
     bool once = is_gone_once(s, id, &count);
     count = undo_root_run(s->undo, s->track, id, count, &root, &edit.stands, &is_root);
-    if (!once || is_own(s, id)) continue;
+    count = own_run(s, id, count, &own);
+    if (!once || own) continue;
     uint32_t same = undo_seat_run(s->track, root, count, &lv);
     if (same < count) count = same;
     if (lv != LV_NONE && undo_shown_at(s->track, undo_item_of(s->track, lv), true) != TRACKER_NONE) continue;
