@@ -370,7 +370,7 @@ static const struct shape shapes[] = {
     {"paste and prepend", paste_and_prepend, 2000},
     {"wide text", wide_text, 10000, true},
     {"wide fragments", wide_fragments, 4000, true},
-    {"containers at one place", containers_at_one_place, 2000},
+    {"containers at one place", containers_at_one_place, 500},
     {"list in turns", list_in_turns, 4000},
     {"list and map in turns", list_and_map_in_turns, 4000},
     {"typing among marks", typing_among_marks, 500},
