@@ -140,13 +140,18 @@ static int anchors_between(const struct places *p, uint32_t from, uint32_t to, s
   return error;
 }
 
+/* One that shows only because the change that deleted it is void cannot be named: it stays. */
+static bool can_go(const struct places *p, const struct anchor_place *anchor) {
+  return void_item(p->doc, p->text, anchor->at) != VOID_UNNAMED;
+}
+
 /* Those whose mark has its other end among them too go with what lies between. */
-static void find_going(struct anchor_places *anchors) {
+static void find_going(const struct places *p, struct anchor_places *anchors) {
   qsort(anchors->list, anchors->count, sizeof *anchors->list, by_lv);
   for (size_t i = 0; i + 1 < anchors->count; i++) {
     struct anchor_place *start = &anchors->list[i], *end = start + 1;
     if (start->anchor.is_end || !end->anchor.is_end || end->anchor.lv != start->anchor.lv + 1) continue;
-    start->goes = end->goes = true;
+    start->goes = end->goes = can_go(p, start) && can_go(p, end);
   }
   qsort(anchors->list, anchors->count, sizeof *anchors->list, by_place);
 }
@@ -157,7 +162,7 @@ int places_each_gone(const struct places *p, uint32_t from, uint32_t to,
   struct anchor_places anchors = {.env = p->doc->env};
   uint32_t start = places_behind(p, from), end = places_entity(p, to), kept = 0;
   int error = anchors_between(p, start, end, &anchors);
-  if (!error && anchors.count) find_going(&anchors);
+  if (!error && anchors.count) find_going(p, &anchors);
   uint32_t at = start;
   for (size_t i = 0; !error && i < anchors.count; i++) {
     if (anchors.list[i].goes) continue;

@@ -414,6 +414,41 @@ static void what_lies_under_a_mark_shows_when_it_goes(void **state) {
   }
 }
 
+/* The ends of a mark show although a change has deleted them, since that is void: no change can name them.  The text
+ * around them can be deleted nevertheless; they stay. */
+static void what_lies_around_ends_that_cannot_be_named_goes(void **state) {
+  (void)state;
+  dunlin_obj text;
+  dunlin_doc *a = new_text(&text), *b = test_doc(2);
+  struct dunlin_id deleted;
+  OK(dunlin_begin(a));
+  OK(dunlin_text_splice(a, text, 0, 0, "abc", 3));
+  OK(dunlin_commit(a, 0, NULL));
+  test_send(a, b);
+  OK(dunlin_begin(b));
+  OK(dunlin_text_splice(b, text_in(b), 1, 1, NULL, 0));
+  OK(dunlin_commit(b, 0, NULL));
+  OK(dunlin_begin(a));
+  OK(dunlin_text_mark(a, text, 1, 2, dunlin_key("bold"), int_value(1), 0));
+  OK(dunlin_commit(a, 0, NULL));
+  OK(dunlin_begin(a));
+  OK(dunlin_text_splice(a, text, 1, 1, NULL, 0));
+  OK(dunlin_commit(a, 0, &deleted));
+  OK(dunlin_doc_set_void(a, &deleted, 1));
+  OK(dunlin_doc_set_void(b, &deleted, 1));
+  test_sync(a, b);
+  assert_text(a, text, "ac");
+  OK(dunlin_begin(a));
+  OK(dunlin_text_splice(a, text, 0, 2, "new", 3));
+  OK(dunlin_commit(a, 0, NULL));
+  test_sync(a, b);
+  assert_text(a, text, "new");
+  assert_same_doc(a, b);
+  OK(doc_check(a, true));
+  dunlin_doc_free(a);
+  dunlin_doc_free(b);
+}
+
 static void agrees_with_the_model(void **state) {
   (void)state;
   uint64_t first = seed_first(), count = seed_count(400);
@@ -430,6 +465,7 @@ int main(void) {
       cmocka_unit_test(a_file_keeps_the_winner),
       cmocka_unit_test(writing_in_the_past_is_as_it_was_then),
       cmocka_unit_test(what_lies_under_a_mark_shows_when_it_goes),
+      cmocka_unit_test(what_lies_around_ends_that_cannot_be_named_goes),
       cmocka_unit_test(agrees_with_the_model),
       cmocka_unit_test(an_index_is_kept_up),
   };
